@@ -157,8 +157,8 @@ impl HashTable {
     }
 
     /// The value under a shared name; `None`, if nobody published one that is alive. Of several
-    /// publishers the one that was published last, of two at the same time that of the smaller
-    /// hash: [`retrieve_all`](Self::retrieve_all) tells all,
+    /// publishers that of who stands highest in this node's eyes, of equals the one with the latest
+    /// sequence, then that of the smaller hash: [`retrieve_all`](Self::retrieve_all) tells all,
     /// [`retrieve_from`](Self::retrieve_from) that of one.
     ///
     /// # Errors
@@ -168,7 +168,8 @@ impl HashTable {
         Ok(all.into_iter().next().map(|found| found.decode()).transpose()?)
     }
 
-    /// The values of all publishers under a shared name, the last published first.
+    /// The values of all publishers under a shared name, first the one that
+    /// [`retrieve`](Self::retrieve) takes.
     ///
     /// # Errors
     /// The name cannot be one.
@@ -249,12 +250,7 @@ impl HashTable {
     ) -> Result<Vec<StoredValue>, DhtError> {
         match self.carry_out(TableOrder::Read { key, publisher, mode }).await? {
             DhtOutcome::Read(read) => {
-                let mut found: Vec<_> = read.records.into_iter().map(StoredValue::from).collect();
-                found.sort_by(|a, b| {
-                    let order = |value: &StoredValue| (value.created, value.sequence);
-                    order(b).cmp(&order(a)).then_with(|| a.publisher.cmp(&b.publisher))
-                });
-                Ok(found)
+                Ok(read.records.into_iter().map(StoredValue::from).collect())
             }
             _ => Err(DhtError::Stopped),
         }

@@ -1,6 +1,8 @@
 //! How operations end.
 
-use super::{Contact, DhtRecord, LookupStep, Place, RecordKind, StoreOutcome};
+use super::{
+    Contact, DhtRecord, LookupStep, Place, RecordKind, StoreOutcome, held::content_hash,
+};
 use crate::{
     id::NodeId, identity::Verified, limits::MAX_VALUE, time::Duration, wire::record::PeerRecord,
 };
@@ -74,7 +76,8 @@ pub struct StoredAt {
 pub struct ReadFrom {
     /// The key.
     pub key: Place,
-    /// The newest record of each publisher that was found, tombstones left out.
+    /// The newest record of each publisher that was found, tombstones left out; first what is shown
+    /// where only one is.
     pub records: Vec<FoundRecord>,
     /// Nodes that answered and had any record.
     pub holders: usize,
@@ -82,6 +85,27 @@ pub struct ReadFrom {
     pub took: Duration,
     /// How many questions.
     pub asked: usize,
+}
+
+impl ReadFrom {
+    /// Puts first what is shown where only one is: that of the publisher who stands highest here,
+    /// of two who stand equally the record with the higher sequence, of two with one sequence that
+    /// of which the hash is smaller. So a stranger who writes a later number is not shown before
+    /// somebody who was good so far, and two nodes that think alike show the same.
+    pub fn order_by_standing(&mut self, score: impl Fn(&NodeId) -> f64) {
+        let rank = |found: &FoundRecord| {
+            let record = found.record.content();
+            (score(&record.publisher.node_id()), record.sequence)
+        };
+        self.records.sort_by(|one, other| {
+            let ((score, sequence), (other_score, other_sequence)) = (rank(one), rank(other));
+            let by_hash = || {
+                content_hash(one.record.content()).cmp(&content_hash(other.record.content()))
+            };
+            let by_number = other_sequence.cmp(&sequence).then_with(by_hash);
+            other_score.total_cmp(&score).then(by_number)
+        });
+    }
 }
 
 /// A record that was found.
@@ -139,4 +163,58 @@ pub struct NewRecord {
     pub value: bytes::Bytes,
     /// How long it lives if nobody renews it.
     pub ttl: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dht::NameHash, id::NetworkId, identity::Identity};
+
+    fn found(publisher: u8, sequence: u64, value: &'static [u8]) -> FoundRecord {
+        let me = Identity::from_seed([publisher; 32]);
+        let record = DhtRecord {
+            publisher: *me.public_key(),
+            kind: RecordKind::Shared,
+            name: NameHash::of_name("board").unwrap(),
+            sequence,
+            created: 1,
+            ttl: 60,
+            value: Some(value.into()),
+        };
+        let record = me.sign(record, &NetworkId::from_name("test"));
+        FoundRecord { record, from: me.node_id(), remaining: Duration::ZERO }
+    }
+
+    #[test]
+    fn who_stands_highest_is_shown_first_then_what_is_latest_then_the_smaller_hash() {
+        let (good, stranger, liar) = (1, 2, 3);
+        let id = |n: u8| Identity::from_seed([n; 32]).node_id();
+        let score = |node: &NodeId| match node {
+            node if *node == id(good) => 0.9,
+            node if *node == id(liar) => 0.1,
+            _ => 0.5,
+        };
+        let records = vec![
+            found(liar, (1 << 62) - 1, b"the highest number that there is"),
+            found(stranger, 7, b"a stranger's"),
+            found(4, 9, b"another stranger's, later"),
+            found(5, 9, b"a third one's, with the same number"),
+            found(good, 1, b"what somebody says who was good so far"),
+        ];
+        let mut orders = Vec::new();
+        for turn in 0..records.len() {
+            let mut records = records.clone();
+            records.rotate_left(turn);
+            let (key, took) = (Place::from_bytes([0; 32]), Duration::ZERO);
+            let mut read = ReadFrom { key, records, holders: 1, took, asked: 1 };
+            read.order_by_standing(score);
+            orders.push(read.records);
+        }
+        assert!(orders.iter().all(|order| *order == orders[0]), "however they came");
+        let shown: Vec<_> =
+            orders[0].iter().map(|found| found.record.content().publisher.node_id()).collect();
+        assert_eq!((shown[0], shown[3], shown[4]), (id(good), id(stranger), id(liar)));
+        let [first, second] = [&orders[0][1], &orders[0][2]].map(|found| found.record.content());
+        assert!(content_hash(first) < content_hash(second) && first.sequence == 9);
+    }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     datagram::contract::{QueryEvent, QueryId, QueryTarget},
     dht::{
-        AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtMessage, DhtMode, DhtRecord,
+        AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtMessage, DhtMode, DhtOutcome, DhtRecord,
         PendingRecord, QuestionId, RecordFor, ReplyId, Serve, Via,
     },
     handshake::{Direction, Expect},
@@ -72,7 +72,11 @@ impl HashTable<'_> {
             DhtEffect::Keep(change) if change.urgency > Urgency::Behind => self.0.persist(change),
             DhtEffect::Keep(change) => self.0.persist_later(now, change),
             DhtEffect::Done { ticket, outcome } => {
-                if let Some(outcome) = Finding(self.0).handle_done(now, ticket, outcome) {
+                if let Some(mut outcome) = Finding(self.0).handle_done(now, ticket, outcome) {
+                    if let DhtOutcome::Read(read) = &mut outcome {
+                        let standings = self.0.trust.standings();
+                        read.order_by_standing(|publisher| standings.of(publisher).score);
+                    }
                     let outcome = Outcome::Table(Box::new(outcome));
                     self.0.emit(Event::Completed { ticket, outcome });
                 }
