@@ -10,8 +10,9 @@ use bytes::Bytes;
 
 use super::{
     AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtQuery,
-    DhtRecord, DhtRefused, Found, NameHash, NewRecord, OperationId, Place, QuestionId, ReadMode,
+    DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, OperationId, Place, QuestionId, ReadMode,
     RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome, Via,
+    handover::next_holder,
     keeper::Keeper,
     operation::{Goal, Operation},
     published::{Published, Title},
@@ -26,7 +27,7 @@ use crate::{
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, Verified},
     limits::{
-        FARTHEST_KEPT, MAX_CONTACTS_PER_ANSWER, MAX_DHT_OPERATIONS, MAX_PUBLISHED, MAX_RECORD_TTL,
+        FARTHEST_KEPT, MAX_CONTACTS_PER_ANSWER, MAX_HANDED_OVER, MAX_RECORDS_PER_PEER, MAX_DHT_OPERATIONS, MAX_PUBLISHED, MAX_RECORD_TTL,
         MAX_VALUE, MIN_RECORD_TTL, PEER_RECORD_LIFE, REPLICAS,
     },
     metric::Level,
@@ -459,6 +460,31 @@ impl Dht {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// This node goes: what it keeps is brought to those who are to keep it without it, as far as
+    /// they take it from one node. Nobody waits for their answers, and nothing is completed any
+    /// more: these are the tickets of what was under way.
+    pub fn handle_stop(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) -> Vec<Ticket> {
+        let mut given = BTreeMap::<NodeId, usize>::new();
+        let mut stores = Vec::new();
+        let here = self.place();
+        for key in self.keeper.store.keys(None).take_while(|_| here.is_some()) {
+            let next = here.and_then(|here| next_holder(&self.table, &here, &key));
+            let Some(next) = next.filter(|_| stores.len() < MAX_HANDED_OVER) else { continue };
+            let given = given.entry(next.id()).or_default();
+            for (record, remaining) in self.keeper.store.get(now.mono, &key, None) {
+                *given += 1;
+                if *given <= MAX_RECORDS_PER_PEER {
+                    let record = record.claim().clone();
+                    stores.push((next, LivingRecord { record, remaining }));
+                }
+            }
+        }
+        for (next, living) in stores {
+            self.ask(now, (next, About::Push), DhtQuery::Store(living), Via::Any, out);
+        }
+        self.operations.values_mut().filter_map(|operation| operation.ticket.take()).collect()
     }
 
     // --- what can be seen ---

@@ -38,8 +38,8 @@
 //! [`Dht`] (the contract), `progress.rs` (how operations go on), `operation.rs`, `reading.rs`,
 //! `writing.rs` (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs` (whom
 //! to ask), `keeper.rs`, `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for
-//! others), `published.rs` (what is kept for ourselves), `upkeep.rs` (that those who should keep it
-//! do), [`change`] (what is kept across restarts, as rows).
+//! others), `published.rs` (what is kept for ourselves), `upkeep.rs` and `handover.rs` (that those
+//! who should keep it do), [`change`] (what is kept across restarts, as rows).
 
 mod bucket;
 pub mod change;
@@ -51,6 +51,7 @@ mod counters;
 mod dht;
 mod effect;
 mod floors;
+mod handover;
 mod held;
 mod keeper;
 mod lookup;

@@ -164,6 +164,9 @@ pub const MAX_REPAIRS_PUT_OFF: u8 = 4;
 pub const SHORTEST_REPUBLISH: Duration = Duration::from_secs(1);
 /// When it is, at last.
 pub const LONGEST_REPUBLISH: Duration = Duration::from_secs(600);
+/// Records that a node that stops brings to others: 512 KiB at most where all fit a datagram, and
+/// what a healthy link takes in a tenth of a second.
+pub const MAX_HANDED_OVER: usize = 512;
 /// Records that are pushed to newcomers and wait for their turn.
 pub const MAX_PUSHES: usize = 4096;
 /// Pushes under way at once.

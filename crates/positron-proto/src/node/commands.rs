@@ -97,13 +97,15 @@ impl Commands<'_> {
             let outcome = Outcome::NotDurable(why.to_owned());
             self.0.emit(Event::Completed { ticket, outcome });
         }
+        Finding(self.0).give_up_all();
+        HashTable(self.0).stop(now);
+        self.0.flush_and_route(now);
         self.0.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.0.queues.session);
         self.0.flush_and_route(now);
         // Nobody will acknowledge them, and every ticket is answered.
         self.0.direct.give_up_all(&mut self.0.queues.direct);
         self.0.requests.give_up_all(&mut self.0.queues.requests);
         self.0.substreams.give_up_all(&mut self.0.queues.substream);
-        Finding(self.0).give_up_all();
         for ticket in self.0.publisher.give_up_directs() {
             let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
             self.0.emit(Event::Completed { ticket, outcome });

@@ -58,6 +58,17 @@ impl HashTable<'_> {
         Ok(ticket)
     }
 
+    /// The node stops: what it keeps for others goes to others, and what its application waits for
+    /// ends.
+    pub(super) fn stop(&mut self, now: Now) {
+        for ticket in self.0.dht.handle_stop(now, &mut self.0.queues.dht) {
+            if self.0.table.finder.handle_read(ticket).is_none() {
+                let outcome = Outcome::Refused(Refused::Stopping);
+                self.0.emit(Event::Completed { ticket, outcome });
+            }
+        }
+    }
+
     pub(super) fn route(&mut self, now: Now, out: DhtEffect) {
         match out {
             DhtEffect::Ask { question, to, ask, via } => self.ask(now, question, &to, ask, via),
