@@ -249,9 +249,7 @@ impl HashTable {
         mode: ReadMode,
     ) -> Result<Vec<StoredValue>, DhtError> {
         match self.carry_out(TableOrder::Read { key, publisher, mode }).await? {
-            DhtOutcome::Read(read) => {
-                Ok(read.records.into_iter().map(StoredValue::from).collect())
-            }
+            DhtOutcome::Read(read) => Ok(read.records.into_iter().map(StoredValue::from).collect()),
             _ => Err(DhtError::Stopped),
         }
     }

@@ -38,11 +38,8 @@ fn who_stops_hands_over_what_who_dies_takes_along() {
             let (before, its) = (kept_by_others(&world, leaves), kept(&world, leaves));
             assert!(its >= 5, "seed {seed}: {its}");
             let who = Selector::Node(leaves);
-            let how = if dies {
-                Fault::Crash { who, death: Death::Killed }
-            } else {
-                Fault::Stop(who)
-            };
+            let how =
+                if dies { Fault::Crash { who, death: Death::Killed } } else { Fault::Stop(who) };
             world.apply(&how);
             world.run_until(secs(91));
             let gained = kept_by_others(&world, leaves) - before;

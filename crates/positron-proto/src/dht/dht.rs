@@ -9,10 +9,12 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtQuery,
-    DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, OperationId, Place, QuestionId, ReadMode,
-    RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome, Via,
-    handover::next_holder,
+    AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtOutcome,
+    DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, OperationId,
+    PendingRecord, Place, QuestionId, ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId,
+    StoreOutcome, StoredAt, Via,
+    errands::Errands,
+    handover::handed_over,
     keeper::Keeper,
     operation::{Goal, Operation},
     published::{Published, Title},
@@ -21,13 +23,14 @@ use super::{
     size_estimate::SizeEstimate,
     table::RoutingTable,
     upkeep::Upkeep,
+    writing::RecordWriting,
 };
 use crate::{
     deadlines::Deadlines,
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, Verified},
     limits::{
-        FARTHEST_KEPT, MAX_CONTACTS_PER_ANSWER, MAX_HANDED_OVER, MAX_RECORDS_PER_PEER, MAX_DHT_OPERATIONS, MAX_PUBLISHED, MAX_RECORD_TTL,
+        FARTHEST_KEPT, MAX_CONTACTS_PER_ANSWER, MAX_DHT_OPERATIONS, MAX_PUBLISHED, MAX_RECORD_TTL,
         MAX_VALUE, MIN_RECORD_TTL, PEER_RECORD_LIFE, REPLICAS,
     },
     metric::Level,
@@ -66,6 +69,7 @@ pub struct Dht {
     /// The last sequence that a record of ours has.
     pub(super) sequence: u64,
     pub(super) upkeep: Upkeep,
+    pub(super) errands: Errands,
     /// When operations do what they wait for: at the latest they are over.
     pub(super) deadlines: Deadlines<OperationId>,
     pub(super) counters: DhtCounters,
@@ -98,6 +102,7 @@ impl Dht {
             next_operation: 0,
             sequence: 0,
             upkeep: Upkeep::default(),
+            errands: Errands::default(),
             deadlines: Deadlines::new(),
             counters: DhtCounters::default(),
         };
@@ -217,7 +222,11 @@ impl Dht {
     }
 
     fn check_room(&self) -> Result<(), DhtRefused> {
-        if self.operations.len() < MAX_DHT_OPERATIONS { Ok(()) } else { Err(DhtRefused::TooMany) }
+        if self.operations.len() + self.errands.len() < MAX_DHT_OPERATIONS {
+            Ok(())
+        } else {
+            Err(DhtRefused::TooMany)
+        }
     }
 
     // --- what happens ---
@@ -240,6 +249,40 @@ impl Dht {
     pub fn handle_contact(&mut self, now: Now, contact: Contact) {
         if contact.id() != self.id {
             self.table.handle_contact(now.mono, contact);
+        }
+    }
+
+    /// A peer is linked: it can be asked to do what this node cannot, which reaches nobody by
+    /// datagrams, perhaps because it has none.
+    pub fn peer_up(&mut self, now: Now, peer: Contact, has_datagrams: bool) {
+        self.errands.peer_up(now.mono, peer, has_datagrams);
+        self.offer_by_errand(now);
+    }
+
+    /// It is not any more.
+    pub fn peer_down(&mut self, peer: &NodeId) {
+        self.errands.peer_down(peer);
+    }
+
+    /// A linked peer wants this done for it. Ends by one [`DhtEffect::Done`] with this ticket, like
+    /// an operation of ours, and is never passed on to another.
+    pub fn handle_errand(
+        &mut self,
+        now: Now,
+        (from, ticket): (NodeId, Ticket),
+        query: DhtQuery,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        match query {
+            DhtQuery::Find(place) => self.begin_here(now, Some(ticket), place, Goal::Find, out),
+            DhtQuery::Get { key, publisher, .. } => {
+                let reading = self.reading(now, key, publisher, ReadMode::Fresh);
+                self.begin_here(now, Some(ticket), key, Goal::Read(reading), out);
+            }
+            DhtQuery::Store(LivingRecord { record: claim, remaining }) => {
+                let wanted = RecordFor::ToSpread(ticket);
+                out.push_back(DhtEffect::Verify(PendingRecord { claim, remaining, from, wanted }));
+            }
         }
     }
 
@@ -322,6 +365,10 @@ impl Dht {
                 }
                 operation
             }
+            (About::Errand(id, part), answer) => {
+                self.errands.handle_answer(id, (&from, part), answer, out);
+                return self.drive_errand(now, id, out);
+            }
             (About::Probe, _) => return,
             (About::Push, _) => {
                 self.upkeep.handle_pushed();
@@ -382,11 +429,16 @@ impl Dht {
                     self.upkeep.handle_kept(now.mono, key, &mut self.rng);
                 }
             }
-            RecordFor::ByUs(operation) => {
-                if let Some(reading) = self.reading_of(operation) {
+            RecordFor::ByUs(_) | RecordFor::ByErrand(_) => {
+                if let Some(reading) = self.reading_for(wanted) {
                     reading.handle_verified(from, record, remaining);
                 }
-                self.drive(now, operation, out);
+                self.go_on(now, wanted, out);
+            }
+            RecordFor::ToSpread(ticket) => {
+                let key = record.content().key();
+                let goal = Goal::Write(RecordWriting::new(record, remaining).into());
+                self.begin_here(now, Some(ticket), key, goal, out);
             }
         }
     }
@@ -418,11 +470,15 @@ impl Dht {
     ) {
         match wanted {
             RecordFor::ToKeep(reply) => self.keeper.handle_unverified(reply, outcome, out),
-            RecordFor::ByUs(operation) => {
-                if let Some(reading) = self.reading_of(operation) {
+            RecordFor::ByUs(_) | RecordFor::ByErrand(_) => {
+                if let Some(reading) = self.reading_for(wanted) {
                     reading.handle_refuted();
                 }
-                self.drive(now, operation, out);
+                self.go_on(now, wanted, out);
+            }
+            RecordFor::ToSpread(ticket) => {
+                let outcome = DhtOutcome::Stored(StoredAt::refused_by(self.id, outcome));
+                out.push_back(DhtEffect::Done { ticket, outcome });
             }
         }
     }
@@ -442,6 +498,9 @@ impl Dht {
             self.drive(now, operation, out);
         }
         self.keeper.handle_timeout(now, out, &mut self.counters);
+        if self.errands.pop_due(now.mono) {
+            self.offer_by_errand(now);
+        }
         self.handle_due_publications(now, out);
         self.handle_table_wishes(now, out);
         self.keep_up(now, out);
@@ -456,6 +515,7 @@ impl Dht {
             self.published.poll_timeout(),
             self.table.poll_timeout(),
             self.upkeep.poll_timeout(),
+            self.errands.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -466,25 +526,15 @@ impl Dht {
     /// they take it from one node. Nobody waits for their answers, and nothing is completed any
     /// more: these are the tickets of what was under way.
     pub fn handle_stop(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) -> Vec<Ticket> {
-        let mut given = BTreeMap::<NodeId, usize>::new();
-        let mut stores = Vec::new();
         let here = self.place();
-        for key in self.keeper.store.keys(None).take_while(|_| here.is_some()) {
-            let next = here.and_then(|here| next_holder(&self.table, &here, &key));
-            let Some(next) = next.filter(|_| stores.len() < MAX_HANDED_OVER) else { continue };
-            let given = given.entry(next.id()).or_default();
-            for (record, remaining) in self.keeper.store.get(now.mono, &key, None) {
-                *given += 1;
-                if *given <= MAX_RECORDS_PER_PEER {
-                    let record = record.claim().clone();
-                    stores.push((next, LivingRecord { record, remaining }));
-                }
-            }
-        }
-        for (next, living) in stores {
+        let keeper = &self.keeper;
+        let stores = here.map(|here| handed_over(now.mono, &here, &self.table, &keeper.store));
+        for (next, living) in stores.unwrap_or_default() {
             self.ask(now, (next, About::Push), DhtQuery::Store(living), Via::Any, out);
         }
-        self.operations.values_mut().filter_map(|operation| operation.ticket.take()).collect()
+        let operations = self.operations.values_mut();
+        let ours = operations.filter_map(|operation| operation.ticket.take());
+        ours.chain(self.errands.give_up_all()).collect()
     }
 
     // --- what can be seen ---

@@ -1,10 +1,15 @@
 //! How operations end.
 
 use super::{
-    Contact, DhtRecord, LookupStep, Place, RecordKind, StoreOutcome, held::content_hash,
+    Contact, DhtAnswer, DhtRecord, Found, LivingRecord, LookupStep, Place, RecordKind,
+    StoreOutcome, held::content_hash,
 };
 use crate::{
-    id::NodeId, identity::Verified, limits::MAX_VALUE, time::Duration, wire::record::PeerRecord,
+    id::NodeId,
+    identity::Verified,
+    limits::{DHT_SESSION_ROOM, MAX_VALUE},
+    time::Duration,
+    wire::record::PeerRecord,
 };
 
 /// How an operation of the hash table ended.
@@ -87,6 +92,40 @@ pub struct ReadFrom {
     pub asked: usize,
 }
 
+impl StoredAt {
+    /// Nobody was given it, because this node does not.
+    pub(super) fn refused_by(node: NodeId, why: StoreOutcome) -> Self {
+        let (key, refused) = (Place::from_bytes([0; 32]), vec![(node, why)]);
+        let (holders, took) = (Vec::new(), Duration::ZERO);
+        Self { key, sequence: 0, holders, refused, silent: 0, took, asked: 0 }
+    }
+}
+
+impl DhtOutcome {
+    /// What is answered to who had an errand that ended so.
+    pub fn into_answer(self) -> DhtAnswer {
+        let found = match self {
+            Self::Stored(StoredAt { holders, refused, .. }) => {
+                return match refused.first() {
+                    Some((_, why)) if holders.is_empty() => DhtAnswer::Stored(*why),
+                    _ => DhtAnswer::Held(holders),
+                };
+            }
+            Self::Read(read) => {
+                let living = |found: FoundRecord| LivingRecord {
+                    record: found.record.claim().clone(),
+                    remaining: u32::try_from(found.remaining.as_secs()).unwrap_or(u32::MAX),
+                };
+                let records = read.records.into_iter().map(living).collect();
+                Found { records, ..Found::default() }
+            }
+            Self::Nearest(NearestTo { contacts, .. }) => Found { contacts, ..Found::default() },
+            Self::Node(_) | Self::NothingOfOurs { .. } => Found::default(),
+        };
+        DhtAnswer::Found(found.fitting(DHT_SESSION_ROOM))
+    }
+}
+
 impl ReadFrom {
     /// Puts first what is shown where only one is: that of the publisher who stands highest here,
     /// of two who stand equally the record with the higher sequence, of two with one sequence that
@@ -99,9 +138,8 @@ impl ReadFrom {
         };
         self.records.sort_by(|one, other| {
             let ((score, sequence), (other_score, other_sequence)) = (rank(one), rank(other));
-            let by_hash = || {
-                content_hash(one.record.content()).cmp(&content_hash(other.record.content()))
-            };
+            let by_hash =
+                || content_hash(one.record.content()).cmp(&content_hash(other.record.content()));
             let by_number = other_sequence.cmp(&sequence).then_with(by_hash);
             other_score.total_cmp(&score).then(by_number)
         });

@@ -172,6 +172,30 @@ pub const MAX_PUSHES: usize = 4096;
 /// Pushes under way at once.
 pub const PUSH_WIDTH: usize = 8;
 
+// --- errands ---
+
+/// How long after the first session peers are asked to do what this node cannot, if until then
+/// nobody has answered by datagrams, although it has them: a network lets none through.
+pub const ERRANDS_AFTER: Duration = Duration::from_secs(10);
+/// Peers that are asked to read the same, in different networks if they are strangers.
+pub const HELPERS_FOR_READS: usize = 2;
+/// Peers that are asked, one after the other, until so many have done it.
+pub const MAX_HELPERS_ASKED: usize = 4;
+/// How long a peer may take for an errand: a lookup where a third is frozen takes 1.2 s.
+pub const LONGEST_ERRAND: Duration = Duration::from_secs(5);
+/// Errands of one peer that are done at once, and then one in [`ERRAND_INTERVAL`].
+pub const ERRAND_BURST: u32 = 10;
+/// See [`ERRAND_BURST`]: each makes us send some twenty questions.
+pub const ERRAND_INTERVAL: Duration = Duration::from_millis(100);
+/// Errands of others under way.
+pub const MAX_ERRANDS: usize = 64;
+/// Of them, those of one peer.
+pub const MAX_ERRANDS_PER_PEER: usize = 8;
+/// Peers of which it is remembered how much they asked for: as many as are linked, and more.
+pub const MAX_ERRAND_PEERS: usize = 1024;
+/// Holders that an answer to an errand names: as many as are looked at to find them.
+pub const MAX_HOLDERS_TOLD: usize = MAX_REPLICA_CANDIDATES;
+
 /// Bytes of an answer over a session: as many publishers as a key has, with the largest values.
 pub const DHT_SESSION_ROOM: usize = MAX_SLOTS * (MAX_VALUE + 256);
 /// How long a node must have been up before it serves strangers: who comes and goes costs them more

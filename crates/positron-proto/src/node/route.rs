@@ -11,6 +11,7 @@ use super::{
     room_name::RoomName, sending::Speaking, tracing::Tracing, verification::Verification,
 };
 use crate::{
+    dht::RoutingTable,
     direct, gossip,
     id::{LinkId, NodeId, Ticket},
     identity::{Verdict, Verified},
@@ -118,6 +119,7 @@ impl NodeCore {
                 self.substreams.peer_down(now, peer, &mut self.queues.substream);
                 self.successions.peer_down(&peer);
                 self.traces.peer_down(now, peer, &mut self.queues.trace);
+                self.dht.peer_down(&peer);
                 self.emit(Event::PeerLeft { peer, reason });
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
@@ -389,7 +391,7 @@ impl NodeCore {
         self.requests.peer_up(now, peer.id, peer.boot, &mut self.queues.requests);
         self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
         self.traces.peer_up(now, peer.id);
-        HashTable(self).peer_up(now, peer.id);
+        HashTable(self).peer_up(now, &peer);
     }
 
     /// A linked peer said something: to the room that it concerns.
@@ -476,6 +478,11 @@ impl NodeCore {
         for link in links {
             self.sessions.set_reading(now, link, Reading::Open, &mut self.queues.session);
         }
+    }
+
+    /// Whom it knows of the hash table.
+    pub const fn routing_table(&self) -> &RoutingTable {
+        self.dht.table()
     }
 
     /// What the application wants.

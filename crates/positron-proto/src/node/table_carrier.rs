@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{NodeConfig, node_finder::NodeFinder};
+use super::{NodeConfig, errand_desk::ErrandDesk, node_finder::NodeFinder};
 use crate::{
     datagram::contract::QueryReply,
     dht::{DhtAsk, QuestionId, ReplyId, Serve},
@@ -22,6 +22,8 @@ pub(super) struct TableCarrier {
     pub(super) over_sessions: BTreeMap<QuestionId, NodeId>,
     /// Questions that wait for a session to be made.
     pub(super) waiting: BTreeMap<NodeId, Vec<(QuestionId, DhtAsk)>>,
+    /// What is done for others.
+    pub(super) desk: ErrandDesk,
     /// Nodes that are looked for.
     pub(super) finder: NodeFinder,
     pub(super) serve: Serve,
@@ -45,6 +47,7 @@ impl TableCarrier {
             replies: BTreeMap::new(),
             over_sessions: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            desk: ErrandDesk::default(),
             finder: NodeFinder::default(),
             serve: config.dht.serve,
             has_datagrams: config.session.transports.has(LinkKind::Udp),
