@@ -98,6 +98,7 @@ impl From<DhtRefused> for Refusal {
             DhtRefused::TooManyPublished => {
                 Self::conflict("too_many", sentence).try_this("delete some: POST /v1/dht/delete")
             }
+            DhtRefused::OwnPeerRecord => Self::conflict("own_record", sentence),
             DhtRefused::Immutable => Self::conflict("immutable", sentence),
         }
     }
@@ -141,8 +142,10 @@ impl From<Refused> for Refusal {
             }
             Refused::UnknownAddress(_) => Self::unknown("unknown_address", sentence)
                 .try_this("GET /v1/status lists them, as `bootstrap`"),
-            Refused::UnknownPeer(_) => Self::unknown("unknown_peer", sentence)
-                .try_this("connect with it first: POST /v1/actions/join"),
+            Refused::UnknownPeer { .. } | Refused::NotUsable(_) => {
+                Self::unknown("unknown_peer", sentence)
+                    .try_this("connect with it first: POST /v1/actions/join")
+            }
             Refused::TooManyBans
             | Refused::TooManyAddressBans
             | Refused::TooManyReserved

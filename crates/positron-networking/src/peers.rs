@@ -14,9 +14,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    Ban, Deleted, DhtError, DhtStats, HashTable, LostPeer, MessageTrace, Node, NodeStream,
-    OpenStreamError, OrderError, PeerDetail, Readiness, RecentDial, Request, RequestError,
-    StoreError, Stored, Summary,
+    Ban, Deleted, DhtError, DhtStats, FoundNode, HashTable, LostPeer, MessageTrace, Node,
+    NodeStream, OpenStreamError, OrderError, PeerDetail, Readiness, RecentDial, Request,
+    RequestError, StoreError, Stored, Summary,
     asking::ask,
     driver::{Order, Reply},
     message::{decode, encode},
@@ -548,6 +548,14 @@ impl Node {
     /// Those of [`HashTable::delete`].
     pub async fn dht_delete(&self, key: &str) -> Result<Deleted, DhtError> {
         self.dht().delete(key).await
+    }
+
+    /// [`HashTable::find_node`]: where a node is, by its id.
+    ///
+    /// # Errors
+    /// Those of [`HashTable::find_node`].
+    pub async fn dht_find_node(&self, id: NodeId) -> Result<Option<FoundNode>, DhtError> {
+        self.dht().find_node(id).await
     }
 
     /// [`HashTable::stats`]: what this node keeps, knows and did of the hash table, whether it

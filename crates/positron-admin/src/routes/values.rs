@@ -143,7 +143,7 @@ pub(crate) struct ValuesAnswer {
     /// The key that was looked for.
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     key: Place,
-    /// Of each publisher the newest, the last published first.
+    /// Of each publisher the newest, first that of who stands highest in this node's eyes.
     values: Vec<ValueAnswer>,
     /// Nodes that had any.
     holders: usize,
@@ -194,19 +194,21 @@ pub(crate) struct FoundAnswer {
     nearest: NearestNodes,
 }
 
-/// Where a node is.
+/// What a node says of itself.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it describes what `FoundNode` writes")]
 pub(crate) struct FoundShape {
     /// Who.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     node_id: String,
-    /// Where it says that it is, or answered; the likeliest first.
+    /// Where it says that it is.
     addresses: Vec<String>,
-    /// The node that told; this one, if it knew.
-    from: String,
-    /// How long ago it said so, if it is what it published.
-    age_s: Option<u64>,
+    /// Its software, as it says: any text.
+    software: String,
+    /// How many nodes were asked: none, if this one knew it.
+    asked: usize,
+    /// How long it took.
+    took_ms: f64,
 }
 
 /// The nodes nearest to a place, and every question that led to them.
@@ -426,9 +428,10 @@ pub(crate) async fn find(
     let is_id = told.target.parse::<NodeId>();
     match (told.meant.as_deref(), is_id) {
         (None | Some("node"), Ok(id)) => {
-            let place = ValueName::Owned("peer", id).key().map_err(DhtError::from)?;
+            let node = table.find_node(id).await?;
+            let place = ValueName::Owned(PEER_RECORD, id).key().map_err(DhtError::from)?;
             let nearest = table.nearest(place).await?;
-            Ok(Json(FoundAnswer { node: None, nearest }))
+            Ok(Json(FoundAnswer { node, nearest }))
         }
         (Some("node"), Err(_)) => Err(Refusal::bad(
             "bad_name",
@@ -518,3 +521,5 @@ fn millis(time: Duration) -> f64 {
 
 /// What a value lives if nothing is said.
 const DEFAULT_TTL_S: u64 = 3600;
+/// The name of its own under which each node says where it is `[PROTOCOL 3.8]`.
+const PEER_RECORD: &str = "peer";

@@ -413,8 +413,12 @@ impl CoreTask {
                 }
                 self.streams.handle_outcome(ticket, &outcome);
                 if let Some((reply, _permit)) = self.waiting.remove(&ticket) {
+                    let end = match outcome {
+                        Outcome::Refused(why) => Err(why),
+                        outcome => Ok(outcome),
+                    };
                     // A caller that left changes nothing.
-                    let _ = reply.send(Ok(outcome));
+                    let _ = reply.send(end);
                 }
             }
             Event::Stream { id, news } => self.streams.handle_news(id, news),

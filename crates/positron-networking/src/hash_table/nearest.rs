@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use positron_proto::{
-    dht::{Contact, LookupStep, NearestTo, Place, StepOutcome},
+    dht::{Contact, LookupStep, NearestTo, Place, SoughtNode, StepOutcome},
     id::NodeId,
     shown::millis,
+    wire::Address,
 };
 use serde::Serialize;
 
@@ -74,17 +75,30 @@ pub enum QuestionEnd {
     Failed,
 }
 
-/// Where a node is that was found by its id.
+/// A node that was looked for by its id: what it says of itself, signed by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FoundNode {
     /// Who.
     pub node_id: NodeId,
-    /// Where it says that it is, or answered; the likeliest first.
-    pub addresses: Vec<String>,
-    /// The node that told; this one, if it knew.
-    pub from: NodeId,
-    /// How long ago it said so, if it is what it published.
-    pub age_s: Option<u64>,
+    /// Where it says that it is.
+    pub addresses: Vec<SocketAddr>,
+    /// Its software, as it says: any text.
+    pub software: String,
+    /// How many nodes were asked: none, if this one knew it.
+    pub asked: usize,
+    /// How long it took.
+    #[serde(rename = "took_ms", serialize_with = "as_millis")]
+    pub took: Duration,
+}
+
+impl FoundNode {
+    /// What was found, if anything was.
+    pub(super) fn of(sought: SoughtNode) -> Option<Self> {
+        let SoughtNode { id, record, took, asked } = sought;
+        let record = record?.content().clone();
+        let addresses = record.addresses.iter().filter_map(Address::socket_addr).collect();
+        Some(Self { node_id: id, addresses, software: record.software, asked, took })
+    }
 }
 
 impl NearestNodes {

@@ -11,7 +11,9 @@ use positron_proto::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
-use super::{Deleted, DhtError, DhtStats, NearestNodes, Stored, StoredValue, ValueName, Values};
+use super::{
+    Deleted, DhtError, DhtStats, FoundNode, NearestNodes, Stored, StoredValue, ValueName, Values,
+};
 use crate::{
     driver::{Order, Reply},
     message::encode,
@@ -107,8 +109,8 @@ impl HashTable {
     }
 
     /// The value under a shared name; `None`, if nobody published one that is alive. Of several
-    /// publishers the one that was published last, of two at the same time that of the smaller
-    /// hash: [`retrieve_all`](Self::retrieve_all) tells all,
+    /// publishers that of who stands highest in this node's eyes, of equals the one with the latest
+    /// sequence, then that of the smaller hash: [`retrieve_all`](Self::retrieve_all) tells all,
     /// [`retrieve_from`](Self::retrieve_from) that of one.
     ///
     /// # Errors
@@ -118,7 +120,8 @@ impl HashTable {
         Ok(all.into_iter().next().map(|found| found.decode()).transpose()?)
     }
 
-    /// The values of all publishers under a shared name, the last published first.
+    /// The values of all publishers under a shared name, first the one that
+    /// [`retrieve`](Self::retrieve) takes.
     ///
     /// # Errors
     /// The name cannot be one.
@@ -180,6 +183,18 @@ impl HashTable {
     pub async fn nearest(&self, place: Place) -> Result<NearestNodes, DhtError> {
         match self.carry_out(TableOrder::Find(place)).await? {
             DhtOutcome::Nearest(nearest) => Ok(NearestNodes::new(place, &nearest)),
+            _ => Err(DhtError::Stopped),
+        }
+    }
+
+    /// Where a node is, by its id: what it says of itself, as this node knows it or finds it in the
+    /// table. `None`, if nobody knows, or what was found cannot be used.
+    ///
+    /// # Errors
+    /// The node stopped, or has too much to do.
+    pub async fn find_node(&self, id: NodeId) -> Result<Option<FoundNode>, DhtError> {
+        match self.carry_out(TableOrder::FindNode(id)).await? {
+            DhtOutcome::Node(sought) => Ok(FoundNode::of(sought)),
             _ => Err(DhtError::Stopped),
         }
     }

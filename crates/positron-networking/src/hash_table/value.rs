@@ -27,7 +27,8 @@ pub enum ValueName<'a> {
 pub struct Values {
     /// The key that was looked for.
     pub key: Place,
-    /// Of each publisher the newest, the last published first; perhaps none.
+    /// Of each publisher the newest, first that of who stands highest in this node's eyes; perhaps
+    /// none.
     pub values: Vec<StoredValue>,
     /// Nodes that had any.
     pub holders: usize,
@@ -109,11 +110,7 @@ impl StoredValue {
 impl From<ReadFrom> for Values {
     fn from(read: ReadFrom) -> Self {
         let ReadFrom { key, records, holders, took, asked } = read;
-        let mut values: Vec<_> = records.into_iter().map(StoredValue::from).collect();
-        values.sort_by(|a, b| {
-            let order = |value: &StoredValue| (value.created, value.sequence);
-            order(b).cmp(&order(a)).then_with(|| a.publisher.cmp(&b.publisher))
-        });
+        let values = records.into_iter().map(StoredValue::from).collect();
         Self { key, values, holders, took, asked }
     }
 }

@@ -6,10 +6,15 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
+
 use super::{
-    AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtQuery,
-    DhtRecord, DhtRefused, Found, NameHash, NewRecord, OperationId, Place, QuestionId, ReadMode,
-    RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome, Via,
+    AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtOutcome,
+    DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, OperationId,
+    PendingRecord, Place, QuestionId, ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId,
+    StoreOutcome, StoredAt, Via,
+    errands::Errands,
+    handover::handed_over,
     keeper::Keeper,
     operation::{Goal, Operation},
     published::{Published, Title},
@@ -19,6 +24,7 @@ use super::{
     size_estimate::SizeEstimate,
     table::RoutingTable,
     upkeep::Upkeep,
+    writing::RecordWriting,
 };
 use crate::{
     deadlines::Deadlines,
@@ -26,7 +32,7 @@ use crate::{
     identity::{Identity, Verified},
     limits::{
         FARTHEST_KEPT, MAX_CONTACTS_PER_ANSWER, MAX_DHT_OPERATIONS, MAX_PUBLISHED, MAX_RECORD_TTL,
-        MAX_VALUE, MIN_RECORD_TTL, REPLICAS,
+        MAX_VALUE, MIN_RECORD_TTL, PEER_RECORD_LIFE, REPLICAS,
     },
     metric::Level,
     misbehavior::Misbehavior,
@@ -64,6 +70,7 @@ pub struct Dht {
     /// The last sequence that a record of ours has.
     pub(super) sequence: u64,
     pub(super) upkeep: Upkeep,
+    pub(super) errands: Errands,
     /// When operations do what they wait for: at the latest they are over.
     pub(super) deadlines: Deadlines<OperationId>,
     pub(super) counters: DhtCounters,
@@ -97,6 +104,7 @@ impl Dht {
             next_operation: 0,
             sequence: 0,
             upkeep: Upkeep::default(),
+            errands: Errands::default(),
             deadlines: Deadlines::new(),
             counters: DhtCounters::default(),
             recent: RecentLookups::default(),
@@ -107,7 +115,10 @@ impl Dht {
         }
         for record in published {
             this.sequence = this.sequence.max(record.content().sequence);
-            this.published.restore(now, record);
+            // Where this node is now, it says itself as soon as it knows.
+            if Title::of(record.content()) != Title::of_peer_record() {
+                this.published.restore(now, record);
+            }
         }
         this
     }
@@ -124,6 +135,9 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) -> Result<Place, DhtRefused> {
         let title = Title { kind: new.kind, name: new.name };
+        if title == Title::of_peer_record() {
+            return Err(DhtRefused::OwnPeerRecord);
+        }
         if new.value.len() > MAX_VALUE {
             return Err(DhtRefused::TooLarge(new.value.len()));
         }
@@ -167,6 +181,9 @@ impl Dht {
         if kind == RecordKind::Immutable {
             return Err(DhtRefused::Immutable);
         }
+        if (Title { kind, name }) == Title::of_peer_record() {
+            return Err(DhtRefused::OwnPeerRecord);
+        }
         self.check_room()?;
         let key = name.key(kind, &self.id);
         let reading = self.reading(now, key, None, ReadMode::Fresh);
@@ -187,8 +204,32 @@ impl Dht {
         Ok(())
     }
 
+    /// Where this node is, as its signed peer record says: published under a name of its own, and
+    /// renewed until it is nowhere (`None`) or elsewhere. Whoever knows its id finds it there.
+    pub fn announce(
+        &mut self,
+        now: Now,
+        peer_record: Option<Bytes>,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let title = Title::of_peer_record();
+        let said = self.published.get(&title).and_then(|kept| kept.record.content().value.clone());
+        match peer_record {
+            None => _ = self.published.forget(&title),
+            Some(value) if said.as_ref() != Some(&value) => {
+                let record = self.sign(now, title, PEER_RECORD_LIFE, Some(value));
+                self.publish(now, None, record, out);
+            }
+            Some(_) => {}
+        }
+    }
+
     fn check_room(&self) -> Result<(), DhtRefused> {
-        if self.operations.len() < MAX_DHT_OPERATIONS { Ok(()) } else { Err(DhtRefused::TooMany) }
+        if self.operations.len() + self.errands.len() < MAX_DHT_OPERATIONS {
+            Ok(())
+        } else {
+            Err(DhtRefused::TooMany)
+        }
     }
 
     // --- what happens ---
@@ -211,6 +252,40 @@ impl Dht {
     pub fn handle_contact(&mut self, now: Now, contact: Contact) {
         if contact.id() != self.id {
             self.table.handle_contact(now.mono, contact);
+        }
+    }
+
+    /// A peer is linked: it can be asked to do what this node cannot, which reaches nobody by
+    /// datagrams, perhaps because it has none.
+    pub fn peer_up(&mut self, now: Now, peer: Contact, has_datagrams: bool) {
+        self.errands.peer_up(now.mono, peer, has_datagrams);
+        self.offer_by_errand(now);
+    }
+
+    /// It is not any more.
+    pub fn peer_down(&mut self, peer: &NodeId) {
+        self.errands.peer_down(peer);
+    }
+
+    /// A linked peer wants this done for it. Ends by one [`DhtEffect::Done`] with this ticket, like
+    /// an operation of ours, and is never passed on to another.
+    pub fn handle_errand(
+        &mut self,
+        now: Now,
+        (from, ticket): (NodeId, Ticket),
+        query: DhtQuery,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        match query {
+            DhtQuery::Find(place) => self.begin_here(now, Some(ticket), place, Goal::Find, out),
+            DhtQuery::Get { key, publisher, .. } => {
+                let reading = self.reading(now, key, publisher, ReadMode::Fresh);
+                self.begin_here(now, Some(ticket), key, Goal::Read(reading), out);
+            }
+            DhtQuery::Store(LivingRecord { record: claim, remaining }) => {
+                let wanted = RecordFor::ToSpread(ticket);
+                out.push_back(DhtEffect::Verify(PendingRecord { claim, remaining, from, wanted }));
+            }
         }
     }
 
@@ -293,6 +368,10 @@ impl Dht {
                 }
                 operation
             }
+            (About::Errand(id, part), answer) => {
+                self.errands.handle_answer(id, (&from, part), answer, out);
+                return self.drive_errand(now, id, out);
+            }
             (About::Probe, _) => return,
             (About::Push, _) => {
                 self.upkeep.handle_pushed();
@@ -353,11 +432,16 @@ impl Dht {
                     self.upkeep.handle_kept(now.mono, key, &mut self.rng);
                 }
             }
-            RecordFor::ByUs(operation) => {
-                if let Some(reading) = self.reading_of(operation) {
+            RecordFor::ByUs(_) | RecordFor::ByErrand(_) => {
+                if let Some(reading) = self.reading_for(wanted) {
                     reading.handle_verified(from, record, remaining);
                 }
-                self.drive(now, operation, out);
+                self.go_on(now, wanted, out);
+            }
+            RecordFor::ToSpread(ticket) => {
+                let key = record.content().key();
+                let goal = Goal::Write(RecordWriting::new(record, remaining).into());
+                self.begin_here(now, Some(ticket), key, goal, out);
             }
         }
     }
@@ -389,11 +473,15 @@ impl Dht {
     ) {
         match wanted {
             RecordFor::ToKeep(reply) => self.keeper.handle_unverified(reply, outcome, out),
-            RecordFor::ByUs(operation) => {
-                if let Some(reading) = self.reading_of(operation) {
+            RecordFor::ByUs(_) | RecordFor::ByErrand(_) => {
+                if let Some(reading) = self.reading_for(wanted) {
                     reading.handle_refuted();
                 }
-                self.drive(now, operation, out);
+                self.go_on(now, wanted, out);
+            }
+            RecordFor::ToSpread(ticket) => {
+                let outcome = DhtOutcome::Stored(StoredAt::refused_by(self.id, outcome));
+                out.push_back(DhtEffect::Done { ticket, outcome });
             }
         }
     }
@@ -413,6 +501,9 @@ impl Dht {
             self.drive(now, operation, out);
         }
         self.keeper.handle_timeout(now, out, &mut self.counters);
+        if self.errands.pop_due(now.mono) {
+            self.offer_by_errand(now);
+        }
         self.handle_due_publications(now, out);
         self.handle_table_wishes(now, out);
         self.keep_up(now, out);
@@ -427,10 +518,26 @@ impl Dht {
             self.published.poll_timeout(),
             self.table.poll_timeout(),
             self.upkeep.poll_timeout(),
+            self.errands.poll_timeout(),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// This node goes: what it keeps is brought to those who are to keep it without it, as far as
+    /// they take it from one node. Nobody waits for their answers, and nothing is completed any
+    /// more: these are the tickets of what was under way.
+    pub fn handle_stop(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) -> Vec<Ticket> {
+        let here = self.place();
+        let keeper = &self.keeper;
+        let stores = here.map(|here| handed_over(now.mono, &here, &self.table, &keeper.store));
+        for (next, living) in stores.unwrap_or_default() {
+            self.ask(now, (next, About::Push), DhtQuery::Store(living), Via::Any, out);
+        }
+        let operations = self.operations.values_mut();
+        let ours = operations.filter_map(|operation| operation.ticket.take());
+        ours.chain(self.errands.give_up_all()).collect()
     }
 
     // --- what can be seen ---
@@ -444,6 +551,12 @@ impl Dht {
     /// Where a question of ours is asked.
     pub fn asked_at(&self, question: QuestionId) -> Option<SocketAddr> {
         self.questions.get(question).map(|question| question.to.addr())
+    }
+
+    /// Where this node of the table answers.
+    pub fn address_of(&self, node: &NodeId) -> Option<SocketAddr> {
+        let mut buckets = self.table.buckets();
+        buckets.find_map(|(_, bucket)| bucket.get(node)).map(|known| known.contact.addr())
     }
 
     /// What this node is to the table, and why.

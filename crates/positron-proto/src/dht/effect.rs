@@ -20,6 +20,10 @@ pub struct QuestionId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplyId(pub u64);
 
+/// Names an errand of ours that others do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ErrandId(pub(super) u64);
+
 /// Over what a question goes, or came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Via {
@@ -29,6 +33,8 @@ pub enum Via {
     Datagram,
     /// A session, made if there is none: for what is larger than a datagram.
     Session,
+    /// The session that there is, and it is to be done for us what is asked.
+    Errand,
 }
 
 /// Who asks.
@@ -121,6 +127,10 @@ pub enum RecordFor {
     ToKeep(ReplyId),
     /// An operation of ours asked for it.
     ByUs(OperationId),
+    /// An errand of ours asked for it.
+    ByErrand(ErrandId),
+    /// To be given to others for a peer; what comes of it has this ticket.
+    ToSpread(Ticket),
 }
 
 /// What a node is to the hash table, and why.

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use super::{
-    Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Distance, Found,
-    LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom, ReadMode, RecordFor, Via,
+    Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Distance, ErrandId,
+    Found, LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom, ReadMode,
+    RecordFor, Via,
     dht::Dht,
     lookup::Lookup,
     operation::{Goal, Operation},
@@ -27,8 +28,8 @@ use crate::{
 };
 
 impl Dht {
-    /// Begins to look for `target`.
-    pub(super) fn begin(
+    /// Begins to look for `target`, here.
+    pub(super) fn begin_here(
         &mut self,
         now: Now,
         ticket: Option<Ticket>,
@@ -160,6 +161,10 @@ impl Dht {
             About::Lookup(id) | About::Store(id) | About::Fetch(id) => self.drive(now, id, out),
             About::Probe => {}
             About::Push => self.upkeep.handle_pushed(),
+            About::Errand(id, part) => {
+                self.errands.handle_failure(id, part);
+                self.drive_errand(now, id, out);
+            }
         }
     }
 
@@ -182,7 +187,7 @@ impl Dht {
                     reading.handle_refuted();
                 }
             }
-            About::Probe | About::Push => {}
+            About::Probe | About::Push | About::Errand(..) => {}
         }
     }
 
@@ -341,7 +346,7 @@ impl Dht {
     }
 
     /// Puts a tombstone above what we published, if there is anything.
-    fn kill(
+    pub(super) fn kill(
         &mut self,
         now: Now,
         ticket: Option<Ticket>,
@@ -371,6 +376,65 @@ impl Dht {
     /// How many others should keep a record: as many as there are, at most [`REPLICAS`].
     pub(super) fn wanted_holders(&self) -> usize {
         self.table.len().min(REPLICAS)
+    }
+
+    /// Begins to look for `target`: here, or, where nobody answers this node by datagrams, by those
+    /// that it is linked with. What it looks for of its own accord needs no table then.
+    pub(super) fn begin(
+        &mut self,
+        now: Now,
+        ticket: Option<Ticket>,
+        target: Place,
+        goal: Goal,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let is_wanted = ticket.is_some() || matches!(goal, Goal::Write(_));
+        if is_wanted && self.table.is_empty() && self.errands.are_wanted(now.mono) {
+            let id = self.errands.begin(now.mono, (ticket, target, goal), &mut self.rng);
+            return self.drive_errand(now, id, out);
+        }
+        self.begin_here(now, ticket, target, goal, out);
+    }
+
+    pub(super) fn drive_errand(&mut self, now: Now, id: ErrandId, out: &mut VecDeque<DhtEffect>) {
+        let over = self.errands.drive(now.mono, id, &mut self.questions, out);
+        let Some(errand) = over else { return };
+        if let Goal::Write(writing) = &errand.goal {
+            let record = writing.record().content();
+            self.published.handle_holders(now.mono, record, errand.holders(), 1);
+        }
+        match (errand.outcome(now), &errand.goal) {
+            (None, Goal::Delete(reading)) => self.kill(now, errand.ticket, reading, out),
+            (outcome, _) => {
+                let done = errand.ticket.zip(outcome);
+                out.extend(done.map(|(ticket, outcome)| DhtEffect::Done { ticket, outcome }));
+            }
+        }
+    }
+
+    /// What nobody else keeps of ours is given to those who can be asked now.
+    pub(super) fn offer_by_errand(&mut self, now: Now) {
+        if self.table.is_empty() && self.errands.are_wanted(now.mono) {
+            self.published.handle_newcomer(now.mono, 1);
+        }
+    }
+
+    /// What has read whatever this record is for.
+    pub(super) fn reading_for(&mut self, wanted: RecordFor) -> Option<&mut RecordReading> {
+        match wanted {
+            RecordFor::ByUs(operation) => self.reading_of(operation),
+            RecordFor::ByErrand(errand) => self.errands.reading(errand),
+            RecordFor::ToKeep(_) | RecordFor::ToSpread(_) => None,
+        }
+    }
+
+    /// A record came, or will not: whatever waited for it goes on.
+    pub(super) fn go_on(&mut self, now: Now, wanted: RecordFor, out: &mut VecDeque<DhtEffect>) {
+        match wanted {
+            RecordFor::ByUs(operation) => self.drive(now, operation, out),
+            RecordFor::ByErrand(errand) => self.drive_errand(now, errand, out),
+            RecordFor::ToKeep(_) | RecordFor::ToSpread(_) => {}
+        }
     }
 
     /// Renews what is half over, and offers again what too few keep.

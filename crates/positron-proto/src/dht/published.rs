@@ -59,15 +59,20 @@ impl Title {
         Self { kind: record.kind, name: record.name }
     }
 
+    /// That of our own peer record: the node's, and no application's.
+    pub(super) fn of_peer_record() -> Self {
+        Self { kind: RecordKind::Owned, name: NameHash::of_peer_record() }
+    }
+
     pub(super) fn key(&self, me: &NodeId) -> Place {
         self.name.key(self.kind, me)
     }
 }
 
 impl Published {
-    /// Whether another title has room.
+    /// Whether another title of the application has room.
     pub(super) fn has_room(&self, title: &Title) -> bool {
-        self.by_title.len() < MAX_PUBLISHED || self.by_title.contains_key(title)
+        self.len() < MAX_PUBLISHED || self.by_title.contains_key(title)
     }
 
     /// This is what we say under its title from now on.
@@ -190,7 +195,9 @@ impl Published {
         self.deadlines.next().map(|(at, _)| at)
     }
 
+    /// How many the application has; our own peer record stands beside them.
     pub(super) fn len(&self) -> usize {
-        self.by_title.len()
+        let is_there = self.by_title.contains_key(&Title::of_peer_record());
+        self.by_title.len() - usize::from(is_there)
     }
 }

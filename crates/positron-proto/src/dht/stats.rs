@@ -1,7 +1,9 @@
 //! What a node tells of the table, and of its own part in it.
 
 use super::{
-    DhtCounters, DhtLevels, DhtMode, KnownContact, LookupTimes, Place, RecordKind, dht::Dht,
+    DhtCounters, DhtLevels, DhtMode, KnownContact, LookupTimes, Place, RecordKind,
+    dht::Dht,
+    published::{Publication, Title},
 };
 use crate::{
     id::NodeId,
@@ -102,7 +104,7 @@ impl DhtStats {
         }
         let wanted_holders = dht.wanted_holders();
         let mut under_replicated = 0;
-        for publication in dht.published.iter() {
+        for publication in published_by_application(dht) {
             under_replicated += usize::from(publication.holders < wanted_holders);
             let record = publication.record.content();
             if !record.is_tombstone() {
@@ -129,8 +131,14 @@ impl DhtStats {
     }
 }
 
+/// The node's own peer record stands beside what its application publishes.
+fn published_by_application(dht: &Dht) -> impl Iterator<Item = &Publication> {
+    let ours = Title::of_peer_record();
+    dht.published.iter().filter(move |kept| Title::of(kept.record.content()) != ours)
+}
+
 fn published(dht: &Dht, now: Instant) -> Vec<PublishedRecord> {
-    let mut all: Vec<_> = dht.published.iter().collect();
+    let mut all: Vec<_> = published_by_application(dht).collect();
     all.sort_unstable_by_key(|publication| publication.ends);
     let told = all.into_iter().take(MAX_RECORDS_TOLD);
     told.map(|publication| {

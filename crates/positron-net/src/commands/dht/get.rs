@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// Prints what is stored under a key: its bytes as they are, and on the standard error who
-/// published it, when, and which node had it. Of several publishers the one that published last.
+/// published it, when, and which node had it. Of several publishers that of who stands highest in
+/// this node's eyes.
 #[derive(Args, Debug)]
 pub(crate) struct GetOptions {
     /// The key; with --immutable the 64 characters that `put` printed

@@ -1,0 +1,125 @@
+//! Stories of nodes that others find by nothing but their ids: what they say of themselves is in
+//! the hash table.
+
+use positron_proto::{
+    dht::{DhtOutcome, DhtRefused, NameHash, NewRecord, RecordKind, SoughtNode},
+    node::{Outcome, Refused, TableOrder},
+    time::Duration,
+};
+use positron_sim::{Fault, Scenario, Selector, Workload, World};
+
+/// Everybody's bootstrap node.
+const HUB: usize = 0;
+const SEEKER: usize = 1;
+/// It comes when the seeker has asked for peers for the last time.
+const SOUGHT: usize = 2;
+/// It never comes.
+const NOBODY: usize = 3;
+const NODES: usize = 8;
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Nodes that want one link each, and that tell one another of nobody later than at the start.
+fn strangers(seed: u64) -> World {
+    let mut story = Scenario::quiet("strangers", NODES, secs(600));
+    story.config.peers.min_peers = 1;
+    story.config.peers.discovery_interval = secs(3_600);
+    story.absent = vec![SOUGHT, NOBODY];
+    let mut world = World::new(&story, seed);
+    world.run_until(secs(20));
+    world.apply(&Fault::Start(Selector::Node(SOUGHT)));
+    world.run_until(secs(40));
+    assert!(!knows(&world, SEEKER, SOUGHT), "they never met");
+    world
+}
+
+fn knows(world: &World, node: usize, other: usize) -> bool {
+    world.node(node).unwrap().peers().knows(&world.id(other))
+}
+
+fn tell(world: &mut World, from: usize, to: usize) {
+    let taken = world.say(Workload::Direct { from, to, bytes: 64 });
+    assert_eq!(taken, Some(Ok(())));
+}
+
+#[test]
+fn who_never_met_a_node_sends_to_it_by_its_id() {
+    for seed in 0..3 {
+        let mut world = strangers(seed);
+        tell(&mut world, SEEKER, SOUGHT);
+        tell(&mut world, SEEKER, SOUGHT);
+        assert!(!knows(&world, SEEKER, SOUGHT), "seed {seed}");
+        world.run_until(secs(60));
+        let report = world.finish();
+        report.expect_ok();
+        assert_eq!((report.directs.sent, report.directs.acknowledged), (2, 2), "seed {seed}");
+        assert_eq!(world.table_ends(), [], "seed {seed}: what is done for messages is not told");
+    }
+}
+
+#[test]
+fn who_moved_is_found_where_it_is_now_and_who_is_nowhere_is_not_found() {
+    let mut world = strangers(7);
+    world.apply(&Fault::Renumber(Selector::Node(SOUGHT)));
+    world.run_until(secs(70));
+    let now_at = world.address(SOUGHT);
+    let find = |world: &World, node| TableOrder::FindNode(world.id(node));
+    let (order, other) = (find(&world, SOUGHT), find(&world, NOBODY));
+    assert_eq!(world.order_table(SEEKER, order), Some(Ok(())));
+    assert_eq!(world.order_table(SEEKER, other), Some(Ok(())));
+    tell(&mut world, SEEKER, NOBODY);
+    world.run_until(secs(90));
+
+    let nobody = world.id(NOBODY);
+    let (mut found, mut unknown, mut refused) = (0, 0, 0);
+    for (node, end) in world.table_ends() {
+        assert_eq!(*node, SEEKER);
+        match end {
+            Outcome::Table(outcome) => match &**outcome {
+                DhtOutcome::Node(SoughtNode { id, record: Some(record), .. }) => {
+                    assert_eq!(*id, world.id(SOUGHT));
+                    assert!(record.content().lists(now_at), "{record:?}, {now_at}");
+                    found += 1;
+                }
+                DhtOutcome::Node(SoughtNode { id, record: None, asked, .. }) => {
+                    assert!(*id == nobody && *asked > 0, "{asked}");
+                    unknown += 1;
+                }
+                other => panic!("{other:?}"),
+            },
+            Outcome::Refused(Refused::UnknownPeer { peer, asked }) => {
+                assert!(*peer == nobody && *asked > 0, "{asked}");
+                refused += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((found, unknown, refused), (1, 1, 1));
+    assert!(knows(&world, SEEKER, SOUGHT));
+    world.finish().expect_ok();
+}
+
+#[test]
+fn where_a_node_is_no_application_says_in_its_place() {
+    let mut world = strangers(1);
+    let peer = NameHash::of_name("peer").unwrap();
+    let record = NewRecord {
+        kind: RecordKind::Owned,
+        name: peer,
+        value: b"elsewhere".as_slice().into(),
+        ttl: secs(60),
+    };
+    let refused = Some(Err(Refused::Table(DhtRefused::OwnPeerRecord)));
+    let store = |record: &NewRecord| TableOrder::Store(record.clone());
+    assert_eq!(world.order_table(SEEKER, store(&record)), refused);
+    let delete = TableOrder::Delete { kind: RecordKind::Owned, name: peer };
+    assert_eq!(world.order_table(SEEKER, delete), refused);
+    let shared = NewRecord { kind: RecordKind::Shared, ..record };
+    assert_eq!(world.order_table(SEEKER, store(&shared)), Some(Ok(())));
+    world.run_until(secs(60));
+    let levels = world.view(SEEKER).unwrap().levels.dht;
+    assert_eq!(levels.published.used, 1, "its own peer record stands beside it");
+    world.finish().expect_ok();
+}
