@@ -59,6 +59,11 @@ async fn what_is_put_is_got_by_others_found_told_of_and_deleted() {
     assert_eq!(found["nearest"]["steps"][0]["end"], "answered", "{found}");
     assert_eq!(found["nearest"]["place"], put.json()["key"]);
 
+    let node = asked(&api, "find", json!({ "target": other.id() })).await.json();
+    assert_eq!(node["node"]["addresses"], json!(other.listen_addresses()), "{node}");
+    let own = refused(&api, "put", json!({ "key": "peer", "kind": "owned", "text": "v" })).await;
+    assert_eq!(own, (409, "own_record".into()));
+
     let told = api.get("/v1/dht").await;
     is_described(&description(), "get", "/v1/dht", &told);
     let told = told.json();

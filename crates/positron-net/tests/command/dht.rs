@@ -51,7 +51,7 @@ fn what_one_process_stores_two_others_find_until_it_deletes_it() {
     let a = start(&fixture, "a", &[]);
     let bootstrap = a.address();
     let _b = start(&fixture, "b", &["-b", &bootstrap]);
-    let _c = start(&fixture, "c", &["-b", &bootstrap]);
+    let c = start(&fixture, "c", &["-b", &bootstrap]);
     for node in ["a", "b", "c"] {
         knows(&fixture, node, 2);
     }
@@ -63,6 +63,10 @@ fn what_one_process_stores_two_others_find_until_it_deletes_it() {
         let publisher = a.started()["node_id"].as_str().unwrap().to_owned();
         assert!(got.stderr.contains(&format!("{publisher} published it")), "{}", got.stderr);
     }
+    let c = c.started();
+    let found = at(&fixture, "b", &["find", c["node_id"].as_str().unwrap()]).expect(0).stdout;
+    let address = c["listen"][0].as_str().unwrap();
+    assert!(found.contains(&format!("at         {address}")), "{found}");
     let refused = at(&fixture, "b", &["delete", "my_key"]).expect(REFUSED).stderr;
     assert!(refused.contains("it is not yours, but of"), "{refused}");
 
