@@ -23,6 +23,7 @@ use super::{
     size_estimate::SizeEstimate,
     table::RoutingTable,
     upkeep::Upkeep,
+    value_cache::ValueCache,
     writing::RecordWriting,
 };
 use crate::{
@@ -70,6 +71,7 @@ pub struct Dht {
     pub(super) sequence: u64,
     pub(super) upkeep: Upkeep,
     pub(super) errands: Errands,
+    pub(super) cache: ValueCache,
     /// When operations do what they wait for: at the latest they are over.
     pub(super) deadlines: Deadlines<OperationId>,
     pub(super) counters: DhtCounters,
@@ -103,6 +105,7 @@ impl Dht {
             sequence: 0,
             upkeep: Upkeep::default(),
             errands: Errands::default(),
+            cache: ValueCache::new(),
             deadlines: Deadlines::new(),
             counters: DhtCounters::default(),
         };

@@ -140,6 +140,9 @@ pub const FRESH_ANSWERS: usize = 3;
 /// Holders of an older record that a read brings up to date.
 pub const MAX_READ_REPAIRS: usize = 3;
 
+/// Values that cannot change which are kept by who read them: 4 MiB if all are of the largest.
+pub const MAX_CACHED_VALUES: usize = 256;
+
 // --- upkeep ---
 
 /// Records of this node's own that are renewed while it runs.
