@@ -152,6 +152,8 @@ pub const MAX_PUBLISHED: usize = 4096;
 pub const PEER_RECORD_LIFE: Duration = DEFAULT_RECORD_TTL;
 /// Nodes that are looked for by their ids at once.
 pub const MAX_SOUGHT: usize = 256;
+/// How often a node is looked for that is not where it was, at most.
+pub const SEEK_INTERVAL: Duration = Duration::from_secs(30);
 /// What waits for them: messages, requests, streams.
 pub const MAX_WISHES: usize = 1024;
 /// Bytes of it.
