@@ -134,10 +134,7 @@ impl Dht {
         new: NewRecord,
         out: &mut VecDeque<DhtEffect>,
     ) -> Result<Place, DhtRefused> {
-        let title = Title { kind: new.kind, name: new.name };
-        if title == Title::of_peer_record() {
-            return Err(DhtRefused::OwnPeerRecord);
-        }
+        let title = Title::of_application(new.kind, new.name)?;
         if new.value.len() > MAX_VALUE {
             return Err(DhtRefused::TooLarge(new.value.len()));
         }
@@ -181,11 +178,9 @@ impl Dht {
         if kind == RecordKind::Immutable {
             return Err(DhtRefused::Immutable);
         }
-        if (Title { kind, name }) == Title::of_peer_record() {
-            return Err(DhtRefused::OwnPeerRecord);
-        }
+        let title = Title::of_application(kind, name)?;
         self.check_room()?;
-        let key = name.key(kind, &self.id);
+        let key = title.key(&self.id);
         let reading = self.reading(now, key, None, ReadMode::Fresh);
         self.begin(now, Some(ticket), key, Goal::Delete(reading), out);
         Ok(())
@@ -546,6 +541,11 @@ impl Dht {
     pub(super) fn reach(&self, place: Place) -> Option<Reach> {
         let within = self.size.reach(REPLICAS, FARTHEST_KEPT)?;
         Some(Reach { place, within })
+    }
+
+    /// Whether a question of ours is an errand: a linked peer is not asked, but to do it.
+    pub fn is_errand(&self, question: QuestionId) -> bool {
+        self.questions.is_errand(question)
     }
 
     /// Where a question of ours is asked.

@@ -130,11 +130,7 @@ impl Errands {
         while let Some((to, part)) = errand.next_to_ask() {
             let question = questions.ask(now, (to, About::Errand(id, part)), None, true);
             let ask = DhtAsk { serves: false, query: errand.query() };
-            let via = match part {
-                ErrandPart::Walk => Via::Errand,
-                ErrandPart::Keep => Via::Session,
-            };
-            out.push_back(DhtEffect::Ask { question, to, ask, via });
+            out.push_back(DhtEffect::Ask { question, to, ask, via: Via::Session });
         }
         if errand.is_over() { self.open.remove(&id) } else { None }
     }

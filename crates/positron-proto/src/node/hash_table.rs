@@ -108,14 +108,7 @@ impl HashTable<'_> {
     fn ask(&mut self, now: Now, id: QuestionId, to: &Contact, ask: DhtAsk, via: Via) {
         let is_up = self.0.sessions.is_up(&to.id());
         match via {
-            Via::Any | Via::Session if is_up => {
-                let message = DhtMessage::Query { number: id.0, ask };
-                self.ask_over_session(now, id, to.id(), &message);
-            }
-            Via::Errand => {
-                let message = DhtMessage::Errand { number: id.0, query: ask.query };
-                self.ask_over_session(now, id, to.id(), &message);
-            }
+            Via::Any | Via::Session if is_up => self.ask_over_session(now, id, to.id(), ask),
             Via::Any | Via::Datagram => {
                 let (addr, key, noise_static) = (to.addr(), *to.key(), *to.noise_static());
                 let target = QueryTarget { addr, key, noise_static };
@@ -138,7 +131,11 @@ impl HashTable<'_> {
         }
     }
 
-    fn ask_over_session(&mut self, now: Now, id: QuestionId, to: NodeId, message: &DhtMessage) {
+    fn ask_over_session(&mut self, now: Now, id: QuestionId, to: NodeId, ask: DhtAsk) {
+        let message = match self.0.dht.is_errand(id) {
+            true => DhtMessage::Errand { number: id.0, query: ask.query },
+            false => DhtMessage::Query { number: id.0, ask },
+        };
         self.0.table.over_sessions.insert(id, to);
         if !self.0.send(now, to, RoomName::Dht, message.lane(), message.encode(), None) {
             self.0.table.over_sessions.remove(&id);
@@ -254,8 +251,7 @@ impl HashTable<'_> {
         self.0.dht.peer_up(now, contact, self.0.table.has_datagrams);
         let peer = peer.id;
         for (id, ask) in self.0.table.waiting.remove(&peer).unwrap_or_default() {
-            let message = DhtMessage::Query { number: id.0, ask };
-            self.ask_over_session(now, id, peer, &message);
+            self.ask_over_session(now, id, peer, ask);
         }
     }
 
