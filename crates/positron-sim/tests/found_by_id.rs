@@ -6,7 +6,7 @@ use positron_proto::{
     node::{NodeView, Outcome, PeerOrder, Refused, TableOrder},
     time::Duration,
 };
-use positron_sim::{Death, Fault, Scenario, Selector, Workload, World};
+use positron_sim::{Death, Fault, Physics, Scenario, Selector, Workload, World};
 
 /// Everybody's bootstrap node.
 const HUB: usize = 0;
@@ -23,7 +23,11 @@ const fn secs(seconds: u64) -> Duration {
 
 /// Nodes that want one link each, and that tell one another of nobody later than at the start.
 fn strangers(seed: u64) -> World {
-    let mut story = Scenario::quiet("strangers", NODES, secs(600));
+    strangers_with(Physics::default(), seed)
+}
+
+fn strangers_with(physics: Physics, seed: u64) -> World {
+    let mut story = Scenario::quiet("strangers", NODES, secs(600)).physics(physics);
     story.config.peers.min_peers = 1;
     story.config.peers.discovery_interval = secs(3_600);
     story.absent = vec![SOUGHT, NOBODY];
@@ -137,6 +141,28 @@ fn a_slot_is_kept_for_a_node_of_which_nothing_but_its_id_is_known() {
     let is_linked = |view: &NodeView| view.peers.iter().any(|at| at.session.peer.id == peer);
     assert!(is_linked(&world.view(SEEKER).unwrap()));
     world.finish().expect_ok();
+}
+
+#[test]
+fn clocks_that_are_hours_apart_and_jump_hide_nobody() {
+    for seed in 0..3 {
+        let skewed = Physics { clock_skew: secs(40_000), ..Physics::default() };
+        let mut world = strangers_with(skewed, seed);
+        let turn = |seconds| Fault::TurnClock { who: Selector::Part(0.3), seconds };
+        world.apply(&turn(-3_600));
+        tell(&mut world, SEEKER, SOUGHT);
+        world.run_until(secs(60));
+        world.apply(&turn(7_200));
+        let order = TableOrder::FindNode(world.id(SOUGHT));
+        assert_eq!(world.order_table(4, order), Some(Ok(())));
+        world.run_until(secs(80));
+        let (_, Outcome::Table(end)) = &world.table_ends()[0] else { panic!("seed {seed}") };
+        let DhtOutcome::Node(found) = &**end else { panic!("{end:?}") };
+        assert!(found.record.is_some(), "seed {seed}: {found:?}");
+        let report = world.finish();
+        report.expect_ok();
+        assert_eq!(report.directs.acknowledged, 1, "seed {seed}");
+    }
 }
 
 #[test]
