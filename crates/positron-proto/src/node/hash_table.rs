@@ -11,8 +11,8 @@ use super::{
 use crate::{
     datagram::contract::{QueryEvent, QueryId, QueryTarget},
     dht::{
-        AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtMessage, DhtMode, DhtOutcome, DhtRecord,
-        PendingRecord, QuestionId, RecordFor, ReplyId, Serve, StoreOutcome, Via,
+        AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtMessage, DhtMode, DhtOutcome, DhtQuery,
+        DhtRecord, PendingRecord, QuestionId, RecordFor, ReplyId, Serve, StoreOutcome, Via,
     },
     handshake::{Direction, Expect},
     id::{NodeId, Ticket},
@@ -171,7 +171,12 @@ impl HashTable<'_> {
                 self.0.dht.handle_query(now, (asker, reply), ask, &mut self.0.queues.dht);
             }
             DhtMessage::Errand { number, query } => {
-                if self.0.table.desk.take(now.mono, from) {
+                // What it brings of others would be on our account where it is kept.
+                let is_its_own = match &query {
+                    DhtQuery::Store(living) => living.record.content().publisher.node_id() == from,
+                    DhtQuery::Find(_) | DhtQuery::Get { .. } => true,
+                };
+                if is_its_own && self.0.table.desk.take(now.mono, from) {
                     let ticket = self.0.publisher.ticket();
                     self.0.table.desk.begin(ticket, from, number);
                     let out = &mut self.0.queues.dht;
