@@ -355,6 +355,10 @@ impl Dht {
         let operation = match (question.about, answer) {
             (About::Lookup(operation) | About::Fetch(operation), DhtAnswer::Found(found)) => {
                 self.handle_found(now, operation, &from, found, out);
+                // What was fetched is checked now, or not there: that is not waited for any more.
+                if matches!(question.about, About::Fetch(_)) && !question.is_late {
+                    self.give_up(&question);
+                }
                 operation
             }
             (About::Store(operation), DhtAnswer::Stored(outcome)) => {
@@ -591,9 +595,6 @@ impl Dht {
     }
 
     pub(super) const fn place(&self) -> Option<Place> {
-        match self.mode {
-            DhtMode::Server(place) => Some(place),
-            DhtMode::Unreachable | DhtMode::Young | DhtMode::ToldTo => None,
-        }
+        if let DhtMode::Server(place) = self.mode { Some(place) } else { None }
     }
 }
