@@ -94,8 +94,8 @@ impl Node {
         self.0.readiness()
     }
 
-    /// Asks one node, connected or in the address book, and waits for its answer, at most
-    /// `timeout` (and at most 5 minutes). Both are MessagePack with the names of the fields, of at
+    /// Asks one node, found as by [`send_to_peer`](Self::send_to_peer), and waits for its answer, at
+    /// most `timeout` (and at most 5 minutes). Both are MessagePack with the names of the fields, of at
     /// most 1 MiB.
     ///
     /// A request is carried out once or not at all: it goes on over whichever link there is, is
@@ -185,8 +185,8 @@ impl Node {
         self.0.hub.requests.set(Some(RequestHandler::bytes(handler)));
     }
 
-    /// Opens a stream to a node, connected or in the address book; one that is not connected is
-    /// dialled, for up to 15 seconds.
+    /// Opens a stream to a node, found as by [`send_to_peer`](Self::send_to_peer); one that is not
+    /// connected is dialled, for up to 15 seconds.
     ///
     /// Returns when the session is up and the stream on its way; the other node takes it with
     /// [`accept_stream`](Self::accept_stream). Cancel-safe: a stream that was opened for nobody is

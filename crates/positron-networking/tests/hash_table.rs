@@ -150,3 +150,16 @@ async fn what_was_found_tells_who_had_it_and_how_old_it_is() {
     let nobody = b.dht().look_up(ValueName::Owned("mine", c.id())).await.unwrap();
     assert!(nobody.values.is_empty() && nobody.asked > 0, "{nobody:?}");
 }
+
+#[tokio::test]
+async fn what_is_too_large_for_a_datagram_is_fetched_at_once() {
+    let [a, b, c] = three().await;
+    let large = vec![7; 16 * 1024];
+    let stored = a.dht().store_immutable(large.clone(), HOUR).await.unwrap();
+    let lookup = Duration::from_secs(10);
+    for node in [&b, &c] {
+        // Nobody waits for what has come already until a lookup has to end.
+        let found = tokio::time::timeout(lookup, node.dht().retrieve_immutable(stored.key)).await;
+        assert_eq!(found.expect("in time").unwrap().unwrap().value, large);
+    }
+}

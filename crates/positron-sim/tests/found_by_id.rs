@@ -3,10 +3,10 @@
 
 use positron_proto::{
     dht::{DhtOutcome, DhtRefused, NameHash, NewRecord, RecordKind, SoughtNode},
-    node::{Outcome, Refused, TableOrder},
+    node::{NodeView, Outcome, PeerOrder, Refused, TableOrder},
     time::Duration,
 };
-use positron_sim::{Fault, Scenario, Selector, Workload, World};
+use positron_sim::{Death, Fault, Physics, Scenario, Selector, Workload, World};
 
 /// Everybody's bootstrap node.
 const HUB: usize = 0;
@@ -23,7 +23,11 @@ const fn secs(seconds: u64) -> Duration {
 
 /// Nodes that want one link each, and that tell one another of nobody later than at the start.
 fn strangers(seed: u64) -> World {
-    let mut story = Scenario::quiet("strangers", NODES, secs(600));
+    strangers_with(Physics::default(), seed)
+}
+
+fn strangers_with(physics: Physics, seed: u64) -> World {
+    let mut story = Scenario::quiet("strangers", NODES, secs(600)).physics(physics);
     story.config.peers.min_peers = 1;
     story.config.peers.discovery_interval = secs(3_600);
     story.absent = vec![SOUGHT, NOBODY];
@@ -99,6 +103,66 @@ fn who_moved_is_found_where_it_is_now_and_who_is_nowhere_is_not_found() {
     assert_eq!((found, unknown, refused), (1, 1, 1));
     assert!(knows(&world, SEEKER, SOUGHT));
     world.finish().expect_ok();
+}
+
+#[test]
+fn whoever_moved_since_it_was_known_is_found_again() {
+    for seed in 0..3 {
+        let mut world = strangers(seed);
+        tell(&mut world, SEEKER, SOUGHT);
+        world.run_until(secs(50));
+        assert!(knows(&world, SEEKER, SOUGHT));
+        // It dies where it was, and comes back elsewhere.
+        let who = || Selector::Node(SOUGHT);
+        world.apply(&Fault::Crash { who: who(), death: Death::PowerCut });
+        world.run_until(secs(80));
+        world.apply(&Fault::Renumber(who()));
+        world.apply(&Fault::Start(who()));
+        world.run_until(secs(140));
+        let is_linked = |world: &World| {
+            let sought = world.id(SOUGHT);
+            world.view(SEEKER).unwrap().peers.iter().any(|peer| peer.session.peer.id == sought)
+        };
+        assert!(!is_linked(&world), "seed {seed}: it is where nobody told the seeker");
+        tell(&mut world, SEEKER, SOUGHT);
+        world.run_until(secs(170));
+        let report = world.finish();
+        assert_eq!((report.directs.sent, report.directs.acknowledged), (2, 2), "seed {seed}");
+        report.expect_ok();
+    }
+}
+
+#[test]
+fn a_slot_is_kept_for_a_node_of_which_nothing_but_its_id_is_known() {
+    let mut world = strangers(5);
+    let peer = world.id(SOUGHT);
+    assert_eq!(world.order(SEEKER, PeerOrder::Reserve { peer, at: None }), Some(Ok(())));
+    world.run_until(secs(60));
+    let is_linked = |view: &NodeView| view.peers.iter().any(|at| at.session.peer.id == peer);
+    assert!(is_linked(&world.view(SEEKER).unwrap()));
+    world.finish().expect_ok();
+}
+
+#[test]
+fn clocks_that_are_hours_apart_and_jump_hide_nobody() {
+    for seed in 0..3 {
+        let skewed = Physics { clock_skew: secs(40_000), ..Physics::default() };
+        let mut world = strangers_with(skewed, seed);
+        let turn = |seconds| Fault::TurnClock { who: Selector::Part(0.3), seconds };
+        world.apply(&turn(-3_600));
+        tell(&mut world, SEEKER, SOUGHT);
+        world.run_until(secs(60));
+        world.apply(&turn(7_200));
+        let order = TableOrder::FindNode(world.id(SOUGHT));
+        assert_eq!(world.order_table(4, order), Some(Ok(())));
+        world.run_until(secs(80));
+        let (_, Outcome::Table(end)) = &world.table_ends()[0] else { panic!("seed {seed}") };
+        let DhtOutcome::Node(found) = &**end else { panic!("{end:?}") };
+        assert!(found.record.is_some(), "seed {seed}: {found:?}");
+        let report = world.finish();
+        report.expect_ok();
+        assert_eq!(report.directs.acknowledged, 1, "seed {seed}");
+    }
 }
 
 #[test]

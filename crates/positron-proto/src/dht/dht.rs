@@ -24,6 +24,7 @@ use super::{
     size_estimate::SizeEstimate,
     table::RoutingTable,
     upkeep::Upkeep,
+    value_cache::ValueCache,
     writing::RecordWriting,
 };
 use crate::{
@@ -71,6 +72,7 @@ pub struct Dht {
     pub(super) sequence: u64,
     pub(super) upkeep: Upkeep,
     pub(super) errands: Errands,
+    pub(super) cache: ValueCache,
     /// When operations do what they wait for: at the latest they are over.
     pub(super) deadlines: Deadlines<OperationId>,
     pub(super) counters: DhtCounters,
@@ -105,6 +107,7 @@ impl Dht {
             sequence: 0,
             upkeep: Upkeep::default(),
             errands: Errands::default(),
+            cache: ValueCache::new(),
             deadlines: Deadlines::new(),
             counters: DhtCounters::default(),
             recent: RecentLookups::default(),
@@ -134,10 +137,7 @@ impl Dht {
         new: NewRecord,
         out: &mut VecDeque<DhtEffect>,
     ) -> Result<Place, DhtRefused> {
-        let title = Title { kind: new.kind, name: new.name };
-        if title == Title::of_peer_record() {
-            return Err(DhtRefused::OwnPeerRecord);
-        }
+        let title = Title::of_application(new.kind, new.name)?;
         if new.value.len() > MAX_VALUE {
             return Err(DhtRefused::TooLarge(new.value.len()));
         }
@@ -181,11 +181,9 @@ impl Dht {
         if kind == RecordKind::Immutable {
             return Err(DhtRefused::Immutable);
         }
-        if (Title { kind, name }) == Title::of_peer_record() {
-            return Err(DhtRefused::OwnPeerRecord);
-        }
+        let title = Title::of_application(kind, name)?;
         self.check_room()?;
-        let key = name.key(kind, &self.id);
+        let key = title.key(&self.id);
         let reading = self.reading(now, key, None, ReadMode::Fresh);
         self.begin(now, Some(ticket), key, Goal::Delete(reading), out);
         Ok(())
@@ -360,6 +358,10 @@ impl Dht {
         let operation = match (question.about, answer) {
             (About::Lookup(operation) | About::Fetch(operation), DhtAnswer::Found(found)) => {
                 self.handle_found(now, operation, &from, found, out);
+                // What was fetched is checked now, or not there: that is not waited for any more.
+                if matches!(question.about, About::Fetch(_)) && !question.is_late {
+                    self.give_up(&question);
+                }
                 operation
             }
             (About::Store(operation), DhtAnswer::Stored(outcome)) => {
@@ -548,6 +550,11 @@ impl Dht {
         Some(Reach { place, within })
     }
 
+    /// Whether a question of ours is an errand: a linked peer is not asked, but to do it.
+    pub fn is_errand(&self, question: QuestionId) -> bool {
+        self.questions.is_errand(question)
+    }
+
     /// Where a question of ours is asked.
     pub fn asked_at(&self, question: QuestionId) -> Option<SocketAddr> {
         self.questions.get(question).map(|question| question.to.addr())
@@ -591,9 +598,6 @@ impl Dht {
     }
 
     pub(super) const fn place(&self) -> Option<Place> {
-        match self.mode {
-            DhtMode::Server(place) => Some(place),
-            DhtMode::Unreachable | DhtMode::Young | DhtMode::ToldTo => None,
-        }
+        if let DhtMode::Server(place) = self.mode { Some(place) } else { None }
     }
 }

@@ -33,8 +33,6 @@ pub enum Via {
     Datagram,
     /// A session, made if there is none: for what is larger than a datagram.
     Session,
-    /// The session that there is, and it is to be done for us what is asked.
-    Errand,
 }
 
 /// Who asks.
@@ -63,7 +61,7 @@ impl AskedBy {
 /// What the hash table wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DhtEffect {
-    /// Ask this; report [`handle_answer`](super::Dht::handle_answer), or
+    /// Ask this, or have it done if it is an [errand](super::Dht::is_errand); report [`handle_answer`](super::Dht::handle_answer), or
     /// [`handle_unanswered`](super::Dht::handle_unanswered) if it cannot be asked.
     Ask {
         /// Named by the answer.

@@ -130,11 +130,7 @@ impl Errands {
         while let Some((to, part)) = errand.next_to_ask() {
             let question = questions.ask(now, (to, About::Errand(id, part)), None, true);
             let ask = DhtAsk { serves: false, query: errand.query() };
-            let via = match part {
-                ErrandPart::Walk => Via::Errand,
-                ErrandPart::Keep => Via::Session,
-            };
-            out.push_back(DhtEffect::Ask { question, to, ask, via });
+            out.push_back(DhtEffect::Ask { question, to, ask, via: Via::Session });
         }
         if errand.is_over() { self.open.remove(&id) } else { None }
     }
@@ -288,5 +284,220 @@ impl Errand {
             }
             Goal::Delete(_) => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        dht::{
+            DhtRecord, Found, LivingRecord, NameHash, ReadMode, RecordKind, writing::RecordWriting,
+        },
+        id::NetworkId,
+        identity::{Identity, Verified},
+        rng::Seed,
+    };
+
+    const START: Instant = Instant::from_micros(1_000_000_000);
+
+    fn now() -> Now {
+        Now { mono: START, ..Now::default() }
+    }
+
+    fn helper(n: u8, ip: [u8; 4]) -> Contact {
+        Contact::new(*Identity::from_seed([n; 32]).public_key(), [n; 32], (ip, 8888).into())
+    }
+
+    fn record(sequence: u64) -> Verified<DhtRecord> {
+        let me = Identity::from_seed([99; 32]);
+        let record = DhtRecord {
+            publisher: *me.public_key(),
+            kind: RecordKind::Shared,
+            name: NameHash::of_name("board").unwrap(),
+            sequence,
+            created: 0,
+            ttl: 60,
+            value: Some(sequence.to_string().into_bytes().into()),
+        };
+        me.sign(record, &NetworkId::from_name("test"))
+    }
+
+    /// Errands with these helpers, and one that is under way.
+    struct Story {
+        errands: Errands,
+        questions: DhtQuestions,
+        id: ErrandId,
+        over: Option<Errand>,
+        /// Who was asked and did not answer yet, and to keep something itself or to walk.
+        asked: VecDeque<(Contact, bool)>,
+    }
+
+    impl Story {
+        fn begin(helpers: &[Contact], goal: Goal) -> Self {
+            let (mut errands, mut rng) = (Errands::default(), Seed::from_number(1).stream("dht"));
+            assert!(!errands.are_wanted(START), "there is nobody");
+            helpers.iter().for_each(|helper| errands.peer_up(START, *helper, false));
+            assert!(errands.are_wanted(START));
+            let target = record(1).content().key();
+            let id = errands.begin(START, (None, target, goal), &mut rng);
+            let (questions, asked) = (DhtQuestions::default(), VecDeque::new());
+            let mut story = Self { errands, questions, id, over: None, asked };
+            story.drive();
+            story
+        }
+
+        fn drive(&mut self) {
+            let mut out = VecDeque::new();
+            self.over = self.errands.drive(START, self.id, &mut self.questions, &mut out);
+            for effect in out {
+                let DhtEffect::Ask { question, to, .. } = effect else { panic!("{effect:?}") };
+                self.asked.push_back((to, !self.questions.is_errand(question)));
+            }
+        }
+
+        /// The first who was asked answers: the records that are to be checked.
+        fn answer(&mut self, answer: DhtAnswer) -> Vec<PendingRecord> {
+            let (from, keeps) = self.asked.pop_front().expect("somebody was asked");
+            let part = if keeps { ErrandPart::Keep } else { ErrandPart::Walk };
+            let mut out = VecDeque::new();
+            self.errands.handle_answer(self.id, (&from, part), answer, &mut out);
+            let pending = out.into_iter().map(|effect| match effect {
+                DhtEffect::Verify(pending) => pending,
+                other => panic!("{other:?}"),
+            });
+            let pending = pending.collect();
+            self.drive();
+            pending
+        }
+
+        fn outcome(&self) -> DhtOutcome {
+            self.over.as_ref().expect("it is over").outcome(now()).unwrap()
+        }
+    }
+
+    fn found(records: &[Verified<DhtRecord>]) -> DhtAnswer {
+        let living = |record: &Verified<DhtRecord>| LivingRecord {
+            record: record.claim().clone(),
+            remaining: 60,
+        };
+        let records = records.iter().map(living).collect();
+        DhtAnswer::Found(Found { records, ..Found::default() })
+    }
+
+    fn read() -> Goal {
+        Goal::Read(RecordReading::new(record(1).content().key(), None, ReadMode::Fresh))
+    }
+
+    #[test]
+    fn two_in_different_networks_are_asked_to_read_and_the_newest_counts() {
+        let helpers = [
+            helper(1, [11, 1, 0, 1]),
+            helper(2, [11, 1, 0, 2]),
+            helper(3, [11, 1, 9, 9]),
+            helper(4, [12, 7, 0, 1]),
+        ];
+        for (first, second) in [(1, 2), (2, 1)] {
+            let mut story = Story::begin(&helpers, read());
+            let groups: BTreeSet<_> =
+                story.asked.iter().map(|(to, _)| Group::of(to.addr().ip())).collect();
+            assert_eq!((story.asked.len(), groups.len()), (2, 2));
+            for sequence in [first, second] {
+                for pending in story.answer(found(&[record(sequence)])) {
+                    assert!(story.over.is_none(), "its signature is not checked");
+                    let reading = story.errands.reading(story.id).unwrap();
+                    reading.handle_verified(pending.from, record(sequence), pending.remaining);
+                    story.drive();
+                }
+            }
+            let DhtOutcome::Read(read) = story.outcome() else { panic!("a read") };
+            let sequences = read.records.iter().map(|found| found.record.content().sequence);
+            assert!(sequences.eq([2]), "whoever had it");
+        }
+    }
+
+    #[test]
+    fn one_that_hides_or_makes_up_records_hides_nothing_that_the_other_has() {
+        let helpers = [helper(1, [11, 1, 0, 1]), helper(4, [12, 7, 0, 1])];
+        let forged = record(9);
+        let mut story = Story::begin(&helpers, read());
+        let [pending] = &story.answer(found(&[forged]))[..] else { panic!("it is to be checked") };
+        assert_eq!(pending.wanted, RecordFor::ByErrand(story.id));
+        story.errands.reading(story.id).unwrap().handle_refuted();
+        story.drive();
+        let [pending] = &story.answer(found(&[record(3)]))[..] else { panic!("one more") };
+        let (from, remaining) = (pending.from, pending.remaining);
+        let reading = story.errands.reading(story.id).unwrap();
+        reading.handle_verified(from, record(3), remaining);
+        story.drive();
+        let DhtOutcome::Read(read) = story.outcome() else { panic!("a read") };
+        assert_eq!((read.records.len(), read.asked), (1, 2));
+
+        let mut story = Story::begin(&helpers, read());
+        assert!(story.answer(DhtAnswer::Held(vec![helpers[0].id(); 24])).is_empty());
+        assert!(story.answer(found(&[])).is_empty());
+        let DhtOutcome::Read(read) = story.outcome() else { panic!("a read") };
+        assert!(read.records.is_empty());
+    }
+
+    #[test]
+    fn who_refuses_or_is_silent_is_replaced_by_the_next_and_not_for_ever() {
+        let helpers: Vec<_> = (1..=9).map(|n| helper(n, [11, n, 0, 1])).collect();
+        let mut story = Story::begin(&helpers, read());
+        let mut asked = BTreeSet::new();
+        for turn in 0..MAX_HELPERS_ASKED {
+            assert!(story.over.is_none());
+            assert!(asked.insert(story.asked[0].0.id()), "each once");
+            if turn % 2 == 0 {
+                story.answer(DhtAnswer::Stored(StoreOutcome::Refused));
+            } else {
+                story.asked.pop_front();
+                story.errands.handle_failure(story.id, ErrandPart::Walk);
+                story.drive();
+            }
+        }
+        let DhtOutcome::Read(read) = story.outcome() else { panic!("a read") };
+        assert_eq!((read.records.len(), read.asked), (0, MAX_HELPERS_ASKED));
+        assert!(story.errands.len() == 0 && story.asked.is_empty());
+    }
+
+    #[test]
+    fn who_gives_a_record_to_others_is_asked_to_keep_it_too() {
+        let helpers: Vec<_> = (1..=3).map(|n| helper(n, [11, n, 0, 1])).collect();
+        let writing = RecordWriting::new(record(1), 60);
+        let mut story = Story::begin(&helpers, Goal::Write(writing.into()));
+        let [(walks, false), (keeps, true)] = story.asked.make_contiguous() else {
+            panic!("{:?}", story.asked)
+        };
+        assert_eq!(walks.id(), keeps.id());
+        let (first, others) = (walks.id(), vec![helpers[0].id(), NodeId::from_bytes([7; 32])]);
+        story.answer(DhtAnswer::Held(others.clone()));
+        story.answer(DhtAnswer::Stored(StoreOutcome::Kept));
+        let DhtOutcome::Stored(stored) = story.outcome() else { panic!("a write") };
+        let expected: BTreeSet<_> = others.into_iter().chain([first]).collect();
+        assert_eq!(BTreeSet::from_iter(stored.holders), expected);
+
+        // The first one keeps it and walks for nobody: the second one is asked.
+        let writing = RecordWriting::new(record(1), 60);
+        let mut story = Story::begin(&helpers, Goal::Write(writing.into()));
+        story.answer(DhtAnswer::Stored(StoreOutcome::Refused));
+        story.answer(DhtAnswer::Stored(StoreOutcome::Kept));
+        assert!(story.over.is_none() && story.asked.len() == 2, "{:?}", story.asked);
+        assert_ne!(story.asked[0].0.id(), first);
+    }
+
+    #[test]
+    fn where_there_are_datagrams_peers_are_asked_when_nobody_answered_for_long_enough() {
+        let mut errands = Errands::default();
+        errands.peer_up(START, helper(1, [11, 1, 0, 1]), true);
+        errands.peer_up(START + ERRANDS_AFTER / 2, helper(2, [11, 2, 0, 1]), true);
+        assert!(!errands.are_wanted(START + ERRANDS_AFTER / 2));
+        assert_eq!(errands.poll_timeout(), Some(START + ERRANDS_AFTER));
+        assert!(!errands.pop_due(START));
+        assert!(errands.pop_due(START + ERRANDS_AFTER) && !errands.pop_due(START + ERRANDS_AFTER));
+        assert!(errands.are_wanted(START + ERRANDS_AFTER));
+        errands.peer_down(&helper(1, [0; 4]).id());
+        errands.peer_down(&helper(2, [0; 4]).id());
+        assert!(!errands.are_wanted(START + ERRANDS_AFTER), "nobody is linked");
     }
 }

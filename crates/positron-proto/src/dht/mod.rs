@@ -41,9 +41,9 @@
 //! `writing.rs` (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs` (whom
 //! to ask), `keeper.rs`, `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for
 //! others), `published.rs` (what is kept for ourselves), `upkeep.rs` and `handover.rs` (that those
-//! who should keep it do), `errands.rs` (what others do for a node without datagrams), [`change`]
-//! (what is kept across restarts, as rows), [`DhtStats`] and `recent_lookups.rs` (what is told of
-//! all that).
+//! who should keep it do), `errands.rs` (what others do for a node without datagrams),
+//! `value_cache.rs` (what was read and cannot change), [`change`] (what is kept across restarts, as
+//! rows), [`DhtStats`] and `recent_lookups.rs` (what is told of all that).
 
 mod bucket;
 pub mod change;
@@ -80,6 +80,7 @@ mod size_estimate;
 mod stats;
 mod table;
 mod upkeep;
+mod value_cache;
 mod writing;
 
 pub use bucket::{Bucket, KnownContact};

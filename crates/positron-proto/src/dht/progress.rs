@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::{
     Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Distance, ErrandId,
-    Found, LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom, ReadMode,
-    RecordFor, Via,
+    Found, FoundRecord, LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom,
+    ReadMode, RecordFor, Via,
     dht::Dht,
     lookup::Lookup,
     operation::{Goal, Operation},
@@ -47,7 +47,7 @@ impl Dht {
 
     /// What is published under a key here, and kept, is where a read begins.
     pub(super) fn reading(
-        &self,
+        &mut self,
         now: Now,
         key: Place,
         publisher: Option<NodeId>,
@@ -66,6 +66,10 @@ impl Dht {
         }
         for (record, remaining) in self.keeper.store.get(now.mono, &key, publisher.as_ref()) {
             reading.take(self.id, record.clone(), remaining);
+        }
+        let cached = self.cache.get(now.mono, &key).filter(|(record, _)| is_wanted(record));
+        if let Some((record, remaining)) = cached {
+            reading.take(self.id, record, remaining);
         }
         reading
     }
@@ -303,7 +307,7 @@ impl Dht {
         let Some(operation) = self.operations.remove(&id) else { return };
         let Operation { ticket, lookup, goal, began } = operation;
         let (took, asked, nearest) = (now.mono.since(began), lookup.asked(), lookup.nearest());
-        if nearest.is_empty() && !self.table.is_empty() {
+        if nearest.is_empty() && asked > 0 {
             self.counters.lookups_failed += 1;
         }
         if asked > 0 {
@@ -327,6 +331,9 @@ impl Dht {
                     self.ask(now, (to, About::Probe), query, Via::Any, out);
                 }
                 let ((records, holders), key) = (reading.records(), reading.key());
+                for FoundRecord { record, remaining, .. } in &records {
+                    self.cache.insert(now.mono, record, *remaining);
+                }
                 DhtOutcome::Read(ReadFrom { key, records, holders, took, asked })
             }
             Goal::Delete(reading) => return self.kill(now, ticket, &reading, out),
@@ -363,7 +370,7 @@ impl Dht {
             }
             None => {
                 let (records, _) = reading.records();
-                let publisher = |found: super::FoundRecord| found.record.content().publisher;
+                let publisher = |found: FoundRecord| found.record.content().publisher;
                 let others = records.into_iter().map(|found| publisher(found).node_id()).collect();
                 if let Some(ticket) = ticket {
                     let outcome = DhtOutcome::NothingOfOurs { others };

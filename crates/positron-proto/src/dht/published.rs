@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DhtRecord, Found, LivingRecord, NameHash, Place, RecordKind};
+use super::{DhtRecord, DhtRefused, Found, LivingRecord, NameHash, Place, RecordKind};
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
@@ -57,6 +57,13 @@ enum Wait {
 impl Title {
     pub(super) const fn of(record: &DhtRecord) -> Self {
         Self { kind: record.kind, name: record.name }
+    }
+
+    /// One under which an application may publish.
+    pub(super) fn of_application(kind: RecordKind, name: NameHash) -> Result<Self, DhtRefused> {
+        let title = Self { kind, name };
+        let is_taken = title == Self::of_peer_record();
+        if is_taken { Err(DhtRefused::OwnPeerRecord) } else { Ok(title) }
     }
 
     /// That of our own peer record: the node's, and no application's.

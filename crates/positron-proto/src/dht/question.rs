@@ -100,6 +100,11 @@ impl DhtQuestions {
         self.open.get(&id)
     }
 
+    pub(super) fn is_errand(&self, id: QuestionId) -> bool {
+        let about = self.get(id).map(|question| question.about);
+        matches!(about, Some(About::Errand(_, ErrandPart::Walk)))
+    }
+
     /// The next question whose time is over; call until `None`.
     pub(super) fn pop_overdue(&mut self, now: Instant) -> Option<Overdue> {
         while let Some(id) = self.deadlines.pop_due(now) {

@@ -140,6 +140,9 @@ pub const FRESH_ANSWERS: usize = 3;
 /// Holders of an older record that a read brings up to date.
 pub const MAX_READ_REPAIRS: usize = 3;
 
+/// Values that cannot change which are kept by who read them: 4 MiB if all are of the largest.
+pub const MAX_CACHED_VALUES: usize = 256;
+
 // --- upkeep ---
 
 /// Records of this node's own that are renewed while it runs.
@@ -149,6 +152,8 @@ pub const MAX_PUBLISHED: usize = 4096;
 pub const PEER_RECORD_LIFE: Duration = DEFAULT_RECORD_TTL;
 /// Nodes that are looked for by their ids at once.
 pub const MAX_SOUGHT: usize = 256;
+/// How often a node is looked for that is not where it was, at most.
+pub const SEEK_INTERVAL: Duration = Duration::from_secs(30);
 /// What waits for them: messages, requests, streams.
 pub const MAX_WISHES: usize = 1024;
 /// Bytes of it.

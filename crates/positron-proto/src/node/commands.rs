@@ -124,7 +124,14 @@ impl Commands<'_> {
         if order.peer() == Some(self.0.id()) {
             return Err(Refused::AgainstOurselves);
         }
+        let sought = match &order {
+            PeerOrder::Reserve { peer, at: None } if !self.0.peers.knows(peer) => Some(*peer),
+            _ => None,
+        };
         order.obey(now, (&mut self.0.trust, &mut self.0.peers), &mut self.0.queues)?;
+        if let Some(peer) = sought {
+            Finding(self.0).seek(now, peer);
+        }
         Ok(self.noted())
     }
 

@@ -36,15 +36,38 @@ impl Finding<'_> {
             return Err(wish.too_many());
         }
         if !self.0.table.finder.is_seeking(&peer) {
-            let read = self.0.publisher.ticket();
-            let key = NameHash::of_peer_record().key(RecordKind::Owned, &peer);
-            let what = (key, Some(peer));
-            self.0.dht.read(now, read, what, ReadMode::Fresh, &mut self.0.queues.dht)?;
-            self.0.table.finder.begin(peer, read);
+            self.begin(now, peer)?;
         }
         let ticket = self.0.publisher.ticket();
         self.0.table.finder.wait(&peer, Waiting { ticket, wish, since: now.mono });
         Ok(ticket)
+    }
+
+    /// A link to this node is wanted. Where it was it does not answer any more: perhaps the table
+    /// knows where it is now.
+    pub(super) fn connect(&mut self, now: Now, peer: NodeId) {
+        self.0.peers.connect(now, peer, &mut self.0.queues.peers);
+        if self.0.peers.is_missed(&peer) {
+            self.seek(now, peer);
+        }
+    }
+
+    /// Looks for a node for which nothing waits, every now and then.
+    pub(super) fn seek(&mut self, now: Now, peer: NodeId) {
+        let finder = &mut self.0.table.finder;
+        if finder.has_room(&peer, &Wish::Record) && finder.may_seek(now.mono, peer) {
+            // Where there is no room now, there is later.
+            let _ = self.begin(now, peer);
+        }
+    }
+
+    fn begin(&mut self, now: Now, peer: NodeId) -> Result<(), Refused> {
+        let read = self.0.publisher.ticket();
+        let key = NameHash::of_peer_record().key(RecordKind::Owned, &peer);
+        let what = (key, Some(peer));
+        self.0.dht.read(now, read, what, ReadMode::Fresh, &mut self.0.queues.dht)?;
+        self.0.table.finder.begin(peer, read);
+        Ok(())
     }
 
     /// An operation of the hash table is over: its outcome, if it was no search.

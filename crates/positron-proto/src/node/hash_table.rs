@@ -11,8 +11,8 @@ use super::{
 use crate::{
     datagram::contract::{QueryEvent, QueryId, QueryTarget},
     dht::{
-        AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtMessage, DhtMode, DhtOutcome, DhtRecord,
-        PendingRecord, QuestionId, RecordFor, ReplyId, Serve, StoreOutcome, Via,
+        AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtMessage, DhtMode, DhtOutcome, DhtQuery,
+        DhtRecord, PendingRecord, QuestionId, RecordFor, ReplyId, Serve, StoreOutcome, Via,
     },
     handshake::{Direction, Expect},
     id::{NodeId, Ticket},
@@ -108,14 +108,7 @@ impl HashTable<'_> {
     fn ask(&mut self, now: Now, id: QuestionId, to: &Contact, ask: DhtAsk, via: Via) {
         let is_up = self.0.sessions.is_up(&to.id());
         match via {
-            Via::Any | Via::Session if is_up => {
-                let message = DhtMessage::Query { number: id.0, ask };
-                self.ask_over_session(now, id, to.id(), &message);
-            }
-            Via::Errand => {
-                let message = DhtMessage::Errand { number: id.0, query: ask.query };
-                self.ask_over_session(now, id, to.id(), &message);
-            }
+            Via::Any | Via::Session if is_up => self.ask_over_session(now, id, to.id(), ask),
             Via::Any | Via::Datagram => {
                 let (addr, key, noise_static) = (to.addr(), *to.key(), *to.noise_static());
                 let target = QueryTarget { addr, key, noise_static };
@@ -138,7 +131,11 @@ impl HashTable<'_> {
         }
     }
 
-    fn ask_over_session(&mut self, now: Now, id: QuestionId, to: NodeId, message: &DhtMessage) {
+    fn ask_over_session(&mut self, now: Now, id: QuestionId, to: NodeId, ask: DhtAsk) {
+        let message = match self.0.dht.is_errand(id) {
+            true => DhtMessage::Errand { number: id.0, query: ask.query },
+            false => DhtMessage::Query { number: id.0, ask },
+        };
         self.0.table.over_sessions.insert(id, to);
         if !self.0.send(now, to, RoomName::Dht, message.lane(), message.encode(), None) {
             self.0.table.over_sessions.remove(&id);
@@ -174,7 +171,12 @@ impl HashTable<'_> {
                 self.0.dht.handle_query(now, (asker, reply), ask, &mut self.0.queues.dht);
             }
             DhtMessage::Errand { number, query } => {
-                if self.0.table.desk.take(now.mono, from) {
+                // What it brings of others would be on our account where it is kept.
+                let is_its_own = match &query {
+                    DhtQuery::Store(living) => living.record.content().publisher.node_id() == from,
+                    DhtQuery::Find(_) | DhtQuery::Get { .. } => true,
+                };
+                if is_its_own && self.0.table.desk.take(now.mono, from) {
                     let ticket = self.0.publisher.ticket();
                     self.0.table.desk.begin(ticket, from, number);
                     let out = &mut self.0.queues.dht;
@@ -254,8 +256,7 @@ impl HashTable<'_> {
         self.0.dht.peer_up(now, contact, self.0.table.has_datagrams);
         let peer = peer.id;
         for (id, ask) in self.0.table.waiting.remove(&peer).unwrap_or_default() {
-            let message = DhtMessage::Query { number: id.0, ask };
-            self.ask_over_session(now, id, peer, &message);
+            self.ask_over_session(now, id, peer, ask);
         }
     }
 

@@ -8,7 +8,8 @@ use super::Refused;
 use crate::{
     dht::DhtRefused,
     id::{NodeId, Ticket},
-    limits::{MAX_SOUGHT, MAX_WISH_BYTES, MAX_WISHES},
+    limits::{MAX_SOUGHT, MAX_WISH_BYTES, MAX_WISHES, SEEK_INTERVAL},
+    lru::LruMap,
     substream::NotOpened,
     time::{Duration, Instant},
 };
@@ -21,14 +22,29 @@ use crate::{
 /// wished, each once.
 ///
 /// Bounded by [`MAX_SOUGHT`], [`MAX_WISHES`] and [`MAX_WISH_BYTES`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct NodeFinder {
     sought: BTreeMap<NodeId, Search>,
     /// Whom a read of the hash table is for.
     reads: BTreeMap<Ticket, NodeId>,
+    /// When nodes were looked for last for which nothing waited here.
+    missed: LruMap<NodeId, Instant>,
     wishes: usize,
     /// Of the wishes.
     bytes: usize,
+}
+
+impl Default for NodeFinder {
+    /// Nothing is looked for.
+    fn default() -> Self {
+        Self {
+            sought: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            missed: LruMap::new(MAX_SOUGHT),
+            wishes: 0,
+            bytes: 0,
+        }
+    }
 }
 
 /// One node that is looked for.
@@ -90,6 +106,17 @@ impl NodeFinder {
     /// Whether this node is looked for.
     pub(super) fn is_seeking(&self, peer: &NodeId) -> bool {
         self.sought.contains_key(peer)
+    }
+
+    /// Whether a node for which nothing waits is looked for now: not again within
+    /// [`SEEK_INTERVAL`].
+    pub(super) fn may_seek(&mut self, now: Instant, peer: NodeId) -> bool {
+        let was = self.missed.get(&peer);
+        let may = !self.is_seeking(&peer) && was.is_none_or(|was| now.since(*was) >= SEEK_INTERVAL);
+        if may {
+            self.missed.insert(peer, now);
+        }
+        may
     }
 
     /// The hash table is read for this node, under this ticket.
@@ -209,6 +236,16 @@ mod tests {
         assert_eq!(tickets, [11, 13, 14, 15, 16, 17, 18]);
         assert!(finder.end(&node(1)).is_none());
         assert_eq!((finder.wishes, finder.bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_node_that_is_missed_is_looked_for_every_now_and_then() {
+        let (mut finder, start) = (NodeFinder::default(), Instant::from_micros(1_000_000));
+        assert!(finder.may_seek(start, node(1)) && !finder.may_seek(start, node(1)));
+        assert!(finder.may_seek(start, node(2)), "another one");
+        assert!(finder.may_seek(start + SEEK_INTERVAL, node(1)));
+        finder.begin(node(3), Ticket(1));
+        assert!(!finder.may_seek(start, node(3)), "it is looked for already");
     }
 
     #[test]

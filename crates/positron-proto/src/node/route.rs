@@ -259,9 +259,7 @@ impl NodeCore {
             direct::DirectEffect::Send { to, message, ticket } => {
                 Speaking(self).direct(now, to, &message, ticket);
             }
-            direct::DirectEffect::Connect(peer) => {
-                self.peers.connect(now, peer, &mut self.queues.peers);
-            }
+            direct::DirectEffect::Connect(peer) => Finding(self).connect(now, peer),
             direct::DirectEffect::Verify { from, claim } => {
                 self.verify(now, from, Claim::Direct(claim));
             }
@@ -290,9 +288,7 @@ impl NodeCore {
     fn route_requests(&mut self, now: Now, out: request::RequestEffect) {
         match out {
             request::RequestEffect::Send { to } => self.send_requests(now, to),
-            request::RequestEffect::Connect(peer) => {
-                self.peers.connect(now, peer, &mut self.queues.peers);
-            }
+            request::RequestEffect::Connect(peer) => Finding(self).connect(now, peer),
             request::RequestEffect::Serve { from, id, payload } => {
                 self.emit(Event::Request { from, id, payload });
             }
@@ -328,9 +324,7 @@ impl NodeCore {
                     self.substreams.handle_not_sent(to, message);
                 }
             }
-            substream::SubstreamEffect::Connect(peer) => {
-                self.peers.connect(now, peer, &mut self.queues.peers);
-            }
+            substream::SubstreamEffect::Connect(peer) => Finding(self).connect(now, peer),
             substream::SubstreamEffect::Opened { ticket, outcome } => {
                 let outcome = match outcome {
                     Ok(id) => Outcome::StreamOpened(id),

@@ -49,6 +49,12 @@ impl Peers {
         self.intake.handle_record(told, own_sequence, book, &self.links, standings, turn)
     }
 
+    /// Whether this node did not answer where it was said to be, when it was last dialled.
+    pub fn is_missed(&self, peer: &NodeId) -> bool {
+        let is_missed = |entry: &AddressEntry| !entry.linked && entry.known.failures > 0;
+        self.book.get(peer).is_some_and(is_missed)
+    }
+
     /// A person wants a link to this address, and to know who answers there now; it is kept like a
     /// bootstrap address. Returns whether there is room for it. The outcome is the first state of
     /// its [`bootstrap`](Self::bootstrap) that is not
