@@ -1,13 +1,15 @@
 //! What is stored under which key, and who is near it.
 
+use std::time::Duration;
+
 use axum::{Json, extract::State};
 use base64ct::{Base64, Encoding as _};
 use positron_networking::{
     Deleted, DhtError, FoundNode, NearestNodes, NodeId, Place, Stored, StoredValue, ValueName,
 };
+use positron_proto::shown::millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::time::Duration;
 use utoipa::ToSchema;
 
 use super::told::{ActionErrors, Told};
@@ -513,10 +515,6 @@ impl From<&StoredValue> for ValueAnswer {
             value: found.decode().ok(),
         }
     }
-}
-
-fn millis(time: Duration) -> f64 {
-    positron_proto::shown::millis(time)
 }
 
 /// What a value lives if nothing is said.

@@ -1,6 +1,6 @@
 //! What a node tells of the table, and of its own part in it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use positron_proto::{
     dht::{
@@ -251,7 +251,7 @@ impl From<KnownContact> for DhtContact {
 impl From<PublishedRecord> for PublishedValue {
     fn from(record: PublishedRecord) -> Self {
         let PublishedRecord { key, kind, sequence, value_bytes, holders, remaining } = record;
-        let remaining_s = whole_seconds(remaining);
+        let remaining_s = remaining.as_secs();
         Self { key, kind, sequence, value_bytes, holders, remaining_s }
     }
 }
@@ -259,13 +259,9 @@ impl From<PublishedRecord> for PublishedValue {
 impl From<KeptRecord> for KeptValue {
     fn from(record: KeptRecord) -> Self {
         let KeptRecord { key, kind, publisher, sequence, value_bytes, from, remaining } = record;
-        let remaining_s = whole_seconds(remaining);
+        let remaining_s = remaining.as_secs();
         Self { key, kind, publisher, sequence, value_bytes, from, remaining_s }
     }
-}
-
-const fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
