@@ -112,7 +112,7 @@ impl From<DhtError> for Refusal {
             DhtError::Encode(_) | DhtError::Decode(_) => Self::bad("bad_value", sentence),
             DhtError::Table(refused) => refused.into(),
             DhtError::Refused(refused) => refused.into(),
-            DhtError::NotEnoughHolders { .. } => Self::conflict("not_enough_holders", sentence)
+            DhtError::NotEnoughHolders(_) => Self::conflict("not_enough_holders", sentence)
                 .try_this(
                     "it is offered to others again by itself: GET /v1/dht tells by how many \
                            it is kept",

@@ -73,8 +73,8 @@ pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
 pub use hash_table::{
     Deleted, DhtBucket, DhtContact, DhtError, DhtRole, DhtStats, DhtTimes, FoundNode, HashTable,
-    KeptValue, LookupQuestion, NearestNode, NearestNodes, PublishedValue, QuestionEnd, Stored,
-    StoredValue, ValueName, Values,
+    KeptValue, LookupQuestion, NearestNode, NearestNodes, NotEnoughHolders, PublishedValue,
+    QuestionEnd, Stored, StoredValue, ValueName, Values,
 };
 pub use invite::{Invite, NO_ADDRESS, NotAnInvite, is_address, is_target};
 pub use keys::KeyError;

@@ -327,7 +327,7 @@ pub(crate) async fn put(
         }
         (Kind::Owned, Some(key), Bytes::Json(value)) => table.store_owned(key, &value, ttl).await,
     }?;
-    let stored = stored.on_at_least(least)?;
+    let stored = stored.on_at_least(least).map_err(DhtError::from)?;
     Ok(Json(stored.into()))
 }
 

@@ -5,7 +5,7 @@ use positron_proto::{
     node::Refused,
 };
 
-use super::Stored;
+use super::NotEnoughHolders;
 use crate::DecodeError;
 
 /// What the hash table did not do, and why.
@@ -24,14 +24,9 @@ pub enum DhtError {
     /// The node does not do it. Nothing was sent.
     #[error(transparent)]
     Refused(Refused),
-    /// Fewer nodes keep it than were asked for. This node does, and goes on offering it.
-    #[error("{} of at least {wanted} other nodes keep it: {}", .stored.holders.len(), .stored.in_words())]
-    NotEnoughHolders {
-        /// Where it is kept, and who refused.
-        stored: Box<Stored>,
-        /// How many were asked for.
-        wanted: usize,
-    },
+    /// Fewer nodes keep it than were asked for.
+    #[error(transparent)]
+    NotEnoughHolders(#[from] NotEnoughHolders),
     /// What was found is something else than what is wanted.
     #[error(transparent)]
     Decode(#[from] DecodeError),

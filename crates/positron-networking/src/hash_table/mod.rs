@@ -12,6 +12,6 @@ pub use error::DhtError;
 pub use nearest::{FoundNode, LookupQuestion, NearestNode, NearestNodes, QuestionEnd};
 pub(crate) use stats::dht_stats;
 pub use stats::{DhtBucket, DhtContact, DhtRole, DhtStats, DhtTimes, KeptValue, PublishedValue};
-pub use stored::{Deleted, Stored};
+pub use stored::{Deleted, NotEnoughHolders, Stored};
 pub use table::HashTable;
 pub use value::{StoredValue, ValueName, Values};

@@ -9,8 +9,6 @@ use positron_proto::{
 };
 use serde::{Serialize, Serializer};
 
-use super::DhtError;
-
 /// Where a record is kept now. This node keeps it, too, and renews it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Stored {
@@ -28,6 +26,20 @@ pub struct Stored {
     /// How long it took.
     #[serde(rename = "took_ms", serialize_with = "as_millis")]
     pub took: Duration,
+}
+
+/// Fewer nodes keep it than were asked for. This node does, and goes on offering it to others.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} of at least {wanted} other nodes keep it: {}",
+    stored.holders.len(),
+    stored.in_words()
+)]
+pub struct NotEnoughHolders {
+    /// Where it is kept, and who refused.
+    pub stored: Box<Stored>,
+    /// How many were asked for.
+    pub wanted: usize,
 }
 
 /// What became of a wish to delete.
@@ -53,11 +65,10 @@ impl Stored {
     /// The same, if at least so many other nodes keep it.
     ///
     /// # Errors
-    /// [`DhtError::NotEnoughHolders`]: fewer do. This node does all the same, and offers it to
-    /// others again while it is alive.
-    pub fn on_at_least(self, wanted: usize) -> Result<Self, DhtError> {
+    /// Fewer do. This node does all the same, and offers it to others again while it is alive.
+    pub fn on_at_least(self, wanted: usize) -> Result<Self, NotEnoughHolders> {
         if self.holders.len() < wanted {
-            return Err(DhtError::NotEnoughHolders { stored: Box::new(self), wanted });
+            return Err(NotEnoughHolders { stored: Box::new(self), wanted });
         }
         Ok(self)
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::key;
+use super::key::key;
 use crate::{
     failure::{Exit, Failure},
     global::Global,

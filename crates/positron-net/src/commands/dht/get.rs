@@ -8,7 +8,7 @@ use positron_admin::PeerName;
 use positron_networking::Place;
 use serde_json::{Value, json};
 
-use super::key;
+use super::key::key;
 use crate::{
     failure::{Exit, Failure},
     global::Global,

@@ -3,11 +3,11 @@
 mod delete;
 mod find;
 mod get;
+mod key;
 mod put;
 mod stats;
 
 use clap::{Args, Subcommand};
-use positron_networking::ValueName;
 
 use crate::{
     failure::{Exit, Failure},
@@ -47,13 +47,5 @@ impl DhtOptions {
             DhtCommand::Find(options) => options.run(terminal, global),
             DhtCommand::Stats(options) => options.run(terminal, global),
         }
-    }
-}
-
-/// A name that values may have.
-fn key(text: &str) -> Result<String, String> {
-    match ValueName::Shared(text, None).key() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(why) => Err(why.to_string()),
     }
 }

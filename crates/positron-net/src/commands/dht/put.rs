@@ -14,7 +14,7 @@ use clap::Args;
 use positron_proto::limits::MAX_VALUE;
 use serde_json::{Value, json};
 
-use super::key;
+use super::key::key;
 use crate::{
     failure::{Exit, Failure},
     global::Global,
