@@ -32,8 +32,8 @@ pub struct Stored {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{} of at least {wanted} other nodes keep it: {}",
-    stored.holders.len(),
-    stored.in_words()
+    .stored.holders.len(),
+    .stored.in_words()
 )]
 pub struct NotEnoughHolders {
     /// Where it is kept, and who refused.
