@@ -68,16 +68,3 @@ async fn what_is_too_large_too_short_or_too_long_is_refused_with_its_limit() {
 fn serde_bytes(len: usize) -> Vec<u8> {
     vec![7; len]
 }
-
-#[tokio::test]
-async fn what_is_too_large_for_a_datagram_is_fetched_at_once() {
-    let [a, b, c] = three().await;
-    let large = vec![7; 16 * 1024];
-    let stored = a.dht().store_immutable(large.clone(), HOUR).await.unwrap();
-    let lookup = Duration::from_secs(10);
-    for node in [&b, &c] {
-        // Nobody waits for what has come already until a lookup has to end.
-        let found = tokio::time::timeout(lookup, node.dht().retrieve_immutable(stored.key)).await;
-        assert_eq!(found.expect("in time").unwrap().unwrap().value, large);
-    }
-}

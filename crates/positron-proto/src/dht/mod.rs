@@ -76,6 +76,8 @@ mod remembered;
 mod replicas;
 mod size_estimate;
 mod table;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod value_cache;
 mod writing;
