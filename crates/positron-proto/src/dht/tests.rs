@@ -109,6 +109,9 @@ impl Nodes {
                     let reply = self.reply(node, question, Via::Session);
                     let (from, ticket) = (self.all[node].1.id(), Ticket(ERRAND + reply.0));
                     let query = ask.query;
+                    if !self.all[to].0.can_do(self.now, &query) {
+                        return self.answer(reply, DhtAnswer::Stored(StoreOutcome::Refused));
+                    }
                     self.with(to, |dht, now, out| {
                         dht.handle_errand(now, (from, ticket), query, out);
                     });
