@@ -116,13 +116,7 @@ impl Dht {
         for key in this.keeper.store.keys(None).collect::<Vec<_>>() {
             this.upkeep.handle_kept(now.mono, key, &mut this.rng);
         }
-        for record in published {
-            this.sequence = this.sequence.max(record.content().sequence);
-            // Where this node is now, it says itself as soon as it knows.
-            if Title::of(record.content()) != Title::of_peer_record() {
-                this.published.restore(now, record);
-            }
-        }
+        this.sequence = this.published.restore(now, published);
         this
     }
 
@@ -263,6 +257,12 @@ impl Dht {
     /// It is not any more.
     pub fn peer_down(&mut self, peer: &NodeId) {
         self.errands.peer_down(peer);
+    }
+
+    /// Whether it can do such an errand: who knows nobody shows what it keeps itself.
+    pub fn can_do(&self, now: Now, query: &DhtQuery) -> bool {
+        let shows = |key| self.keeper.store.get(now.mono, key, None).next().is_some();
+        !self.table.is_empty() || matches!(query, DhtQuery::Get { key, .. } if shows(key))
     }
 
     /// A linked peer wants this done for it. Ends by one [`DhtEffect::Done`] with this ticket, like

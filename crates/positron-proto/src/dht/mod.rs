@@ -79,6 +79,8 @@ mod replicas;
 mod size_estimate;
 mod stats;
 mod table;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod value_cache;
 mod writing;

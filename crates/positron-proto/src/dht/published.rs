@@ -95,8 +95,17 @@ impl Published {
     }
 
     /// What this node published before it stopped. It is said again at once, a tombstone for as
-    /// long as it is to be kept.
-    pub(super) fn restore(&mut self, now: Now, record: Verified<DhtRecord>) {
+    /// long as it is to be kept; but where the node is now, it says itself as soon as it knows.
+    /// Returns the highest sequence.
+    pub(super) fn restore(&mut self, now: Now, records: Vec<Verified<DhtRecord>>) -> u64 {
+        let highest = records.iter().map(|record| record.content().sequence).max();
+        let is_kept =
+            |record: &Verified<DhtRecord>| Title::of(record.content()) != Title::of_peer_record();
+        records.into_iter().filter(is_kept).for_each(|record| self.restore_one(now, record));
+        highest.unwrap_or_default()
+    }
+
+    fn restore_one(&mut self, now: Now, record: Verified<DhtRecord>) {
         let (title, content) = (Title::of(record.content()), record.content());
         let created = WallTime::from_unix_micros(u64::from(content.created) * 1_000_000);
         let left = content.life().saturating_sub(now.wall.since(created));

@@ -176,7 +176,8 @@ impl HashTable<'_> {
                     DhtQuery::Store(living) => living.record.content().publisher.node_id() == from,
                     DhtQuery::Find(_) | DhtQuery::Get { .. } => true,
                 };
-                if is_its_own && self.0.table.desk.take(now.mono, from) {
+                let is_done = is_its_own && self.0.dht.can_do(now, &query);
+                if is_done && self.0.table.desk.take(now.mono, from) {
                     let ticket = self.0.publisher.ticket();
                     self.0.table.desk.begin(ticket, from, number);
                     let out = &mut self.0.queues.dht;
