@@ -358,7 +358,7 @@ impl<'a> TableWorld<'a> {
             Payload::Asked { by, question, ask, via } => {
                 let is_proven = !self.tickets.insert((by, at));
                 let room = match via {
-                    Via::Session | Via::Errand => 1 << 18,
+                    Via::Session => 1 << 18,
                     Via::Any | Via::Datagram if is_proven => ROOM,
                     Via::Any | Via::Datagram => COLD_ROOM,
                 };
