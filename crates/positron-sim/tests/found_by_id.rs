@@ -146,7 +146,7 @@ fn a_slot_is_kept_for_a_node_of_which_nothing_but_its_id_is_known() {
 #[test]
 fn clocks_that_are_hours_apart_and_jump_hide_nobody() {
     for seed in 0..3 {
-        let skewed = Physics { clock_skew: secs(40_000), ..Physics::default() };
+        let skewed = Physics { clock_skew: secs(30_000), ..Physics::default() };
         let mut world = strangers_with(skewed, seed);
         let turn = |seconds| Fault::TurnClock { who: Selector::Part(0.3), seconds };
         world.apply(&turn(-3_600));

@@ -138,6 +138,7 @@ impl Errands {
     /// A peer answered: what of it is to be verified.
     pub(super) fn handle_answer(
         &mut self,
+        now: Now,
         id: ErrandId,
         (from, part): (&Contact, ErrandPart),
         answer: DhtAnswer,
@@ -166,7 +167,7 @@ impl Errands {
                 // What is only told of is at a node that this one cannot ask.
                 found.heads.clear();
                 let Some(reading) = errand.reading() else { return };
-                for living in reading.handle_found(from, &mut found) {
+                for living in reading.handle_found(now.wall, from, &mut found) {
                     out.push_back(DhtEffect::Verify(PendingRecord {
                         claim: living.record,
                         remaining: living.remaining,
@@ -361,7 +362,7 @@ mod tests {
             let (from, keeps) = self.asked.pop_front().expect("somebody was asked");
             let part = if keeps { ErrandPart::Keep } else { ErrandPart::Walk };
             let mut out = VecDeque::new();
-            self.errands.handle_answer(self.id, (&from, part), answer, &mut out);
+            self.errands.handle_answer(now(), self.id, (&from, part), answer, &mut out);
             let pending = out.into_iter().map(|effect| match effect {
                 DhtEffect::Verify(pending) => pending,
                 other => panic!("{other:?}"),
