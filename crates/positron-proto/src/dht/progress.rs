@@ -448,7 +448,10 @@ impl Dht {
         goal: Goal,
         out: &mut VecDeque<DhtEffect>,
     ) {
-        let is_wanted = ticket.is_some() || matches!(goal, Goal::Write(_));
+        let is_wanted = match &goal {
+            Goal::Write(writing) => writing.record().content().publisher.node_id() == self.id,
+            Goal::Find | Goal::Read(_) | Goal::Delete(_) => ticket.is_some(),
+        };
         if is_wanted && self.table.is_empty() && self.errands.are_wanted(now.mono) {
             let id = self.errands.begin(now.mono, (ticket, target, goal), &mut self.rng);
             return self.drive_errand(now, id, out);
@@ -513,10 +516,14 @@ impl Dht {
                     let left = publication.ends.since(now.mono).as_secs();
                     let left = u32::try_from(left).unwrap_or(u32::MAX);
                     let record = publication.record.clone();
-                    let lookup = self.lookup(now, record.content().key());
-                    let lookup = lookup.over_paths(DISJOINT_PATHS);
+                    let key = record.content().key();
                     let goal = Goal::Write(RecordWriting::new(record, left).into());
-                    self.begin_with(now, None, lookup, goal, out);
+                    if self.table.is_empty() {
+                        self.begin(now, None, key, goal, out);
+                    } else {
+                        let lookup = self.lookup(now, key).over_paths(DISJOINT_PATHS);
+                        self.begin_with(now, None, lookup, goal, out);
+                    }
                 }
                 Due::Ended(title) => {
                     out.push_back(DhtEffect::Keep(forget_published(&title)));
