@@ -438,8 +438,7 @@ impl Dht {
         self.table.len().min(REPLICAS)
     }
 
-    /// Begins to look for `target`: here, or, where nobody answers this node by datagrams, by those
-    /// that it is linked with. What it looks for of its own accord needs no table then.
+    /// Begins to look for `target`: here, or, where nobody answers by datagrams, by linked peers.
     pub(super) fn begin(
         &mut self,
         now: Now,
@@ -466,16 +465,14 @@ impl Dht {
             let record = writing.record().content();
             self.published.handle_holders(now.mono, record, errand.holders(), 1);
         }
-        match (errand.outcome(now), &errand.goal) {
-            (None, Goal::Delete(reading)) => self.kill(now, errand.ticket, reading, out),
-            (outcome, _) => {
-                let done = errand.ticket.zip(outcome);
-                out.extend(done.map(|(ticket, outcome)| DhtEffect::Done { ticket, outcome }));
-            }
+        if let Goal::Delete(reading) = &errand.goal {
+            return self.kill(now, errand.ticket, reading, out);
         }
+        let done = errand.ticket.zip(errand.outcome(now));
+        out.extend(done.map(|(ticket, outcome)| DhtEffect::Done { ticket, outcome }));
     }
 
-    /// What nobody else keeps of ours is given to those who can be asked now.
+    /// What nobody keeps of ours is given to those who can be asked now.
     pub(super) fn offer_by_errand(&mut self, now: Now) {
         if self.table.is_empty() && self.errands.are_wanted(now.mono) {
             self.published.handle_newcomer(now.mono, 1);
