@@ -74,7 +74,6 @@ fn a_node_without_datagrams_stores_reads_deletes_and_is_found() {
         world.run_until(secs(75));
         let DhtOutcome::Stored(stored) = last(&world, WRITER) else { panic!("seed {seed}") };
         assert!(stored.holders.len() >= 8, "seed {seed}: {stored:?}");
-        assert!(!stored.holders.contains(&world.id(READER)), "seed {seed}: {stored:?}");
 
         assert_eq!(read(&mut world, READER), [b"first"], "seed {seed}");
         assert_eq!(read(&mut world, 3), [b"first"], "seed {seed}");

@@ -247,8 +247,7 @@ impl Dht {
         }
     }
 
-    /// A peer is linked: it can be asked to do what this node cannot, which reaches nobody by
-    /// datagrams, perhaps because it has none.
+    /// A peer is linked: where nobody answers by datagrams, it can be asked to do what they would.
     pub fn peer_up(&mut self, now: Now, peer: Contact, has_datagrams: bool) {
         self.errands.peer_up(now.mono, peer, has_datagrams);
         self.offer_by_errand(now);
@@ -312,6 +311,8 @@ impl Dht {
                 self.keeper.handle_store(now, (asker, reply), living, reach.as_ref(), out);
                 return;
             }
+            // Nobody is nearer to our place than we are: who asks for it asks whether we are there.
+            DhtQuery::Find(target) if self.place() == Some(target) => Found::default(),
             DhtQuery::Find(target) => self.near(&target, &asker),
             DhtQuery::Get { key, publisher, values } => {
                 if !values {
@@ -371,7 +372,7 @@ impl Dht {
                 operation
             }
             (About::Errand(id, part), answer) => {
-                self.errands.handle_answer(id, (&from, part), answer, out);
+                self.errands.handle_answer(now, id, (&from, part), answer, out);
                 return self.drive_errand(now, id, out);
             }
             (About::Probe, _) => return,
@@ -527,9 +528,8 @@ impl Dht {
         .min()
     }
 
-    /// This node goes: what it keeps is brought to those who are to keep it without it, as far as
-    /// they take it from one node. Nobody waits for their answers, and nothing is completed any
-    /// more: these are the tickets of what was under way.
+    /// This node goes: what it keeps is brought to those who are to keep it without it, and nobody
+    /// waits for their answers. Nothing is completed any more: the tickets of what was under way.
     pub fn handle_stop(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) -> Vec<Ticket> {
         let here = self.place();
         let keeper = &self.keeper;

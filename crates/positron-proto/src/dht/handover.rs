@@ -39,7 +39,7 @@ pub(super) fn handed_over(
 /// that should keep them then. Nobody, if others keep them all the same: then this node is none of
 /// the nearest, or everybody is.
 fn next_holder(table: &RoutingTable, here: &Place, key: &Place) -> Option<Contact> {
-    let others = replicas(&table.nearest(key, MAX_REPLICA_CANDIDATES));
+    let others = replicas(key, &table.nearest(key, MAX_REPLICA_CANDIDATES), None);
     let next = others.last().filter(|_| others.len() == REPLICAS)?;
     let is_holder = here.distance(key) < next.place().distance(key);
     is_holder.then_some(*next)

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     id::NodeId,
     identity::{Signed, Verified},
-    limits::{MAX_SLOTS, REPLICAS},
-    time::Duration,
+    limits::{FIRST_READ_WIDTH, LOOKUP_WIDTH, MAX_SLOTS, REPLICAS},
+    time::{Duration, WallTime},
 };
 
 /// What a read has found so far.
@@ -55,8 +55,22 @@ impl RecordReading {
         DhtQuery::Get { key: self.key, publisher: self.publisher, values: true }
     }
 
+    /// How many are asked at once: for the first that comes fewer, since most of those who are near
+    /// have it.
+    pub(super) const fn width(&self) -> usize {
+        match self.mode {
+            ReadMode::First => FIRST_READ_WIDTH,
+            ReadMode::Fresh => LOOKUP_WIDTH,
+        }
+    }
+
     /// An answer came: what of it is to be verified.
-    pub(super) fn handle_found(&mut self, from: &Contact, found: &mut Found) -> Vec<LivingRecord> {
+    pub(super) fn handle_found(
+        &mut self,
+        now: WallTime,
+        from: &Contact,
+        found: &mut Found,
+    ) -> Vec<LivingRecord> {
         let records = core::mem::take(&mut found.records);
         let held = self.held.entry(from.id()).or_default();
         let heads = records.iter().map(|living| living.record.content().head());
@@ -69,7 +83,8 @@ impl RecordReading {
                 self.note_large(head.publisher, head.sequence, *from);
             }
         }
-        let wanted: Vec<_> = records.into_iter().filter(|living| self.wants(living)).collect();
+        let wanted = records.into_iter().filter(|living| self.wants(now, living));
+        let wanted: Vec<_> = wanted.collect();
         self.waiting += wanted.len();
         wanted
     }
@@ -86,11 +101,12 @@ impl RecordReading {
         }
     }
 
-    fn wants(&self, living: &LivingRecord) -> bool {
+    fn wants(&self, now: WallTime, living: &LivingRecord) -> bool {
         let record = living.record.content();
         let publisher = record.publisher.node_id();
         let is_news = |newest: &Newest| supersedes(record, newest.record.content());
         record.key() == self.key
+            && record.is_of_this_time(now)
             && self.publisher.is_none_or(|wanted| wanted == publisher)
             && self.newest.get(&publisher).is_none_or(is_news)
     }
@@ -129,6 +145,11 @@ impl RecordReading {
     /// A record did not prove to be anybody's, or did not come.
     pub(super) fn handle_refuted(&mut self) {
         self.waiting = self.waiting.saturating_sub(1);
+    }
+
+    /// Whether no more was wanted than the first that comes, and it came.
+    pub(super) fn has_first(&self) -> bool {
+        self.mode == ReadMode::First && !self.newest.is_empty()
     }
 
     /// Whether nobody had anything, and nothing is waited for.
@@ -221,7 +242,8 @@ mod tests {
         let tell = |reading: &mut RecordReading, from: u8, sequence: u64| {
             let head = RecordHead { publisher: publisher.node_id(), sequence, len: 5_000 };
             let mut found = Found { heads: vec![head], ..Found::default() };
-            assert!(reading.handle_found(&contact(from), &mut found).is_empty());
+            let now = WallTime::default();
+            assert!(reading.handle_found(now, &contact(from), &mut found).is_empty());
         };
         for (from, sequence) in [(2, 7), (3, u64::MAX), (4, u64::MAX - 1), (5, 7)] {
             tell(&mut reading, from, sequence);

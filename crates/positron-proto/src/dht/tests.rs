@@ -234,7 +234,8 @@ fn an_errand_is_never_passed_on_and_what_was_written_is_renewed_by_another() {
     let mut nodes = Nodes::new(1);
     // A node that reaches nobody either, and is linked with one that could.
     let client = nodes.link(&[0]);
-    nodes.all[0].0.peer_up(nodes.now, nodes.all[client].1, false);
+    let its_contact = nodes.all[client].1;
+    nodes.all[0].0.peer_up(nodes.now, its_contact, false);
     let stored = nodes.store(client, "board", b"value".into());
     assert_eq!(nodes.errands, [(client, 0)], "it is done as far as it can be");
     assert_eq!(stored.holders, [nodes.all[0].1.id()], "who was asked keeps it");

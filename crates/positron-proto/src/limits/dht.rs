@@ -67,14 +67,16 @@ pub const FARTHEST_KEPT: u32 = 4;
 /// Nodes that keep a record: all frozen, where 3 of 10 are, once in 15,000; all gone, where 2 of 10
 /// go between two repairs, once in 400,000.
 pub const REPLICAS: usize = 8;
-/// Nodes that are looked at to find them, where many are in one network.
+/// Nodes with which a lookup begins.
 pub const MAX_REPLICA_CANDIDATES: usize = 24;
+/// Nodes that keep a record where somebody sought places near its key: all in that region.
+pub const MAX_REGION_REPLICAS: usize = 96;
 /// Of the nodes that keep a record, those in one network of an IPv4 /16 or IPv6 /32.
 pub const MAX_REPLICAS_PER_GROUP: usize = 2;
 
 // --- the table ---
 
-/// Contacts in one bucket of the table.
+/// Contacts in one bucket of the table; in the farthest one four times as many, in the next twice.
 pub const BUCKET: usize = 16;
 /// Contacts beside them, which take the place of those that fail.
 pub const BUCKET_CANDIDATES: usize = 8;
@@ -106,10 +108,18 @@ pub const PLACES_PER_NETWORK: u8 = 8;
 
 /// Questions that a lookup has under way.
 pub const LOOKUP_WIDTH: usize = 4;
+/// Questions that it has under way where so many stay unanswered: each makes room for one more.
+pub const WIDEST_LOOKUP: usize = 6;
+/// Questions that a read has under way which wants the first copy that comes, as long as they are
+/// answered in time: most of the nodes near a key have it.
+pub const FIRST_READ_WIDTH: usize = 2;
 /// Questions that each path has under way where a lookup goes over several.
 pub const WIDTH_OF_PATH: usize = 2;
 /// Questions of one lookup. Where half of all nodes lie, eight paths need 56.
 pub const MAX_LOOKUP_QUESTIONS: usize = 64;
+/// Questions of a lookup that asks all in a region, since somebody sought places there: 64 of them,
+/// and as many that did not.
+pub const MAX_REGION_QUESTIONS: usize = 128;
 /// Contacts that a lookup knows: what twenty answers name. The farthest give way.
 pub const MAX_LOOKUP_CONTACTS: usize = 256;
 /// Contacts in one answer. With a ticket they fit into 1,200 bytes.
@@ -128,11 +138,19 @@ pub const LONGEST_QUESTION: Duration = Duration::from_secs(3);
 pub const LONGEST_LOOKUP: Duration = Duration::from_secs(10);
 /// Paths of a lookup that share no node, where the first one found nothing, or liars are about.
 pub const DISJOINT_PATHS: usize = 4;
+/// Paths where these found nothing either.
+pub const MAX_DISJOINT_PATHS: usize = 8;
 /// Lookups whose results the size of the network is estimated from.
 pub const SIZE_SAMPLES: usize = 16;
 /// How many times as dense as elsewhere nodes may be around a key before that is taken for an
 /// attack: 8 honest ones are denser once in a thousand keys.
 pub const MAX_DENSITY: f64 = 4.0;
+/// How many times as dense they are at least where nobody hides any: 8 honest ones are sparser
+/// once in 60 keys. Whoever names colluders only, of a fifth or a third of all nodes, is sparser.
+pub const MIN_DENSITY: f64 = 0.5;
+/// Below this, which half of all keys are, a record of ours is soon offered again over other paths:
+/// somebody may be hidden.
+pub const DOUBTFUL_DENSITY: f64 = 1.0;
 /// Operations of this node that are under way.
 pub const MAX_DHT_OPERATIONS: usize = 1024;
 /// Nodes that must have answered before the newest of what they keep is read: in different /16.
