@@ -11,6 +11,9 @@ import type { Moment } from "./ring";
 /** However short a lookup was, it is shown for so long. */
 const SHOWN_MS = 4000;
 
+/** How finely its moments are chosen: whole steps, so that the last one is its end. */
+const STEPS = 200;
+
 export interface Player {
   moment: Moment | null;
   running: boolean;
@@ -70,12 +73,11 @@ export function Controls({ of }: { of: Player }) {
         <input
           type="range"
           min={0}
-          max={overMs}
-          step={overMs / 200}
-          value={nowMs}
+          max={STEPS}
+          value={Math.round((nowMs / overMs) * STEPS)}
           aria-label="Moment of the lookup"
           aria-valuetext={ms(nowMs)}
-          onInput={(event) => of.seek(Number((event.currentTarget as HTMLInputElement).value))}
+          onInput={(event) => of.seek((Number((event.currentTarget as HTMLInputElement).value) / STEPS) * overMs)}
         />
         <time>{ms(nowMs)}</time>
       </div>

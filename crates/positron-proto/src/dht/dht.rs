@@ -6,8 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-
 use super::{
     AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtOutcome,
     DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, OperationId,
@@ -19,7 +17,6 @@ use super::{
     operation::{Goal, Operation},
     published::{Published, Title},
     question::{About, DhtQuestions, Overdue},
-    recent_lookups::RecentLookups,
     record_store::{Reach, RecordStore},
     size_estimate::SizeEstimate,
     table::RoutingTable,
@@ -76,7 +73,7 @@ pub struct Dht {
     /// When operations do what they wait for: at the latest they are over.
     pub(super) deadlines: Deadlines<OperationId>,
     pub(super) counters: DhtCounters,
-    pub(super) recent: RecentLookups,
+    pub(super) recent: super::recent_lookups::RecentLookups,
 }
 
 impl Dht {
@@ -110,7 +107,7 @@ impl Dht {
             cache: ValueCache::new(),
             deadlines: Deadlines::new(),
             counters: DhtCounters::default(),
-            recent: RecentLookups::default(),
+            recent: Default::default(),
         };
         this.table.remember(now.mono, contacts);
         for key in this.keeper.store.keys(None).collect::<Vec<_>>() {
@@ -201,7 +198,7 @@ impl Dht {
     pub fn announce(
         &mut self,
         now: Now,
-        peer_record: Option<Bytes>,
+        peer_record: Option<bytes::Bytes>,
         out: &mut VecDeque<DhtEffect>,
     ) {
         let title = Title::of_peer_record();

@@ -357,12 +357,8 @@ impl Dht {
         let Some(operation) = self.operations.remove(&id) else { return };
         let Operation { ticket, lookup, goal, began } = operation;
         let (took, asked, nearest) = (now.mono.since(began), lookup.asked(), lookup.nearest());
-        if nearest.is_empty() && asked > 0 {
-            self.counters.lookups_failed += 1;
-        }
-        if asked > 0 {
-            self.recent.add(lookup.hops(), took);
-        }
+        self.counters.lookups_failed += u64::from(nearest.is_empty() && asked > 0);
+        self.recent.add(asked, lookup.hops(), took);
         if lookup.is_done() {
             self.size.add(&lookup.target(), &nearest);
             self.table.handle_lookup(now.mono, &lookup.target(), &mut self.rng);

@@ -31,7 +31,11 @@ pub struct LookupTimes {
 }
 
 impl RecentLookups {
-    pub(super) fn add(&mut self, hops: u32, took: Duration) {
+    /// One ended that asked so many.
+    pub(super) fn add(&mut self, asked: usize, hops: u32, took: Duration) {
+        if asked == 0 {
+            return;
+        }
         if self.0.len() >= RECENT_LOOKUPS {
             self.0.pop_front();
         }
@@ -66,12 +70,13 @@ mod tests {
     #[test]
     fn half_are_no_worse_than_the_middle_and_the_oldest_are_forgotten() {
         let mut recent = RecentLookups::default();
-        assert_eq!(recent.times(), LookupTimes::default());
-        recent.add(3, Duration::from_millis(7));
+        recent.add(0, 0, Duration::ZERO);
+        assert_eq!(recent.times(), LookupTimes::default(), "nobody was asked");
+        recent.add(1, 3, Duration::from_millis(7));
         let once = recent.times();
         assert_eq!((once.hops_p50, once.hops_p99, once.operations), (3, 3, 1));
         for n in 1..=1_000_u32 {
-            recent.add(n, Duration::from_millis(n.into()));
+            recent.add(7, n, Duration::from_millis(n.into()));
         }
         let times = recent.times();
         assert_eq!(times.operations, RECENT_LOOKUPS);
