@@ -62,8 +62,8 @@ impl Contender for Positron {
     async fn requests(&self) -> u64 {
         self.0.stats_now().await;
         let text = self.0.metrics(MetricsFormat::Text, ByPeer::Without);
-        let asked = text.lines().find_map(|line| line.strip_prefix(QUESTIONS));
-        asked.and_then(|number| number.trim().parse().ok()).unwrap_or_default()
+        let asked = text.lines().find(|line| line.starts_with(QUESTIONS)).unwrap_or_default();
+        asked.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or_default()
     }
 }
 

@@ -142,13 +142,23 @@ impl Measuring {
 
     /// Lets what began at the start come to its end, and measures what is taken all the time.
     async fn rest(&mut self) -> Result<(), String> {
-        sleep(SETTLING).await;
+        let began = Instant::now();
+        let mut before = f64::INFINITY;
+        self.idle = self.usage().await?;
+        while self.idle < before * STILL_FALLING && began.elapsed() < LONGEST_SETTLING {
+            before = self.idle;
+            self.idle = self.usage().await?;
+        }
+        self.round.idle_cpu = self.idle / (self.size.nodes - self.size.frozen()) as f64;
+        Ok(())
+    }
+
+    /// Milliseconds of the processor in a second, as things are.
+    async fn usage(&mut self) -> Result<f64, String> {
         let (before, began) = (self.crew.used().await?, Instant::now());
         sleep(RESTING).await;
         let used = self.crew.used().await?.cpu_ms - before.cpu_ms;
-        self.idle = used / began.elapsed().as_secs_f64();
-        self.round.idle_cpu = self.idle / (self.size.nodes - self.size.frozen()) as f64;
-        Ok(())
+        Ok(used / began.elapsed().as_secs_f64())
     }
 
     async fn step(&mut self, step: Step, jobs: Vec<Job>) -> Result<(), String> {
@@ -250,10 +260,12 @@ const KEYS_WHILE_FROZEN: usize = 32;
 const LONGEST_START: Duration = Duration::from_secs(120);
 /// When what did not work at the start is done again.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How long nothing is wanted after a start.
-const SETTLING: Duration = Duration::from_secs(5);
-/// How long it is measured what is taken while nothing is wanted.
+/// How long it is measured, each time, what is taken while nothing is wanted.
 const RESTING: Duration = Duration::from_secs(3);
+/// What is taken after a start still falls if it is less than this part of what it was before.
+const STILL_FALLING: f64 = 0.8;
+/// How long it may fall.
+const LONGEST_SETTLING: Duration = Duration::from_secs(60);
 /// How long is waited for what is done after an operation has ended.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 
