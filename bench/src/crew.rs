@@ -1,18 +1,22 @@
 //! The processes in which a contender's nodes are.
 
-use std::{env, io, process::Stdio, time::Duration};
+use std::{
+    env, io,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use futures::future::try_join_all;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::{
     options::{Size, Stack},
-    order::{Answer, Job, Order, Worked},
+    order::{Answer, Job, Order, Task, Want, Worked},
 };
 
 /// All workers of one network. They end with it.
@@ -53,30 +57,26 @@ impl Crew {
         })
     }
 
-    /// Starts the nodes. Each joins by a few that are there before it.
+    /// Starts the nodes, a process after the other, the next one when all nodes of the one before
+    /// read what the first of all was told to store. Each joins by a few that are there before it.
     ///
     /// # Errors
-    /// A node does not start.
-    pub(crate) async fn start(&mut self) -> Result<(), String> {
+    /// A node does not start, or does not find what is there.
+    pub(crate) async fn come_up(&mut self, names: &[String]) -> Result<(), String> {
         let mut known = Vec::new();
         for worker in self.awake.iter_mut().chain(&mut self.frozen) {
+            let is_first = known.is_empty();
             let order = Order::Start { nodes: worker.nodes, known: known.clone() };
             match worker.carry_out(order).await? {
                 Answer::Started(addresses) => known.extend(addresses),
                 other => return Err(unexpected(other)),
             }
+            if is_first {
+                worker.store(names).await?;
+            }
+            worker.carry_out(Order::Await { names: names.to_vec() }).await?;
         }
         Ok(())
-    }
-
-    /// Waits until these names are found on every node.
-    ///
-    /// # Errors
-    /// They are not.
-    pub(crate) async fn wait_for(&mut self, names: &[String]) -> Result<(), String> {
-        let all = self.awake.iter_mut().chain(&mut self.frozen);
-        let orders = all.map(|worker| worker.carry_out(Order::Await { names: names.to_vec() }));
-        try_join_all(orders).await.map(|_| ())
     }
 
     /// Stops the nodes that are to be frozen, without a word to anybody.
@@ -176,6 +176,25 @@ impl Worker {
         Ok(Self { child, orders, answers, nodes })
     }
 
+    /// Lets the first node store values; again, while nobody takes them.
+    async fn store(&mut self, names: &[String]) -> Result<(), String> {
+        let began = Instant::now();
+        for name in names {
+            let job = Job { node: 0, task: Task::Put(Want::Newest), name: name.clone() };
+            loop {
+                let order = Order::Work { jobs: vec![job.clone()], at_once: 1 };
+                let answer = self.carry_out(order).await?;
+                let Answer::Worked(worked) = answer else { return Err(unexpected(answer)) };
+                match worked.failures.into_iter().next() {
+                    None => break,
+                    Some(why) if began.elapsed() > LONGEST_START => return Err(why),
+                    Some(_) => sleep(AGAIN).await,
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn carry_out(&mut self, order: Order) -> Result<Answer, String> {
         let mut line = serde_json::to_vec(&order).map_err(|error| error.to_string())?;
         line.push(b'\n');
@@ -204,4 +223,8 @@ fn unexpected(answer: Answer) -> String {
 /// Nodes in one process: their connections are within its files, of which there are 20,000.
 const NODES_OF_A_PROCESS: usize = 64;
 /// The longest that anything is waited for.
-const LONGEST_ORDER: Duration = Duration::from_secs(600);
+const LONGEST_ORDER: Duration = Duration::from_secs(300);
+/// How long the first node may take to store something.
+const LONGEST_START: Duration = Duration::from_secs(120);
+/// When what did not work at the start is done again.
+const AGAIN: Duration = Duration::from_millis(100);

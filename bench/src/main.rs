@@ -73,6 +73,9 @@ async fn measure_all(options: DhtOptions) -> Result<(), Box<dyn Error>> {
                 stacks.reverse();
             }
             for stack in stacks.into_iter().filter(|stack| only.is_none_or(|only| only == *stack)) {
+                let (nodes, name) = (size.nodes, stack.name());
+                let note = format!("{nodes} nodes, round {} of {rounds}: {name}", number + 1);
+                writeln!(stderr(), "{note}")?;
                 let load = (usize::try_from(keys)?, usize::try_from(at_once)?);
                 let round = measure(stack, size, load).await;
                 let round = round.map_err(|why| format!("{}, {size:?}: {why}", stack.name()))?;

@@ -23,7 +23,7 @@ pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) positron: Option<f64>,
     pub(crate) libp2p: Option<f64>,
-    /// Ours by theirs.
+    /// Ours by theirs, unless theirs is next to nothing.
     pub(crate) ratio: Option<f64>,
 }
 
@@ -80,7 +80,8 @@ impl Report {
             let mine = self.rounds.iter().filter(|(whose, _)| *whose == stack);
             median(mine.filter_map(|(_, round)| figure(round)).collect())
         });
-        let ratio = positron.zip(libp2p).map(|(a, b)| a / b).filter(|ratio| ratio.is_finite());
+        let shown = libp2p.filter(|number| *number >= 0.005);
+        let ratio = positron.zip(shown).map(|(ours, theirs)| ours / theirs);
         self.medians.push(Row { what: what.into(), positron, libp2p, ratio });
     }
 }

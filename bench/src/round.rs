@@ -123,19 +123,8 @@ impl Measuring {
     /// Starts all nodes, and waits until what the first one stores is read on all.
     async fn come_up(&mut self) -> Result<(), String> {
         let began = Instant::now();
-        self.crew.start().await?;
-        let put = |name| Job { node: 0, task: Task::Put(Want::Newest), name };
         let names = (0..NAMES_AT_START).map(|n| format!("start/{n}")).collect::<Vec<_>>();
-        let mut missing: Vec<Job> = names.iter().cloned().map(put).collect();
-        while let Some(job) = missing.last() {
-            let worked = self.crew.work(std::slice::from_ref(job), 1).await?;
-            match worked.failures.first() {
-                None => _ = missing.pop(),
-                Some(why) if began.elapsed() > LONGEST_START => return Err(why.clone()),
-                Some(_) => sleep(AGAIN).await,
-            }
-        }
-        self.crew.wait_for(&names).await?;
+        self.crew.come_up(&names).await?;
         self.round.ready_s = began.elapsed().as_secs_f64();
         Ok(())
     }
@@ -256,10 +245,6 @@ const CLIENTS: usize = 4;
 const NAMES_AT_START: usize = 4;
 /// Values while nodes are frozen, where an operation of libp2p takes 10 s and more.
 const KEYS_WHILE_FROZEN: usize = 32;
-/// How long the first node may take to store something.
-const LONGEST_START: Duration = Duration::from_secs(120);
-/// When what did not work at the start is done again.
-const AGAIN: Duration = Duration::from_millis(100);
 /// How long it is measured, each time, what is taken while nothing is wanted.
 const RESTING: Duration = Duration::from_secs(3);
 /// What is taken after a start still falls if it is less than this part of what it was before.
