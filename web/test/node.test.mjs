@@ -106,6 +106,31 @@ describe("the page of a real node", { skip }, () => {
     });
   }
 
+  test("a value is stored with the two others, found, and the lookup is on the ring", async () => {
+    await until(async () => (await ask("/v1/dht")).total_nodes === 2, "a table of three");
+    await story(async (page) => {
+      await visit(page, "dht");
+      await page.getByText("Serves the table").waitFor();
+      assert.equal(await page.locator(".ring .node").count(), 2);
+      await page.getByLabel("Key", { exact: true }).fill("my_key");
+      await page.getByLabel("Value", { exact: true }).fill("a value");
+      await page.locator('form.pad button:text-is("Store")').click();
+      await page.getByText("Stored: 2 other nodes keep it.").waitFor();
+      await page.getByRole("region", { name: "Published by this node" }).locator("tbody tr").waitFor();
+      await page.getByRole("button", { name: "Look up" }).click();
+      await page.getByLabel("Key", { exact: true }).fill("my_key");
+      await page.locator('form.pad button:text-is("Look up")').click();
+      await page.getByRole("region", { name: "What was found" }).getByText("a value").waitFor();
+      await page.getByLabel("Id of a node, or a key").fill("my_key");
+      await page.getByRole("button", { name: "Find" }).click();
+      const asked = page.getByRole("region", { name: "Questions of the lookup" }).locator("tbody tr");
+      await asked.nth(1).waitFor();
+      await page.getByLabel("Moment of the lookup").focus();
+      await page.keyboard.press("End");
+      assert.equal(await page.locator(".ring .way.answered").count(), await asked.count());
+    });
+  });
+
   test("no view asks for what is not there", async () => {
     await story(async (page) => {
       const missed = [];

@@ -11,14 +11,14 @@ use crate::{
     time::{Duration, Instant},
 };
 
-/// The contacts whose places have the same number of first bits in common with ours: at most
-/// [`BUCKET`] members, who answered a question of ours, and [`BUCKET_CANDIDATES`] who may become
+/// The contacts whose places have the same number of first bits in common with ours: members, who answered a question of ours, and [`BUCKET_CANDIDATES`] who may become
 /// some.
 ///
 /// Who is a member stays one for as long as it answers: who was there for long is there for longer
 /// (Maymounkov and Mazières 2002, 2.2), and a flood of new nodes replaces nobody.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bucket {
+    room: usize,
     members: Vec<KnownContact>,
     candidates: Vec<KnownContact>,
 }
@@ -84,6 +84,23 @@ impl KnownContact {
 }
 
 impl Bucket {
+    /// Of those who have so many bits in common with us, nobody yet. Half of all nodes are in the
+    /// farthest one, and half of all lookups begin there: it has more room than others, as has the
+    /// next, so that they begin nearer to where they go.
+    pub(super) const fn at(index: u32) -> Self {
+        let room = match index {
+            0 => 4 * BUCKET,
+            1 => 2 * BUCKET,
+            _ => BUCKET,
+        };
+        Self { room, members: Vec::new(), candidates: Vec::new() }
+    }
+
+    /// How many members it can have.
+    pub(super) const fn room(&self) -> usize {
+        self.room
+    }
+
     /// Who answered, those who were there first before others. Not all of them may still be alive.
     pub fn members(&self) -> &[KnownContact] {
         &self.members
@@ -92,6 +109,11 @@ impl Bucket {
     /// Who may take the place of one that fails.
     pub fn candidates(&self) -> &[KnownContact] {
         &self.candidates
+    }
+
+    /// Members that answer.
+    pub(super) fn alive(&self) -> usize {
+        self.members.iter().filter(|known| known.is_alive()).count()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -116,7 +138,7 @@ impl Bucket {
         if network.is_some() && (is_crowded || self.is_crowded(&self.members, network)) {
             return dead_of(network).map_or(Vacancy::Crowded, Vacancy::InPlaceOf);
         }
-        if self.members.len() < BUCKET {
+        if self.members.len() < self.room {
             return Vacancy::Room;
         }
         dead_of(None).map_or(Vacancy::Full, Vacancy::InPlaceOf)
@@ -156,10 +178,9 @@ impl Bucket {
 
     /// Candidates that are to be asked because places are free, those that answered before first.
     pub(super) fn wanted_candidates(&self) -> impl Iterator<Item = &KnownContact> {
-        let alive = self.members.iter().filter(|known| known.is_alive()).count();
         let (proven, others): (Vec<_>, Vec<_>) =
             self.candidates.iter().partition(|known| known.answered.is_some());
-        proven.into_iter().chain(others).take(BUCKET.saturating_sub(alive))
+        proven.into_iter().chain(others).take(self.room.saturating_sub(self.alive()))
     }
 
     /// Members that are to be asked whether they are still there, and when.

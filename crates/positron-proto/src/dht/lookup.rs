@@ -7,8 +7,10 @@ use crate::{
     id::NodeId,
     limits::{
         LONGEST_LOOKUP, LOOKUP_WIDTH, MAX_ASKED_OF_ONE_ANSWER, MAX_CONTACTS_PER_ANSWER,
-        MAX_LOOKUP_CONTACTS, MAX_LOOKUP_QUESTIONS, WIDTH_OF_PATH,
+        MAX_LOOKUP_CONTACTS, MAX_LOOKUP_QUESTIONS, MAX_REGION_QUESTIONS, MAX_REPLICAS_PER_GROUP,
+        WIDEST_LOOKUP, WIDTH_OF_PATH,
     },
+    scope::Group,
     time::{Duration, Instant},
 };
 
@@ -20,7 +22,9 @@ use crate::{
 /// time it is ([`handle_timeout`](Self::handle_timeout)), and calls `next` again after each, until
 /// [`is_done`](Self::is_done). Every input in any order is harmless.
 ///
-/// It is over when those `wanted` nodes have answered that are nearest of all it heard of. A node
+/// It is over when those `wanted` nodes have answered that are nearest of all it heard of, of one
+/// /16 (IPv6: /32) at most [`MAX_REPLICAS_PER_GROUP`] of them, and all within a *region* if it has
+/// one ([`all_within`](Self::all_within)): where somebody sought places, that are not few. A node
 /// that lets it wait for longer than `hedge` does not hold it: another is asked in its stead, as is
 /// the next on the list, and its answer counts if it still comes (Dean and Barroso 2013, "The Tail
 /// at Scale"). Of contacts that came in one answer, at most [`MAX_ASKED_OF_ONE_ANSWER`] are asked
@@ -36,6 +40,10 @@ pub(super) struct Lookup {
     wanted: usize,
     hedge: Duration,
     paths: usize,
+    /// Questions that one path has under way.
+    width: usize,
+    /// All that are not farther than this are asked.
+    region: Option<Distance>,
     ends: Instant,
     /// The longest time is over.
     has_ended: bool,
@@ -90,6 +98,7 @@ type Key = (Distance, NodeId, core::net::SocketAddr);
 #[derive(Debug)]
 struct Candidate {
     contact: Contact,
+    group: Group,
     hop: u32,
     /// Where it was named.
     lists: Vec<usize>,
@@ -129,6 +138,8 @@ impl Lookup {
             wanted,
             hedge,
             paths: 0,
+            width: LOOKUP_WIDTH,
+            region: None,
             ends: now + LONGEST_LOOKUP,
             has_ended: false,
             known: BTreeMap::new(),
@@ -145,7 +156,20 @@ impl Lookup {
     pub(super) fn over_paths(mut self, paths: usize) -> Self {
         debug_assert!(self.asked.is_empty(), "paths are chosen before the first question");
         let start = self.known.values().map(|candidate| candidate.contact).collect();
+        self.width = if paths > 1 { WIDTH_OF_PATH } else { self.width };
         self.deal(paths.max(1), start);
+        self
+    }
+
+    /// The same with so many questions under way, as long as they are answered in time.
+    pub(super) const fn as_wide_as(mut self, width: usize) -> Self {
+        self.width = width;
+        self
+    }
+
+    /// The same, and whoever is not farther than this is asked.
+    pub(super) const fn all_within(mut self, region: Distance) -> Self {
+        self.region = Some(region);
         self
     }
 
@@ -161,19 +185,18 @@ impl Lookup {
 
     /// Whom to ask now; it is under way then. Call until `None`.
     pub(super) fn next(&mut self, now: Instant) -> Option<Contact> {
-        if self.has_ended || self.asked.len() >= MAX_LOOKUP_QUESTIONS {
+        if self.has_ended || self.asked.len() >= self.most_questions() {
             return None;
         }
         // The path with the fewest questions first: none waits for another.
         let mut paths: Vec<_> = (0..self.paths).map(|path| (self.waiting(path), path)).collect();
         paths.sort_unstable();
-        let width = if self.paths == 1 { LOOKUP_WIDTH } else { WIDTH_OF_PATH };
-        let (key, path) =
-            paths.into_iter().filter(|(waiting, _)| *waiting < width).find_map(|(_, path)| {
-                let mut nearest = self.nearest_of(path);
-                let (key, _) = nearest.find(|(_, candidate)| candidate.question.is_none())?;
-                Some((*key, path))
-            })?;
+        let has_room = |(waiting, path): &(usize, usize)| *waiting < self.width_of(*path);
+        let (key, path) = paths.into_iter().filter(has_room).find_map(|(_, path)| {
+            let mut nearest = self.nearest_of(path);
+            let (key, _) = nearest.find(|(_, candidate)| candidate.question.is_none())?;
+            Some((*key, path))
+        })?;
         let candidate = self.known.get_mut(&key)?;
         candidate.question = Some(DhtQuestion { at: now, path, outcome: StepOutcome::Waiting });
         // It is asked on account of one list, and of none if one of them has proven good.
@@ -265,6 +288,12 @@ impl Lookup {
         answered.map(|candidate| candidate.contact).collect()
     }
 
+    /// Those among the `wanted` nearest that have answered already.
+    pub(super) fn settled(&self) -> impl Iterator<Item = Contact> {
+        let near = (0..self.paths.min(1)).flat_map(|path| self.nearest_of(path));
+        near.filter(|(_, candidate)| candidate.has_answered()).map(|(_, near)| near.contact)
+    }
+
     /// How many of the `n` nearest that may be found have answered.
     pub(super) fn answered_among(&self, n: usize) -> usize {
         let may_be_found = self.known.values().filter(|candidate| {
@@ -322,6 +351,7 @@ impl Lookup {
             let key = self.key(&contact);
             let candidate = self.known.entry(key).or_insert_with(|| Candidate {
                 contact,
+                group: Group::of(contact.addr().ip()),
                 hop,
                 lists: Vec::new(),
                 question: None,
@@ -346,6 +376,22 @@ impl Lookup {
         }
     }
 
+    const fn most_questions(&self) -> usize {
+        if self.region.is_some() { MAX_REGION_QUESTIONS } else { MAX_LOOKUP_QUESTIONS }
+    }
+
+    /// Where questions stay unanswered, more go out at once.
+    fn width_of(&self, path: usize) -> usize {
+        let is_lost = |(_, question): &(&Candidate, DhtQuestion)| {
+            question.path == path
+                && matches!(question.outcome, StepOutcome::Slow | StepOutcome::Failed)
+        };
+        if self.paths > 1 {
+            return self.width;
+        }
+        (self.width + self.questions().filter(is_lost).count()).min(WIDEST_LOOKUP)
+    }
+
     /// The nearest of this path that may be found: who answered, is asked, or can be asked.
     fn nearest_of(&self, path: usize) -> impl Iterator<Item = (&Key, &Candidate)> {
         let counts = move |(_, candidate): &(&Key, &Candidate)| {
@@ -360,7 +406,17 @@ impl Lookup {
                 Some(StepOutcome::Slow | StepOutcome::Failed) => false,
             }
         };
-        self.known.iter().filter(counts).take(self.wanted)
+        let mut groups = Vec::new();
+        let has_room = move |(_, candidate): &(&Key, &Candidate)| {
+            let taken = groups.iter().filter(|group| **group == candidate.group).count();
+            groups.push(candidate.group);
+            candidate.group == Group::Near || taken < MAX_REPLICAS_PER_GROUP
+        };
+        let is_wanted = |(n, (key, _)): &(usize, (&Key, &Candidate))| {
+            *n < self.wanted || self.region.is_some_and(|region| key.0 <= region)
+        };
+        let near = self.known.iter().filter(counts).filter(has_room).enumerate();
+        near.take_while(is_wanted).map(|(_, near)| near)
     }
 
     fn waiting(&self, path: usize) -> usize {
@@ -375,7 +431,7 @@ impl Lookup {
         for (_, candidate) in self.nearest_of(path) {
             match candidate.outcome() {
                 Some(StepOutcome::Answered { .. }) => answered += 1,
-                None if self.asked.len() >= MAX_LOOKUP_QUESTIONS => {}
+                None if self.asked.len() >= self.most_questions() => {}
                 _ => return false,
             }
         }

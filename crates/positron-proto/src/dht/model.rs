@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use core::cmp::Reverse;
 
-use super::{Contact, Place, lookup::Lookup, table::RoutingTable};
+use super::{Bucket, Contact, Place, lookup::Lookup, table::RoutingTable};
 use crate::{
     id::NodeId,
     identity::Identity,
     limits::{
-        BUCKET, DISJOINT_PATHS, HEDGE_AFTER, MAX_CONTACTS_PER_ANSWER, MAX_REPLICA_CANDIDATES,
+        DISJOINT_PATHS, HEDGE_AFTER, MAX_CONTACTS_PER_ANSWER, MAX_REPLICA_CANDIDATES,
         QUESTION_TIMEOUT, REPLICAS,
     },
     rng::{Rng, Seed},
@@ -186,9 +186,9 @@ fn full_table(of: &Contact, nodes: &[Contact], rng: &mut Rng) -> RoutingTable {
         let bits = of.place().distance(&node.place()).common_bits();
         buckets[usize::try_from(bits).unwrap()].push(*node);
     }
-    for mut bucket in buckets {
+    for (index, mut bucket) in (0..).zip(buckets) {
         rng.shuffle(&mut bucket);
-        for contact in bucket.into_iter().take(BUCKET) {
+        for contact in bucket.into_iter().take(Bucket::at(index).room()) {
             let rtt = Some(Duration::from_millis(60));
             table.handle_answer(Instant::ORIGIN, contact, rtt);
         }

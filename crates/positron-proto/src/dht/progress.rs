@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use super::{
-    Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Distance, Found,
-    LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom, ReadMode, RecordFor, Via,
+    Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Distance, ErrandId,
+    Found, FoundRecord, LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom,
+    ReadMode, RecordFor, Via,
     dht::Dht,
     lookup::Lookup,
     operation::{Goal, Operation},
@@ -20,15 +21,16 @@ use crate::{
     id::{NodeId, Ticket},
     identity::Verified,
     limits::{
-        DISJOINT_PATHS, HEDGE_AFTER, LONGEST_LOOKUP, MAX_READ_REPAIRS, MAX_REPLICA_CANDIDATES,
-        PUSH_WIDTH, REPLICAS,
+        DISJOINT_PATHS, DOUBTFUL_DENSITY, HEDGE_AFTER, LONGEST_LOOKUP, LOOKUP_WIDTH,
+        MAX_DISJOINT_PATHS, MAX_READ_REPAIRS, MAX_RECORD_TTL, MAX_REPLICA_CANDIDATES, MIN_DENSITY,
+        PUSH_WIDTH, RECORD_CLOCK_TOLERANCE, REPLICAS,
     },
     time::{Duration, Now},
 };
 
 impl Dht {
-    /// Begins to look for `target`.
-    pub(super) fn begin(
+    /// Begins to look for `target`, here.
+    pub(super) fn begin_here(
         &mut self,
         now: Now,
         ticket: Option<Ticket>,
@@ -36,17 +38,32 @@ impl Dht {
         goal: Goal,
         out: &mut VecDeque<DhtEffect>,
     ) {
+        let width = match &goal {
+            Goal::Read(reading) => reading.width(),
+            Goal::Find | Goal::Delete(_) | Goal::Write(_) => LOOKUP_WIDTH,
+        };
+        let lookup = self.lookup(now, target).as_wide_as(width);
+        self.begin_with(now, ticket, lookup, goal, out);
+    }
+
+    fn begin_with(
+        &mut self,
+        now: Now,
+        ticket: Option<Ticket>,
+        lookup: Lookup,
+        goal: Goal,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
         let id = OperationId(self.next_operation);
         self.next_operation += 1;
         self.counters.lookups += 1;
-        let lookup = self.lookup(now, target);
         self.operations.insert(id, Operation { ticket, lookup, goal, began: now.mono });
         self.drive(now, id, out);
     }
 
     /// What is published under a key here, and kept, is where a read begins.
     pub(super) fn reading(
-        &self,
+        &mut self,
         now: Now,
         key: Place,
         publisher: Option<NodeId>,
@@ -65,6 +82,10 @@ impl Dht {
         }
         for (record, remaining) in self.keeper.store.get(now.mono, &key, publisher.as_ref()) {
             reading.take(self.id, record.clone(), remaining);
+        }
+        let cached = self.cache.get(now.mono, &key).filter(|(record, _)| is_wanted(record));
+        if let Some((record, remaining)) = cached {
+            reading.take(self.id, record, remaining);
         }
         reading
     }
@@ -133,7 +154,9 @@ impl Dht {
         match &mut operation.goal {
             Goal::Find => {}
             Goal::Read(reading) | Goal::Delete(reading) => {
-                for LivingRecord { record, remaining } in reading.handle_found(from, &mut found) {
+                for LivingRecord { record, remaining } in
+                    reading.handle_found(now.wall, from, &mut found)
+                {
                     out.push_back(DhtEffect::Verify(PendingRecord {
                         claim: record,
                         remaining,
@@ -160,6 +183,10 @@ impl Dht {
             About::Lookup(id) | About::Store(id) | About::Fetch(id) => self.drive(now, id, out),
             About::Probe => {}
             About::Push => self.upkeep.handle_pushed(),
+            About::Errand(id, part) => {
+                self.errands.handle_failure(id, part);
+                self.drive_errand(now, id, out);
+            }
         }
     }
 
@@ -182,7 +209,7 @@ impl Dht {
                     reading.handle_refuted();
                 }
             }
-            About::Probe | About::Push => {}
+            About::Probe | About::Push | About::Errand(..) => {}
         }
     }
 
@@ -210,6 +237,7 @@ impl Dht {
             while let Some(next) = self.next_to_ask(now, id) {
                 self.ask(now, (next, About::Lookup(id)), query.clone(), Via::Any, out);
             }
+            self.give_early(now, id, out);
         }
         let Some(operation) = self.operations.get_mut(&id) else { return };
         if operation.has_looked() && !is_late && self.look_again(now, id) {
@@ -236,26 +264,35 @@ impl Dht {
 
     fn lookup(&self, now: Now, target: Place) -> Lookup {
         let start = self.table.nearest(&target, MAX_REPLICA_CANDIDATES);
-        let hedge = self.table.median_rtt().map_or(HEDGE_AFTER, |rtt| rtt * 2);
+        let hedge = self.table.late_after().unwrap_or(HEDGE_AFTER);
         Lookup::new(now.mono, target, REPLICAS, start, self.id, hedge)
     }
 
-    /// Begins again over paths that share no node, once: where nothing was found although there are
-    /// nodes that nobody asked, or more nodes than chance puts there.
+    /// Begins again over paths that share no node: where nothing was found although there are nodes
+    /// that nobody asked, or more nodes than chance puts there, or so few that others may be hidden.
     fn look_again(&mut self, now: Now, id: OperationId) -> bool {
         let Some(operation) = self.operations.get(&id) else { return false };
         let (target, nearest) = (operation.target(), operation.nearest());
+        let paths = operation.lookup.paths();
         let found_nothing = match &operation.goal {
+            Goal::Read(reading) if reading.has_first() => return false,
             Goal::Read(reading) | Goal::Delete(reading) => reading.found_nothing(),
             Goal::Write(writing) if writing.is_giving() => return false,
             Goal::Find | Goal::Write(_) => false,
         };
-        let is_suspect = found_nothing || self.size.is_crowded(&target, &nearest);
+        let is_crowded = self.size.is_crowded(&target, &nearest);
         let has_others = self.table.len() > operation.lookup.asked();
-        if !is_suspect || !has_others || operation.lookup.paths() > 1 {
+        let is_sparse =
+            operation.lookup.is_done() && self.size.is_sparse(&target, &nearest, MIN_DENSITY);
+        let may_go_on = paths == 1 || found_nothing && paths < MAX_DISJOINT_PATHS;
+        if !(found_nothing || is_crowded || is_sparse) || !has_others || !may_go_on {
             return false;
         }
-        let lookup = self.lookup(now, target).over_paths(DISJOINT_PATHS);
+        let paths = if paths == 1 { DISJOINT_PATHS } else { MAX_DISJOINT_PATHS };
+        let mut lookup = self.lookup(now, target).over_paths(paths);
+        if let Some(region) = self.size.reach(REPLICAS, 1).filter(|_| is_crowded) {
+            lookup = lookup.all_within(region);
+        }
         if let Some(operation) = self.operations.get_mut(&id) {
             operation.lookup = lookup;
         }
@@ -275,16 +312,38 @@ impl Dht {
         }
     }
 
+    /// Gives a record to those who are near enough to its key to be among the nearest almost surely.
+    fn give_early(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) {
+        let Some(sure) = self.size.reach(REPLICAS / 2, 1) else { return };
+        let Some(operation) = self.operations.get_mut(&id) else { return };
+        let (target, Goal::Write(writing)) = (operation.lookup.target(), &mut operation.goal)
+        else {
+            return;
+        };
+        let near = operation.lookup.settled();
+        writing.give_early(near.filter(|at| target.distance(&at.place()) <= sure));
+        let query = writing.store();
+        while let Some(next) = self.writing(id).and_then(RecordWriting::pop_next) {
+            self.ask(now, (next, About::Store(id)), query.clone(), Via::Any, out);
+        }
+    }
+
     /// Gives a record to whose turn it is. Whether that is over.
     fn give(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) -> bool {
         let Some(operation) = self.operations.get_mut(&id) else { return true };
+        let target = operation.target();
         let Goal::Write(writing) = &mut operation.goal else { return true };
         if !writing.is_giving() {
             let nearest = operation.lookup.nearest();
-            let first = replicas(&nearest);
+            // Where somebody sought places, all around keep it, and not those places alone.
+            let region = self.size.reach(REPLICAS, 1);
+            let region = region.filter(|_| self.size.is_crowded(&target, &nearest));
+            let first = replicas(&target, &nearest, region);
             let is_first: Vec<_> = first.iter().map(Contact::id).collect();
             let rest = nearest.into_iter().filter(|contact| !is_first.contains(&contact.id()));
-            writing.begin_giving(first.iter().copied().chain(rest).collect());
+            let wanted = first.len().max(REPLICAS);
+            let candidates: Vec<_> = first.iter().copied().chain(rest).collect();
+            writing.begin_giving(&candidates, wanted);
         }
         let query = writing.store();
         while let Some(next) = self.writing(id).and_then(RecordWriting::pop_next) {
@@ -298,8 +357,11 @@ impl Dht {
         let Some(operation) = self.operations.remove(&id) else { return };
         let Operation { ticket, lookup, goal, began } = operation;
         let (took, asked, nearest) = (now.mono.since(began), lookup.asked(), lookup.nearest());
-        if nearest.is_empty() && !self.table.is_empty() {
+        if nearest.is_empty() && asked > 0 {
             self.counters.lookups_failed += 1;
+        }
+        if asked > 0 {
+            self.recent.add(lookup.hops(), took);
         }
         if lookup.is_done() {
             self.size.add(&lookup.target(), &nearest);
@@ -311,7 +373,7 @@ impl Dht {
                 DhtOutcome::Nearest(NearestTo { contacts: nearest, took, hops, steps })
             }
             Goal::Read(reading) => {
-                let near = replicas(&nearest);
+                let near = replicas(&lookup.target(), &nearest, None);
                 for (to, record, remaining) in
                     reading.behind(&near).into_iter().take(MAX_READ_REPAIRS)
                 {
@@ -319,6 +381,9 @@ impl Dht {
                     self.ask(now, (to, About::Probe), query, Via::Any, out);
                 }
                 let ((records, holders), key) = (reading.records(), reading.key());
+                for FoundRecord { record, remaining, .. } in &records {
+                    self.cache.insert(now.mono, record, *remaining);
+                }
                 DhtOutcome::Read(ReadFrom { key, records, holders, took, asked })
             }
             Goal::Delete(reading) => return self.kill(now, ticket, &reading, out),
@@ -326,6 +391,10 @@ impl Dht {
                 let stored = writing.outcome(took, asked);
                 let (holders, wanted) = (stored.holders.len(), self.wanted_holders());
                 let record = writing.record().content();
+                // Somebody may hide nodes that are nearer: they are looked for over other paths.
+                let is_safe = lookup.paths() > 1
+                    || !self.size.is_sparse(&lookup.target(), &nearest, DOUBTFUL_DENSITY);
+                let wanted = if is_safe { wanted } else { wanted.max(holders + 1) };
                 if record.publisher.node_id() == self.id {
                     self.published.handle_holders(now.mono, record, holders, wanted);
                 }
@@ -338,7 +407,7 @@ impl Dht {
     }
 
     /// Puts a tombstone above what we published, if there is anything.
-    fn kill(
+    pub(super) fn kill(
         &mut self,
         now: Now,
         ticket: Option<Ticket>,
@@ -348,14 +417,16 @@ impl Dht {
         let ours = reading.newest_of(&self.id).map(Verified::content);
         match ours.filter(|record| !record.is_tombstone()) {
             Some(record) => {
-                let (title, life) = (Title::of(record), record.life());
+                // Whoever kept a copy can show it for as long as it is of its time.
+                let life = (record.life() + RECORD_CLOCK_TOLERANCE).min(MAX_RECORD_TTL);
+                let title = Title::of(record);
                 self.sequence = self.sequence.max(record.sequence);
                 let tombstone = self.sign(now, title, life, None);
                 self.publish(now, ticket, tombstone, out);
             }
             None => {
                 let (records, _) = reading.records();
-                let publisher = |found: super::FoundRecord| found.record.content().publisher;
+                let publisher = |found: FoundRecord| found.record.content().publisher;
                 let others = records.into_iter().map(|found| publisher(found).node_id()).collect();
                 if let Some(ticket) = ticket {
                     let outcome = DhtOutcome::NothingOfOurs { others };
@@ -368,6 +439,65 @@ impl Dht {
     /// How many others should keep a record: as many as there are, at most [`REPLICAS`].
     pub(super) fn wanted_holders(&self) -> usize {
         self.table.len().min(REPLICAS)
+    }
+
+    /// Begins to look for `target`: here, or, where nobody answers by datagrams, by linked peers.
+    pub(super) fn begin(
+        &mut self,
+        now: Now,
+        ticket: Option<Ticket>,
+        target: Place,
+        goal: Goal,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let is_wanted = match &goal {
+            Goal::Write(writing) => writing.record().content().publisher.node_id() == self.id,
+            Goal::Find | Goal::Read(_) | Goal::Delete(_) => ticket.is_some(),
+        };
+        if is_wanted && self.table.is_empty() && self.errands.are_wanted(now.mono) {
+            let id = self.errands.begin(now.mono, (ticket, target, goal), &mut self.rng);
+            return self.drive_errand(now, id, out);
+        }
+        self.begin_here(now, ticket, target, goal, out);
+    }
+
+    pub(super) fn drive_errand(&mut self, now: Now, id: ErrandId, out: &mut VecDeque<DhtEffect>) {
+        let over = self.errands.drive(now.mono, id, &mut self.questions, out);
+        let Some(errand) = over else { return };
+        if let Goal::Write(writing) = &errand.goal {
+            let record = writing.record().content();
+            self.published.handle_holders(now.mono, record, errand.holders(), 1);
+        }
+        if let Goal::Delete(reading) = &errand.goal {
+            return self.kill(now, errand.ticket, reading, out);
+        }
+        let done = errand.ticket.zip(errand.outcome(now));
+        out.extend(done.map(|(ticket, outcome)| DhtEffect::Done { ticket, outcome }));
+    }
+
+    /// What nobody keeps of ours is given to those who can be asked now.
+    pub(super) fn offer_by_errand(&mut self, now: Now) {
+        if self.table.is_empty() && self.errands.are_wanted(now.mono) {
+            self.published.handle_newcomer(now.mono, 1);
+        }
+    }
+
+    /// What has read whatever this record is for.
+    pub(super) fn reading_for(&mut self, wanted: RecordFor) -> Option<&mut RecordReading> {
+        match wanted {
+            RecordFor::ByUs(operation) => self.reading_of(operation),
+            RecordFor::ByErrand(errand) => self.errands.reading(errand),
+            RecordFor::ToKeep(_) | RecordFor::ToSpread(_) => None,
+        }
+    }
+
+    /// A record came, or will not: whatever waited for it goes on.
+    pub(super) fn go_on(&mut self, now: Now, wanted: RecordFor, out: &mut VecDeque<DhtEffect>) {
+        match wanted {
+            RecordFor::ByUs(operation) => self.drive(now, operation, out),
+            RecordFor::ByErrand(errand) => self.drive_errand(now, errand, out),
+            RecordFor::ToKeep(_) | RecordFor::ToSpread(_) => {}
+        }
     }
 
     /// Renews what is half over, and offers again what too few keep.
@@ -387,13 +517,13 @@ impl Dht {
                     let left = u32::try_from(left).unwrap_or(u32::MAX);
                     let record = publication.record.clone();
                     let key = record.content().key();
-                    self.begin(
-                        now,
-                        None,
-                        key,
-                        Goal::Write(RecordWriting::new(record, left).into()),
-                        out,
-                    );
+                    let goal = Goal::Write(RecordWriting::new(record, left).into());
+                    if self.table.is_empty() {
+                        self.begin(now, None, key, goal, out);
+                    } else {
+                        let lookup = self.lookup(now, key).over_paths(DISJOINT_PATHS);
+                        self.begin_with(now, None, lookup, goal, out);
+                    }
                 }
                 Due::Ended(title) => {
                     out.push_back(DhtEffect::Keep(forget_published(&title)));
@@ -411,8 +541,7 @@ impl Dht {
             match wish {
                 TableWish::LookUp(place) => self.begin(now, None, place, Goal::Find, out),
                 TableWish::Probe(contact) => {
-                    let target = self.place().unwrap_or_else(|| contact.place());
-                    let query = DhtQuery::Find(target);
+                    let query = DhtQuery::Find(contact.place());
                     self.ask(now, (contact, About::Probe), query, Via::Datagram, out);
                 }
             }

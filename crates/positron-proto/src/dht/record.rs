@@ -79,6 +79,11 @@ impl NameHash {
         }
     }
 
+    /// That under which every node publishes its own peer record, as a record that it owns.
+    pub fn of_peer_record() -> Self {
+        Self(sha256(&[b"peer"]))
+    }
+
     /// That of a value.
     pub fn of_value(value: &[u8]) -> Self {
         Self(sha256(&[value]))

@@ -2,31 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use super::Contact;
+use super::{Contact, Distance, Place};
 use crate::{
-    limits::{MAX_REPLICA_CANDIDATES, MAX_REPLICAS_PER_GROUP, REPLICAS},
+    limits::{MAX_REGION_REPLICAS, MAX_REPLICAS_PER_GROUP, REPLICAS},
     scope::Group,
 };
 
 /// Of the nodes nearest to a key, nearest first, those that keep its records: not more than
 /// [`MAX_REPLICAS_PER_GROUP`] of one /16 (IPv6: /32), which somebody may hold whole, until there
-/// are [`REPLICAS`]. Loopback and private networks have one owner anyway.
-pub(super) fn replicas(nearest: &[Contact]) -> Vec<Contact> {
+/// are [`REPLICAS`]; and all in the region around it, if there is one: some [`REPLICAS`] honest
+/// ones, and whoever else is there. Loopback and private networks have one owner anyway.
+pub(super) fn replicas(key: &Place, nearest: &[Contact], region: Option<Distance>) -> Vec<Contact> {
     let mut groups = BTreeMap::<_, usize>::new();
-    let candidates = nearest.iter().take(MAX_REPLICA_CANDIDATES);
     let has_room = |contact: &&Contact| {
         let group = Group::of(contact.addr().ip());
         let taken = groups.entry(group).or_default();
         *taken += 1;
         group == Group::Near || *taken <= MAX_REPLICAS_PER_GROUP
     };
-    candidates.filter(has_room).take(REPLICAS).copied().collect()
+    let is_wanted = |(n, contact): &(usize, &Contact)| {
+        *n < REPLICAS || region.is_some_and(|region| key.distance(&contact.place()) <= region)
+    };
+    let candidates = nearest.iter().filter(has_room).enumerate().take_while(is_wanted);
+    candidates.take(MAX_REGION_REPLICAS).map(|(_, contact)| *contact).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::identity::Identity;
+
+    const KEY: Place = Place::from_bytes([0; 32]);
 
     fn contacts(addrs: impl Iterator<Item = String>) -> Vec<Contact> {
         let key = *Identity::from_seed([1; 32]).public_key();
@@ -46,7 +52,7 @@ mod tests {
             };
             let ground = (1..=10).map(|n| addr(crowd, n));
             let nearest = contacts(ground.chain((1..=9).map(|n| addr(honest, n))));
-            let chosen = replicas(&nearest);
+            let chosen = replicas(&KEY, &nearest, None);
             assert_eq!(chosen, [&nearest[..2], &nearest[10..16]].concat());
         }
     }
@@ -55,11 +61,21 @@ mod tests {
     fn nearby_there_are_no_networks_and_nobody_looks_for_ever() {
         for near in ["127.0.0.1", "10.0.0.1", "[::1]", "[fd00::1]"] {
             let nearest = contacts((1..=20).map(|port| format!("{near}:{port}")));
-            assert_eq!(replicas(&nearest), nearest[..REPLICAS]);
+            assert_eq!(replicas(&KEY, &nearest, None), nearest[..REPLICAS]);
         }
         let crowd = (1..=100).map(|n| format!("203.0.{n}.1:1"));
         let nearest = contacts(crowd.chain(["11.0.0.1:1".to_owned()]));
-        assert_eq!(replicas(&nearest), nearest[..MAX_REPLICAS_PER_GROUP]);
-        assert_eq!(replicas(&[]), []);
+        let chosen = replicas(&KEY, &nearest, None);
+        assert_eq!(chosen, [&nearest[..MAX_REPLICAS_PER_GROUP], &nearest[100..]].concat());
+        assert_eq!(replicas(&KEY, &[], None), []);
+    }
+
+    #[test]
+    fn in_a_region_all_keep_it_however_many_there_are_up_to_a_bound() {
+        let nearest = contacts((0..150).map(|n| format!("{}.{n}.0.1:1", 11 + n % 20)));
+        let everywhere = Some(Distance::of_part(1.0));
+        assert_eq!(replicas(&KEY, &nearest, everywhere), nearest[..MAX_REGION_REPLICAS]);
+        let nowhere = Some(Distance::of_part(0.0));
+        assert_eq!(replicas(&KEY, &nearest, nowhere), nearest[..REPLICAS]);
     }
 }

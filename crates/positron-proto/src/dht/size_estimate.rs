@@ -58,6 +58,12 @@ impl SizeEstimate {
         Some(1.0 / (spacing(target, nearest)? * (self.nodes()? + 1.0)))
     }
 
+    /// Whether there are so few that somebody may hide others.
+    pub(super) fn is_sparse(&self, target: &Place, nearest: &[Contact], below: f64) -> bool {
+        nearest.len() >= REPLICAS
+            && self.density(target, nearest).is_some_and(|density| density < below)
+    }
+
     /// Whether there are so many that somebody sought places there: ids are then not asked for the
     /// nearest, but for all in [`reach`](Self::reach), over disjoint paths.
     pub(super) fn is_crowded(&self, target: &Place, nearest: &[Contact]) -> bool {

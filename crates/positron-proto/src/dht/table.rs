@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    Contact, Place,
+    Contact, Distance, Place,
     bucket::{Bucket, KnownContact, Vacancy},
     contact_rows::{forget, keep},
 };
@@ -11,8 +11,8 @@ use crate::{
     allowance::Allowance,
     id::NodeId,
     limits::{
-        BUCKET_REFRESH_INTERVAL, CANDIDATE_BURST, CANDIDATE_INTERVAL, LONGEST_QUESTION,
-        MAX_PER_NETWORK_IN_TABLE, MAX_TABLE_PROBES, SELF_LOOKUP_INTERVAL,
+        BUCKET, BUCKET_REFRESH_INTERVAL, CANDIDATE_BURST, CANDIDATE_INTERVAL, LONGEST_QUESTION,
+        MAX_PER_NETWORK_IN_TABLE, MAX_TABLE_PROBES, REPLICAS, SELF_LOOKUP_INTERVAL,
     },
     rng::Rng,
     storage::Change,
@@ -175,20 +175,21 @@ impl RoutingTable {
     }
 
     /// The nodes nearest to a place that answer, nearest first, at most so many.
-    pub(super) fn nearest(&self, target: &Place, most: usize) -> Vec<Contact> {
-        let mut nearest = Vec::with_capacity(most);
+    pub(super) fn nearest<'a>(&'a self, target: &Place, most: usize) -> Vec<Contact> {
+        let mut nearest = Vec::<(Distance, &'a Contact)>::with_capacity(4 * BUCKET);
         let split = self.index(target);
         // Where the target is, they have more bits in common with it than we have; nearer to us,
         // as many as we have; farther from us, the fewer the farther.
         let at = self.buckets.range(split..=split);
         let nearer = self.buckets.range(split + 1..);
-        let mut add = |buckets: &mut dyn Iterator<Item = (&u32, &Bucket)>| {
+        let mut add = |buckets: &mut dyn Iterator<Item = (&'a u32, &'a Bucket)>| {
             let members = buckets.flat_map(|(_, bucket)| bucket.members());
-            let alive = members.filter(|known| known.is_alive()).map(|known| known.contact);
+            let alive = members.filter(|known| known.is_alive()).map(|known| &known.contact);
             let from = nearest.len();
-            nearest.extend(alive);
-            nearest[from..]
-                .sort_unstable_by_key(|contact| (target.distance(&contact.place()), contact.id()));
+            nearest.extend(alive.map(|contact| (target.distance(&contact.place()), contact)));
+            nearest[from..].sort_unstable_by(|(one_at, one), (other_at, other)| {
+                one_at.cmp(other_at).then_with(|| one.id().cmp(&other.id()))
+            });
             nearest.truncate(most);
             nearest.len() < most
         };
@@ -199,7 +200,7 @@ impl RoutingTable {
                 }
             }
         }
-        nearest
+        nearest.into_iter().map(|(_, contact)| *contact).collect()
     }
 
     /// Does what is due. What it wishes ends in [`handle_answer`](Self::handle_answer) or
@@ -231,6 +232,11 @@ impl RoutingTable {
         core::mem::take(&mut self.changes)
     }
 
+    /// From where it looks: near it, it knows everybody.
+    pub const fn here(&self) -> Place {
+        self.here
+    }
+
     /// Nodes that answer.
     pub fn len(&self) -> usize {
         self.members().filter(|known| known.is_alive()).count()
@@ -253,10 +259,22 @@ impl RoutingTable {
 
     /// Half of those who answer do so faster than this.
     pub fn median_rtt(&self) -> Option<Duration> {
+        self.rtt_of_part(1, 2)
+    }
+
+    /// After this time an answer is late: a little more than 19 of 20 who answer take (Dean and
+    /// Barroso 2013, "The Tail at Scale"), and at most twice what half of them take.
+    pub(super) fn late_after(&self) -> Option<Duration> {
+        let late = self.rtt_of_part(19, 20)?;
+        Some((late + late / 8).min(self.median_rtt()? * 2))
+    }
+
+    /// This part of those who answer do so faster.
+    fn rtt_of_part(&self, part: usize, of: usize) -> Option<Duration> {
         let alive = self.members().filter(|known| known.is_alive());
         let mut rtts: Vec<_> = alive.filter_map(|known| known.rtt).collect();
-        let middle = rtts.len() / 2;
-        (middle < rtts.len()).then(|| *rtts.select_nth_unstable(middle).1)
+        let at = rtts.len() * part / of;
+        (at < rtts.len()).then(|| *rtts.select_nth_unstable(at).1)
     }
 
     /// The smoothed round trip to a node.
@@ -284,7 +302,7 @@ impl RoutingTable {
     fn enter(&mut self, known: KnownContact) -> bool {
         let (id, index) = (known.contact.id(), self.index(&known.contact.place()));
         let is_crowded = known.network.is_some_and(|network| self.is_crowded(network));
-        let bucket = self.buckets.entry(index).or_default();
+        let bucket = self.buckets.entry(index).or_insert_with(|| Bucket::at(index));
         match bucket.vacancy(known.network, is_crowded) {
             Vacancy::Room => {}
             Vacancy::InPlaceOf(dead) => self.remove(&dead),
@@ -299,7 +317,7 @@ impl RoutingTable {
                 return false;
             }
         }
-        self.buckets.entry(index).or_default().insert(known);
+        self.buckets.entry(index).or_insert_with(|| Bucket::at(index)).insert(known);
         self.homes.insert(id, index);
         self.kept.insert(id);
         self.changes.push(keep(&known.contact));
@@ -315,7 +333,9 @@ impl RoutingTable {
     fn offer(&mut self, known: KnownContact) {
         let (id, index) = (known.contact.id(), self.index(&known.contact.place()));
         self.homes.insert(id, index);
-        if let Some(out) = self.buckets.entry(index).or_default().offer(known) {
+        if let Some(out) =
+            self.buckets.entry(index).or_insert_with(|| Bucket::at(index)).offer(known)
+        {
             self.homes.remove(&out.contact.id());
             self.forget(&out.contact.id());
         }
@@ -361,8 +381,7 @@ impl RoutingTable {
             out.push_back(TableWish::LookUp(self.here));
         }
         self.wake = self.wake.min(self.self_lookup);
-        let Some((&deepest, _)) = self.buckets.last_key_value() else { return };
-        for index in 0..=deepest {
+        for index in self.gaps() {
             let soon = Duration::ZERO..=SELF_LOOKUP_INTERVAL;
             let due = self.refreshes.entry(index).or_insert_with(|| now + rng.duration(soon));
             if *due <= now {
@@ -371,6 +390,21 @@ impl RoutingTable {
             }
             self.wake = self.wake.min(*due);
         }
+    }
+
+    /// Buckets that lack members. Those of our nearest neighbours are left out: whoever belongs there
+    /// is found by looking up our own place.
+    fn gaps(&self) -> Vec<u32> {
+        let mut nearer = 0;
+        let deepest = self.buckets.iter().rev().find(|(_, bucket)| {
+            nearer += bucket.alive();
+            nearer > REPLICAS
+        });
+        let Some((&deepest, _)) = deepest.or_else(|| self.buckets.first_key_value()) else {
+            return Vec::new();
+        };
+        let lacks = |index: &u32| self.buckets.get(index).is_none_or(|at| at.alive() < at.room());
+        (0..=deepest).filter(lacks).collect()
     }
 
     /// Members of whom nothing was heard for long, and candidates for places that are free.

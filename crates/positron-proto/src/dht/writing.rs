@@ -12,13 +12,17 @@ use crate::{id::NodeId, identity::Verified, limits::REPLICAS, time::Duration};
 /// over
 /// ```
 ///
-/// Whoever refuses or is silent is replaced by the next nearest, once each.
+/// Who surely is one of the nearest is given it while others are looked for. Whoever refuses or is silent is replaced by the next nearest, once each.
 #[derive(Debug)]
 pub(super) struct RecordWriting {
     record: Verified<DhtRecord>,
     remaining: u32,
     /// Who has it, or something newer, as they said on the way.
     has: BTreeSet<NodeId>,
+    /// Who was given it, or has it.
+    given: BTreeSet<NodeId>,
+    /// How many should keep it.
+    wanted: usize,
     /// Whom to ask next, nearest first.
     next: VecDeque<Contact>,
     under_way: BTreeSet<NodeId>,
@@ -34,6 +38,8 @@ impl RecordWriting {
             record,
             remaining,
             has: BTreeSet::new(),
+            given: BTreeSet::new(),
+            wanted: REPLICAS,
             next: VecDeque::new(),
             under_way: BTreeSet::new(),
             holders: Vec::new(),
@@ -72,21 +78,38 @@ impl RecordWriting {
         self.is_giving
     }
 
-    /// The nodes nearest to the key are known: first those who are to keep it.
-    pub(super) fn begin_giving(&mut self, candidates: Vec<Contact>) {
+    /// These are surely among those who are to keep it.
+    pub(super) fn give_early(&mut self, sure: impl Iterator<Item = Contact>) {
+        for candidate in sure {
+            self.offer(candidate);
+        }
+    }
+
+    /// The nodes nearest to the key are known: first those `wanted` who are to keep it.
+    pub(super) fn begin_giving(&mut self, candidates: &[Contact], wanted: usize) {
         self.is_giving = true;
+        let is_first = |id: &NodeId| candidates.iter().take(wanted).any(|first| first.id() == *id);
+        // Who was given it too early keeps it beside them.
+        self.wanted = wanted + self.given.iter().filter(|id| !is_first(id)).count();
         for candidate in candidates {
-            if self.has.contains(&candidate.id()) {
-                self.holders.push(candidate.id());
-            } else {
-                self.next.push_back(candidate);
-            }
+            self.offer(*candidate);
+        }
+    }
+
+    fn offer(&mut self, candidate: Contact) {
+        if !self.given.insert(candidate.id()) {
+            return;
+        }
+        if self.has.contains(&candidate.id()) {
+            self.holders.push(candidate.id());
+        } else {
+            self.next.push_back(candidate);
         }
     }
 
     /// The next one to be given it; call until `None`.
     pub(super) fn pop_next(&mut self) -> Option<Contact> {
-        if self.holders.len() + self.under_way.len() >= REPLICAS {
+        if self.holders.len() + self.under_way.len() >= self.wanted {
             return None;
         }
         let next = self.next.pop_front()?;
@@ -107,7 +130,7 @@ impl RecordWriting {
 
     /// Whether nobody is left to be waited for.
     pub(super) fn is_over(&self) -> bool {
-        let is_enough = self.holders.len() >= REPLICAS || self.next.is_empty();
+        let is_enough = self.holders.len() >= self.wanted || self.next.is_empty();
         self.is_giving && self.under_way.is_empty() && is_enough
     }
 

@@ -67,14 +67,16 @@ pub const FARTHEST_KEPT: u32 = 4;
 /// Nodes that keep a record: all frozen, where 3 of 10 are, once in 15,000; all gone, where 2 of 10
 /// go between two repairs, once in 400,000.
 pub const REPLICAS: usize = 8;
-/// Nodes that are looked at to find them, where many are in one network.
+/// Nodes with which a lookup begins.
 pub const MAX_REPLICA_CANDIDATES: usize = 24;
+/// Nodes that keep a record where somebody sought places near its key: all in that region.
+pub const MAX_REGION_REPLICAS: usize = 96;
 /// Of the nodes that keep a record, those in one network of an IPv4 /16 or IPv6 /32.
 pub const MAX_REPLICAS_PER_GROUP: usize = 2;
 
 // --- the table ---
 
-/// Contacts in one bucket of the table.
+/// Contacts in one bucket of the table; in the farthest one four times as many, in the next twice.
 pub const BUCKET: usize = 16;
 /// Contacts beside them, which take the place of those that fail.
 pub const BUCKET_CANDIDATES: usize = 8;
@@ -106,10 +108,18 @@ pub const PLACES_PER_NETWORK: u8 = 8;
 
 /// Questions that a lookup has under way.
 pub const LOOKUP_WIDTH: usize = 4;
+/// Questions that it has under way where so many stay unanswered: each makes room for one more.
+pub const WIDEST_LOOKUP: usize = 6;
+/// Questions that a read has under way which wants the first copy that comes, as long as they are
+/// answered in time: most of the nodes near a key have it.
+pub const FIRST_READ_WIDTH: usize = 2;
 /// Questions that each path has under way where a lookup goes over several.
 pub const WIDTH_OF_PATH: usize = 2;
 /// Questions of one lookup. Where half of all nodes lie, eight paths need 56.
 pub const MAX_LOOKUP_QUESTIONS: usize = 64;
+/// Questions of a lookup that asks all in a region, since somebody sought places there: 64 of them,
+/// and as many that did not.
+pub const MAX_REGION_QUESTIONS: usize = 128;
 /// Contacts that a lookup knows: what twenty answers name. The farthest give way.
 pub const MAX_LOOKUP_CONTACTS: usize = 256;
 /// Contacts in one answer. With a ticket they fit into 1,200 bytes.
@@ -128,11 +138,19 @@ pub const LONGEST_QUESTION: Duration = Duration::from_secs(3);
 pub const LONGEST_LOOKUP: Duration = Duration::from_secs(10);
 /// Paths of a lookup that share no node, where the first one found nothing, or liars are about.
 pub const DISJOINT_PATHS: usize = 4;
+/// Paths where these found nothing either.
+pub const MAX_DISJOINT_PATHS: usize = 8;
 /// Lookups whose results the size of the network is estimated from.
 pub const SIZE_SAMPLES: usize = 16;
 /// How many times as dense as elsewhere nodes may be around a key before that is taken for an
 /// attack: 8 honest ones are denser once in a thousand keys.
 pub const MAX_DENSITY: f64 = 4.0;
+/// How many times as dense they are at least where nobody hides any: 8 honest ones are sparser
+/// once in 60 keys. Whoever names colluders only, of a fifth or a third of all nodes, is sparser.
+pub const MIN_DENSITY: f64 = 0.5;
+/// Below this, which half of all keys are, a record of ours is soon offered again over other paths:
+/// somebody may be hidden.
+pub const DOUBTFUL_DENSITY: f64 = 1.0;
 /// Operations of this node that are under way.
 pub const MAX_DHT_OPERATIONS: usize = 1024;
 /// Nodes that must have answered before the newest of what they keep is read: in different /16.
@@ -140,10 +158,24 @@ pub const FRESH_ANSWERS: usize = 3;
 /// Holders of an older record that a read brings up to date.
 pub const MAX_READ_REPAIRS: usize = 3;
 
+/// Values that cannot change which are kept by who read them: 4 MiB if all are of the largest.
+pub const MAX_CACHED_VALUES: usize = 256;
+
 // --- upkeep ---
 
 /// Records of this node's own that are renewed while it runs.
 pub const MAX_PUBLISHED: usize = 4096;
+/// The life of a node's own peer record in the table: for so long others look for a node that is
+/// gone, and in half of it, it says again where it is.
+pub const PEER_RECORD_LIFE: Duration = DEFAULT_RECORD_TTL;
+/// Nodes that are looked for by their ids at once.
+pub const MAX_SOUGHT: usize = 256;
+/// How often a node is looked for that is not where it was, at most.
+pub const SEEK_INTERVAL: Duration = Duration::from_secs(30);
+/// What waits for them: messages, requests, streams.
+pub const MAX_WISHES: usize = 1024;
+/// Bytes of it.
+pub const MAX_WISH_BYTES: usize = 8 << 20;
 /// When a holder asks the others for what it lacks, if nobody stored the record again: at least,
 /// and twice that at most.
 pub const REPAIR_INTERVAL: Duration = Duration::from_secs(1800);
@@ -155,10 +187,44 @@ pub const MAX_REPAIRS_PUT_OFF: u8 = 4;
 pub const SHORTEST_REPUBLISH: Duration = Duration::from_secs(1);
 /// When it is, at last.
 pub const LONGEST_REPUBLISH: Duration = Duration::from_secs(600);
+/// Records that a node that stops brings to others: 512 KiB at most where all fit a datagram, and
+/// what a healthy link takes in a tenth of a second.
+pub const MAX_HANDED_OVER: usize = 512;
 /// Records that are pushed to newcomers and wait for their turn.
 pub const MAX_PUSHES: usize = 4096;
 /// Pushes under way at once.
 pub const PUSH_WIDTH: usize = 8;
+
+// --- what is told ---
+
+/// Operations of which it is told how they went.
+pub const RECENT_LOOKUPS: usize = 256;
+/// Records of each list that a node tells of: a page shows no more.
+pub const MAX_RECORDS_TOLD: usize = 256;
+
+// --- errands ---
+
+/// How long after the first session peers are asked to do what this node cannot, if until then
+/// nobody has answered by datagrams, although it has them: a network lets none through.
+pub const ERRANDS_AFTER: Duration = Duration::from_secs(10);
+/// Peers that are asked to read the same, in different networks if they are strangers.
+pub const HELPERS_FOR_READS: usize = 2;
+/// Peers that are asked, one after the other, until so many have done it.
+pub const MAX_HELPERS_ASKED: usize = 4;
+/// How long a peer may take for an errand: a lookup where a third is frozen takes 1.2 s.
+pub const LONGEST_ERRAND: Duration = Duration::from_secs(5);
+/// Errands of one peer that are done at once, and then one in [`ERRAND_INTERVAL`].
+pub const ERRAND_BURST: u32 = 10;
+/// See [`ERRAND_BURST`]: each makes us send some twenty questions.
+pub const ERRAND_INTERVAL: Duration = Duration::from_millis(100);
+/// Errands of others under way.
+pub const MAX_ERRANDS: usize = 64;
+/// Of them, those of one peer.
+pub const MAX_ERRANDS_PER_PEER: usize = 8;
+/// Peers of which it is remembered how much they asked for: as many as are linked, and more.
+pub const MAX_ERRAND_PEERS: usize = 1024;
+/// Holders that an answer to an errand names: as many as are looked at to find them.
+pub const MAX_HOLDERS_TOLD: usize = MAX_REPLICA_CANDIDATES;
 
 /// Bytes of an answer over a session: as many publishers as a key has, with the largest values.
 pub const DHT_SESSION_ROOM: usize = MAX_SLOTS * (MAX_VALUE + 256);

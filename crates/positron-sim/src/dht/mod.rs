@@ -2,18 +2,26 @@
 //! sessions and sockets, so that ten thousand of them fit into one machine.
 //!
 //! The machines are the shipped ones; what is left out is what carries their questions. A question
-//! takes a round trip, and another one the first time that two nodes make a session; who asks
-//! another node for the first time has no ticket of it, so that its answers have less room and its
-//! records are not taken `[PROTOCOL 9.11]`. Signatures are made and checked for real.
+//! takes a round trip, and more where a session has to be made first. Who has no ticket of another
+//! node, which lasts for an hour, asks it with a padded handshake: the answer has less room, and
+//! records are not taken `[PROTOCOL 9.11]`. Both count in full as bytes. That a node serves is heard
+//! when it asks, in place of its peer record. Signatures are made and checked for real.
 //!
-//! - [`DhtScenario`]: how many nodes, how far apart, which of them are frozen, gone or hostile;
+//! - [`DhtScenario`]: how many nodes, how far apart, which of them are frozen, gone or hostile, and
+//!   what is done; [`DhtScenario::named`] has all stories;
 //! - [`play`]: plays it; [`DhtReport`] is what came of it.
 
+mod carriage;
+mod deletion;
+mod eclipse;
+mod experiment;
+mod flood;
 mod hostile;
 mod report;
 mod scenario;
+mod table_node;
 mod table_world;
 
-pub use report::{DhtReport, Spread};
-pub use scenario::{DhtScenario, Hostility};
-pub use table_world::play;
+pub use experiment::play;
+pub use report::{DeletionReport, DhtReport, FloodReport, Spread};
+pub use scenario::{DhtPlot, DhtScenario, Hostility};

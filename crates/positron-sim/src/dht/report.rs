@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use positron_proto::time::Duration;
+use positron_proto::{limits::MAX_HELD_RECORDS, time::Duration};
 
 /// Measured values, spread out.
 #[derive(Clone, Debug, Default)]
@@ -37,10 +37,50 @@ pub struct DhtReport {
     pub reads: usize,
     /// Of them, those that found it.
     pub found: usize,
-    /// Reads that found something that was replaced or deleted.
-    pub outdated: usize,
+    /// What reads brought that its publisher did not say, or says no more.
+    pub false_answers: usize,
     /// Bytes a second of one node that nobody asked anything of, in and out.
     pub upkeep: f64,
+    /// Nodes that each knows.
+    pub known: Spread,
+    /// How many nodes each thinks there are.
+    pub size: Spread,
+    /// What came of records that were deleted.
+    pub deletion: Option<DeletionReport>,
+    /// What came of a flood.
+    pub flood: Option<FloodReport>,
+}
+
+/// What came of records that were deleted, and of which old copies were shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeletionReport {
+    /// Reads that wanted the newest.
+    pub fresh_reads: usize,
+    /// Of them, those that saw the old value.
+    pub fresh_saw: usize,
+    /// Reads that took what came first.
+    pub first_reads: usize,
+    /// Of them, those that saw the old value.
+    pub first_saw: usize,
+}
+
+/// What came of a flood of records.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FloodReport {
+    /// Records that were brought.
+    pub brought: usize,
+    /// Of them, those that were kept at once, at most.
+    pub most_kept: usize,
+    /// Records of others near the same node.
+    pub honest_near: usize,
+    /// Of them, those that the node did not keep.
+    pub honest_refused: usize,
+}
+
+/// A small number as one that can be divided.
+#[expect(clippy::cast_precision_loss, reason = "few enough to be counted in memory")]
+pub(super) const fn number(n: usize) -> f64 {
+    n as f64
 }
 
 impl Spread {
@@ -87,7 +127,20 @@ impl fmt::Display for DhtReport {
         line(f, "get, fresh", &self.fresh, &self.fresh_asked)?;
         let recall = self.recall.mean() * 100.0;
         writeln!(f, "recall of the nearest {recall:.1} %, holders {:.2}", self.put_holders.mean())?;
-        let Self { reads, found, outdated, upkeep, .. } = self;
-        writeln!(f, "read {found} of {reads}, outdated {outdated}, upkeep {upkeep:.0} B/s a node")
+        let Self { reads, found, false_answers, upkeep, .. } = self;
+        let part = number(*found) / number((*reads).max(1)) * 100.0;
+        writeln!(f, "read {found} of {reads} ({part:.2} %), false answers {false_answers}")?;
+        let (known, size) = (self.known.mean(), self.size.quantile(0.5));
+        writeln!(f, "upkeep {upkeep:.0} B/s, known {known:.0}, size estimated {size:.0}")?;
+        if let Some(deletion) = self.deletion {
+            writeln!(f, "{deletion:?}")?;
+        }
+        if let Some(flood) = self.flood {
+            let FloodReport { brought, most_kept, honest_near, honest_refused } = flood;
+            let share = number(most_kept) / number(MAX_HELD_RECORDS) * 100.0;
+            writeln!(f, "brought {brought}, kept {most_kept} ({share:.2} % of the room)")?;
+            writeln!(f, "of {honest_near} honest ones {honest_refused} refused")?;
+        }
+        Ok(())
     }
 }

@@ -5,54 +5,141 @@ use positron_proto::time::Duration;
 /// A story of many hash tables.
 #[derive(Clone, Debug)]
 pub struct DhtScenario {
-    /// For people.
+    /// For people, and by which it is found.
     pub name: &'static str,
-    /// Nodes that serve the table.
+    /// Nodes that take part, hostile ones included.
     pub nodes: usize,
-    /// Operations of each kind that are measured.
+    /// Operations of each kind that are measured; in a flood, records a second.
     pub operations: usize,
     /// Round trips between two nodes, evenly spread.
     pub rtt: (Duration, Duration),
-    /// Parts of datagrams that are lost.
+    /// Part of the datagrams that are lost.
     pub loss: f64,
-    /// Part of the nodes that freeze before it is measured: they take everything and say nothing.
-    pub frozen: f64,
-    /// Part of the nodes that crash at once before it is measured.
-    pub crashed: f64,
-    /// Part of the nodes that mean harm, from the start.
-    pub hostile: f64,
-    /// What they do.
-    pub hostility: Hostility,
+    /// How long everybody is there before the story begins.
+    pub settles: Duration,
     /// How long records stand before they are read.
     pub age: Duration,
     /// Part of the nodes that go, and are replaced by others, in an hour.
     pub churn: f64,
+    /// Part of the nodes that crash at once before it is measured.
+    pub crashed: f64,
+    /// Part of the nodes that freeze before it is measured: they take everything and say nothing.
+    pub frozen: f64,
+    /// Part of the nodes that answer a second or two late, from the start.
+    pub slow: f64,
+    /// Part of the nodes that nobody reaches: they ask, and serve nobody.
+    pub clients: f64,
+    /// Part of the nodes that mean harm, from the start.
+    pub hostile: f64,
+    /// What they do.
+    pub hostility: Hostility,
+    /// What is done and measured.
+    pub plot: DhtPlot,
 }
 
 /// What hostile nodes do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hostility {
-    /// They name only one another, say that they keep everything, and keep nothing.
+    /// They name only one another, say that they keep everything, keep nothing, and answer with
+    /// forgeries of what they were given.
     Collude,
-    /// They are honest until a record is replaced, and show its first state for ever.
+    /// They show the first state of each record for ever, and are honest else.
     Replay,
 }
 
+/// What is done and measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DhtPlot {
+    /// Nodes are looked for, records are stored and read.
+    Measure,
+    /// The network is cut into two halves; records are stored in both, and read when it has healed.
+    Partition,
+    /// For each of ten keys, networks whose places are near it are sought out, the best of 4,096,
+    /// and so many ids are ground there. They collude about that key, and are honest else.
+    Eclipse {
+        /// Ids for each key.
+        ids: usize,
+        /// IPv4 /24 networks for each key, each somewhere else.
+        networks: usize,
+    },
+    /// Records are deleted, and everybody restarts; three former holders of each bring old copies
+    /// back, to readers and to holders, for as long as records are to stand.
+    Deletion,
+    /// One peer brings one node ever new records for an hour, while others store what is near that
+    /// node too.
+    Flood,
+}
+
 impl DhtScenario {
-    /// So many nodes, all well.
-    pub const fn quiet(name: &'static str, nodes: usize) -> Self {
+    /// The names of all stories.
+    pub const NAMES: [&'static str; 17] = [
+        "quiet",
+        "frozen",
+        "crash",
+        "churn",
+        "slow",
+        "loss",
+        "clients",
+        "partition",
+        "hostile-20",
+        "hostile-30",
+        "hostile-50",
+        "replay",
+        "eclipse-4",
+        "eclipse-16",
+        "eclipse-64",
+        "deletion",
+        "flood",
+    ];
+
+    /// The story of this name, of so many nodes.
+    pub fn named(name: &str, nodes: usize) -> Option<Self> {
+        let name = Self::NAMES.into_iter().find(|known| *known == name)?;
+        let quiet = Self::quiet(name, nodes);
+        let hostile = |part| Self { hostile: part, ..quiet.clone() };
+        let plot = |plot| Self { plot, ..quiet.clone() };
+        Some(match name {
+            "frozen" => Self { frozen: 0.3, ..quiet },
+            "crash" => Self { crashed: 0.1, ..quiet },
+            "churn" => {
+                let age = Duration::from_secs(3600);
+                Self { churn: 0.2, crashed: 0.1, age, ..quiet }
+            }
+            "slow" => Self { slow: 0.2, ..quiet },
+            "loss" => Self { loss: 0.05, ..quiet },
+            "clients" => Self { clients: 0.5, ..quiet },
+            "partition" => plot(DhtPlot::Partition),
+            "hostile-20" => hostile(0.2),
+            "hostile-30" => hostile(0.3),
+            "hostile-50" => hostile(0.5),
+            "replay" => Self { hostility: Hostility::Replay, ..hostile(0.3) },
+            "eclipse-4" => plot(DhtPlot::Eclipse { ids: 40, networks: 4 }),
+            "eclipse-16" => plot(DhtPlot::Eclipse { ids: 40, networks: 16 }),
+            "eclipse-64" => plot(DhtPlot::Eclipse { ids: 64, networks: 64 }),
+            "deletion" => Self { age: Duration::from_secs(24 * 3600), ..plot(DhtPlot::Deletion) },
+            "flood" => Self { operations: 500, ..plot(DhtPlot::Flood) },
+            _ => quiet,
+        })
+    }
+
+    /// So many nodes, all well, for a quarter of an hour before it is measured.
+    const fn quiet(name: &'static str, nodes: usize) -> Self {
         Self {
             name,
             nodes,
-            operations: 100,
+            operations: 1_000,
             rtt: (Duration::from_millis(20), Duration::from_millis(100)),
             loss: 0.0,
-            frozen: 0.0,
+            settles: Duration::from_secs(900),
+            age: Duration::from_secs(60),
+            churn: 0.0,
             crashed: 0.0,
+            frozen: 0.0,
+            slow: 0.0,
+            clients: 0.0,
             hostile: 0.0,
             hostility: Hostility::Collude,
-            age: Duration::ZERO,
-            churn: 0.0,
+            plot: DhtPlot::Measure,
         }
     }
 }

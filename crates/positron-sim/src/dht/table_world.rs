@@ -1,302 +1,195 @@
-//! The world of many hash tables: its network, its clock, what happens and what is measured.
+//! The world of many hash tables: who is there, and what happens to them.
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
 };
 
 use bytes::Bytes;
+use positron_internet::Dice;
 use positron_proto::{
     dht::{
-        AskedBy, Contact, Dht, DhtAnswer, DhtAsk, DhtEffect, DhtOutcome, DhtQuery, NameHash,
-        NewRecord, Place, QuestionId, ReadMode, RecordKind, RememberedDht, ReplyId, Via,
+        AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtOutcome, DhtQuery, NameHash, NewRecord,
+        Place, QuestionId, ReadMode, RecordKind, Via,
     },
     id::{NetworkId, Ticket},
     identity::Identity,
-    limits::REPLICAS,
     rng::{Rng, Seed},
-    time::{Duration, Instant, Now, WallTime},
+    time::{Duration, Now, WallTime},
 };
 
-use super::{DhtReport, DhtScenario, hostile::Conspiracy};
+use super::{
+    DhtScenario,
+    carriage::{Carriage, Happening, Payload},
+    hostile::{Conspiracy, target},
+    table_node::{Asker, NodeState, TableNode},
+};
+use crate::disk::Disk;
 
-/// Bytes of the answer to a first question, and to one beside a ticket `[PROTOCOL 9.11]`.
-const COLD_ROOM: usize = 897;
-const ROOM: usize = 1136;
-
-/// Plays a story.
-pub fn play(scenario: &DhtScenario, seed: u64) -> DhtReport {
-    let mut world = TableWorld::new(scenario, seed);
-    world.gather();
-    world.measure()
-}
-
-struct TableWorld<'a> {
-    scenario: &'a DhtScenario,
-    network: NetworkId,
-    now: Instant,
-    dice: Rng,
-    nodes: Vec<TableNode>,
+pub(super) struct TableWorld<'a> {
+    pub(super) scenario: &'a DhtScenario,
+    pub(super) network: NetworkId,
+    seed: Seed,
+    pub(super) dice: Rng,
+    pub(super) carriage: Carriage,
+    pub(super) nodes: Vec<TableNode>,
     by_addr: BTreeMap<SocketAddr, usize>,
-    conspiracy: Conspiracy,
-    queue: BinaryHeap<Reverse<(Instant, u64, Happening)>>,
-    happened: u64,
-    payloads: BTreeMap<u64, Payload>,
-    /// Who has asked whom before.
-    tickets: BTreeSet<(usize, usize)>,
+    pub(super) conspiracies: Vec<Conspiracy>,
     done: BTreeMap<Ticket, DhtOutcome>,
     next_ticket: u64,
-}
-
-struct TableNode {
-    dht: Dht,
-    contact: Contact,
-    is_hostile: bool,
-    is_frozen: bool,
-    is_gone: bool,
-    bytes: u64,
-    wakes_at: Option<Instant>,
-    next_reply: u64,
-    /// Who asked, and its question.
-    replies: BTreeMap<ReplyId, (usize, QuestionId, Via)>,
-}
-
-/// What is to happen; questions and answers are kept beside, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
-    Wake(usize),
-    Arrives { at: usize, payload: u64 },
-}
-
-enum Payload {
-    Asked { by: usize, question: QuestionId, ask: DhtAsk, via: Via },
-    Answered { question: QuestionId, answer: DhtAnswer, via: Via },
+    pub(super) has_disks: bool,
 }
 
 impl<'a> TableWorld<'a> {
-    fn new(scenario: &'a DhtScenario, seed: u64) -> Self {
+    /// Nobody is there yet.
+    pub(super) fn new(scenario: &'a DhtScenario, seed: u64) -> Self {
         let seed = Seed::from_number(seed);
-        let mut world = Self {
+        let physics = Dice::new(seed.stream("physics").next_u64());
+        Self {
             scenario,
             network: NetworkId::from_name("simulated"),
-            now: Instant::ORIGIN,
             dice: seed.stream("world"),
+            carriage: Carriage::new(scenario, physics),
+            seed,
             nodes: Vec::new(),
             by_addr: BTreeMap::new(),
-            conspiracy: Conspiracy::default(),
-            queue: BinaryHeap::new(),
-            happened: 0,
-            payloads: BTreeMap::new(),
-            tickets: BTreeSet::new(),
+            conspiracies: vec![Conspiracy::new(scenario.hostility, None)],
             done: BTreeMap::new(),
             next_ticket: 0,
-        };
-        for _ in 0..scenario.nodes {
-            let is_hostile = world.dice.chance(scenario.hostile);
-            world.add_node(&seed, is_hostile);
+            has_disks: false,
         }
-        world
-    }
-
-    fn add_node(&mut self, seed: &Seed, is_hostile: bool) -> usize {
-        let index = self.nodes.len();
-        let seed = seed.child(&format!("node {index}"));
-        let mut dice = seed.stream("key");
-        let me = Arc::new(Identity::from_seed(dice.bytes()));
-        let addr = loop {
-            let [a, b, c, d] = dice.bytes();
-            let is_public = matches!(a, 1..=9 | 11..=99 | 128..=168 | 170..=171 | 193..=223);
-            let addr = SocketAddr::from((Ipv4Addr::new(a, b, c, d), 8888));
-            if is_public && !self.by_addr.contains_key(&addr) {
-                break addr;
-            }
-        };
-        let contact = Contact::new(*me.public_key(), dice.bytes(), addr);
-        let mut dht =
-            Dht::new(me, self.network, RememberedDht::default(), seed.stream("dht"), self.time());
-        dht.handle_mode(self.time(), Ok(addr));
-        self.by_addr.insert(addr, index);
-        if is_hostile {
-            self.conspiracy.members.push(contact);
-        }
-        self.nodes.push(TableNode {
-            dht,
-            contact,
-            is_hostile,
-            is_frozen: false,
-            is_gone: false,
-            bytes: 0,
-            wakes_at: None,
-            next_reply: 0,
-            replies: BTreeMap::new(),
-        });
-        index
-    }
-
-    const fn time(&self) -> Now {
-        let wall = WallTime::from_unix_micros(1_800_000_000_000_000 + self.now.as_micros());
-        Now { mono: self.now, wall }
     }
 
     /// Everybody comes within half a minute, knowing three who may be there, and settles down.
-    fn gather(&mut self) {
-        let step = Duration::from_secs(30) / u32::try_from(self.nodes.len()).unwrap_or(1);
-        for index in 0..self.nodes.len() {
-            for _ in 0..3 {
-                let other = self.dice.index(index.max(1));
-                if other != index {
-                    let contact = self.nodes[other].contact;
-                    let now = self.time();
-                    self.nodes[index].dht.handle_contact(now, contact);
-                }
-            }
-            self.touch(index);
+    pub(super) fn gather(&mut self) {
+        let scenario = self.scenario;
+        let step = Duration::from_secs(30) / u32::try_from(scenario.nodes).unwrap_or(1);
+        for _ in 0..scenario.nodes {
+            let is_client = self.dice.chance(scenario.clients);
+            let harm = self.dice.chance(scenario.hostile).then_some(0);
+            let addr = self.address();
+            self.add_node(addr, is_client, harm);
             self.run_for(step);
         }
-        self.run_for(Duration::from_secs(30));
+        self.run_for(scenario.settles);
     }
 
-    fn measure(&mut self) -> DhtReport {
-        let mut report = DhtReport::default();
-        let count = self.scenario.operations;
-        let records: Vec<_> = (0..count).map(|n| self.put(n, 0, &mut report)).collect();
-        self.rest(&mut report);
-        self.strike();
-        for _ in 0..count {
-            self.find(&mut report);
-        }
-        for (n, key) in records.iter().enumerate() {
-            let mode = if n % 2 == 0 { ReadMode::First } else { ReadMode::Fresh };
-            self.get(*key, mode, &value(n, 0), &mut report);
-        }
-        report
+    /// A node comes that knows three others.
+    pub(super) fn add_node(
+        &mut self,
+        addr: SocketAddr,
+        is_client: bool,
+        harm: Option<usize>,
+    ) -> usize {
+        let me = Identity::from_seed(self.dice.bytes());
+        self.add_node_of(me, addr, is_client, harm)
     }
 
-    /// Nobody wants anything for a while.
-    fn rest(&mut self, report: &mut DhtReport) {
-        let before: u64 = self.nodes.iter().map(|node| node.bytes).sum();
-        let long = self.scenario.age.max(Duration::from_secs(60));
-        let mut left = long;
-        let churn_step = Duration::from_secs(10);
-        while left > Duration::ZERO {
-            let step = left.min(churn_step);
-            self.churn(step);
-            self.run_for(step);
-            left = left.saturating_sub(step);
+    /// The same, of the node with this key.
+    pub(super) fn add_node_of(
+        &mut self,
+        me: Identity,
+        addr: SocketAddr,
+        is_client: bool,
+        harm: Option<usize>,
+    ) -> usize {
+        let (index, now) = (self.nodes.len(), self.time());
+        let seed = self.seed.child(&format!("node {index}"));
+        let contact = Contact::new(*me.public_key(), self.dice.bytes(), addr);
+        let mut node = TableNode::new(now, me, contact, self.network, seed, is_client);
+        node.harm = harm;
+        node.disk = self.has_disks.then(Disk::default);
+        if let Some(harm) = harm {
+            self.conspiracies[harm].add(contact);
         }
-        let after: u64 = self.nodes.iter().map(|node| node.bytes).sum();
-        #[expect(clippy::cast_precision_loss, reason = "bytes of minutes")]
-        let bytes = (after - before) as f64;
-        #[expect(clippy::cast_precision_loss, reason = "nodes fit into memory")]
-        let nodes = self.nodes.len() as f64;
-        report.upkeep = bytes / nodes / long.as_secs_f64();
+        let servers: Vec<_> = (0..200)
+            .map(|_| self.dice.index(index))
+            .filter(|other| self.nodes.get(*other).is_some_and(TableNode::is_of_use))
+            .take(3)
+            .collect();
+        for other in servers {
+            node.dht.handle_contact(now, self.nodes[other].contact);
+        }
+        let is_slow = self.dice.chance(self.scenario.slow);
+        self.carriage.add_node(is_slow);
+        self.by_addr.insert(addr, index);
+        self.nodes.push(node);
+        self.carry_out(index, VecDeque::new());
+        index
     }
 
-    /// Some go, as many come, who know three others.
-    fn churn(&mut self, step: Duration) {
-        let part = self.scenario.churn * step.as_secs_f64() / 3600.0;
-        for index in 0..self.nodes.len() {
-            if !self.nodes[index].is_gone && self.dice.chance(part) {
-                self.nodes[index].is_gone = true;
-                let seed = Seed::from_number(self.dice.next_u64());
-                let newcomer = self.add_node(&seed, false);
-                for _ in 0..3 {
-                    let other = self.somebody();
-                    let contact = self.nodes[other].contact;
-                    let now = self.time();
-                    self.nodes[newcomer].dht.handle_contact(now, contact);
-                }
-                self.touch(newcomer);
+    /// Some public address that nobody has.
+    pub(super) fn address(&mut self) -> SocketAddr {
+        loop {
+            let [a, b, c, d] = self.dice.bytes();
+            let is_public = matches!(a, 1..=9 | 11..=99 | 128..=168 | 170..=171 | 193..=223);
+            let addr = SocketAddr::from((Ipv4Addr::new(a, b, c, d), 8888));
+            if is_public && !self.by_addr.contains_key(&addr) {
+                return addr;
             }
         }
     }
 
-    fn strike(&mut self) {
-        for index in 0..self.nodes.len() {
-            let (frozen, crashed) = (self.scenario.frozen, self.scenario.crashed);
-            self.nodes[index].is_frozen = self.dice.chance(frozen);
-            self.nodes[index].is_gone |= self.dice.chance(crashed);
-        }
+    pub(super) const fn time(&self) -> Now {
+        let now = self.carriage.now;
+        let wall = WallTime::from_unix_micros(1_800_000_000_000_000 + now.as_micros());
+        Now { mono: now, wall }
     }
 
-    /// An honest node that runs.
-    fn somebody(&mut self) -> usize {
+    /// Whose user wants something: an honest node that runs.
+    pub(super) fn somebody(&mut self) -> usize {
         loop {
             let index = self.dice.index(self.nodes.len());
-            let node = &self.nodes[index];
-            if !(node.is_hostile || node.is_frozen || node.is_gone) {
+            if self.nodes[index].has_user() {
                 return index;
             }
         }
     }
 
-    fn put(&mut self, n: usize, version: u8, report: &mut DhtReport) -> Place {
-        let (at, ticket, now) = (self.somebody(), self.ticket(), self.time());
-        let new = NewRecord {
-            kind: RecordKind::Shared,
-            name: NameHash::of_name(&format!("record {n}")).expect("a name"),
-            value: value(n, version),
-            ttl: Duration::from_secs(3600),
-        };
-        let mut out = VecDeque::new();
+    /// A process ends without a word, and another one begins.
+    pub(super) fn restart(&mut self, index: usize) {
+        let now = self.time();
+        self.nodes[index].restart(now, self.network);
+        self.carriage.forget_tickets(index);
+        self.carry_out(index, VecDeque::new());
+    }
+
+    // --- what users want ---
+
+    pub(super) fn store(
+        &mut self,
+        at: usize,
+        (kind, name, value): (RecordKind, &str, Bytes),
+    ) -> (Ticket, Place) {
+        let (ticket, now) = (self.ticket(), self.time());
+        let name = NameHash::of_name(name).expect("a name");
+        let ttl = Duration::from_secs(3600);
+        let (new, mut out) = (NewRecord { kind, name, value, ttl }, VecDeque::new());
         let key = self.nodes[at].dht.store(now, ticket, new, &mut out).expect("it may store");
         self.carry_out(at, out);
-        if let DhtOutcome::Stored(stored) = self.wait_for(ticket) {
-            report.put.add_time(stored.took);
-            #[expect(clippy::cast_precision_loss, reason = "few")]
-            report.put_asked.add((stored.asked + stored.holders.len()) as f64);
-            #[expect(clippy::cast_precision_loss, reason = "few")]
-            report.put_holders.add(stored.holders.len() as f64);
-        }
-        key
+        (ticket, key)
     }
 
-    fn find(&mut self, report: &mut DhtReport) {
-        let (at, ticket, now) = (self.somebody(), self.ticket(), self.time());
-        let target = Place::from_bytes(self.dice.bytes());
-        let mut out = VecDeque::new();
-        self.nodes[at].dht.find(now, ticket, target, &mut out).expect("it may look");
-        let before = self.nodes[at].dht.counters().questions;
+    pub(super) fn delete(&mut self, at: usize, kind: RecordKind, name: &str) -> Ticket {
+        let (ticket, now) = (self.ticket(), self.time());
+        let (name, mut out) = (NameHash::of_name(name).expect("a name"), VecDeque::new());
+        self.nodes[at].dht.delete(now, ticket, (kind, name), &mut out).expect("it may delete");
         self.carry_out(at, out);
-        let DhtOutcome::Nearest(found) = self.wait_for(ticket) else { return };
-        report.find.add_time(self.now.since(now.mono));
-        #[expect(clippy::cast_precision_loss, reason = "few")]
-        report.find_asked.add((self.nodes[at].dht.counters().questions - before) as f64);
-        let alive = |node: &&TableNode| !(node.is_frozen || node.is_gone || node.is_hostile);
-        let mut truth: Vec<_> = self.nodes.iter().filter(alive).map(|node| node.contact).collect();
-        truth.retain(|contact| contact.id() != self.nodes[at].contact.id());
-        truth.sort_by_key(|contact| contact.place().distance(&target));
-        let nearest = truth.iter().take(REPLICAS);
-        let hits = nearest
-            .filter(|contact| found.contacts.iter().any(|at| at.id() == contact.id()))
-            .count();
-        #[expect(clippy::cast_precision_loss, reason = "few")]
-        report.recall.add(hits as f64 / REPLICAS as f64);
+        ticket
     }
 
-    fn get(&mut self, key: Place, mode: ReadMode, truth: &Bytes, report: &mut DhtReport) {
-        let (at, ticket, now) = (self.somebody(), self.ticket(), self.time());
-        let mut out = VecDeque::new();
+    pub(super) fn read(&mut self, at: usize, key: Place, mode: ReadMode) -> Ticket {
+        let (ticket, now, mut out) = (self.ticket(), self.time(), VecDeque::new());
         self.nodes[at].dht.read(now, ticket, (key, None), mode, &mut out).expect("it may read");
         self.carry_out(at, out);
-        report.reads += 1;
-        let DhtOutcome::Read(read) = self.wait_for(ticket) else { return };
-        let values = read.records.iter().filter_map(|found| found.record.content().value.as_ref());
-        let values: Vec<_> = values.collect();
-        report.outdated += values.iter().filter(|value| **value != truth).count();
-        if !values.contains(&truth) {
-            return;
-        }
-        report.found += 1;
-        let (time, asked) = match mode {
-            ReadMode::First => (&mut report.first, &mut report.first_asked),
-            ReadMode::Fresh => (&mut report.fresh, &mut report.fresh_asked),
-        };
-        time.add_time(read.took);
-        #[expect(clippy::cast_precision_loss, reason = "few")]
-        asked.add(read.asked as f64);
+        ticket
+    }
+
+    pub(super) fn find(&mut self, at: usize, target: Place) -> Ticket {
+        let (ticket, now, mut out) = (self.ticket(), self.time(), VecDeque::new());
+        self.nodes[at].dht.find(now, ticket, target, &mut out).expect("it may look");
+        self.carry_out(at, out);
+        ticket
     }
 
     const fn ticket(&mut self) -> Ticket {
@@ -304,7 +197,8 @@ impl<'a> TableWorld<'a> {
         Ticket(self.next_ticket)
     }
 
-    fn wait_for(&mut self, ticket: Ticket) -> DhtOutcome {
+    /// How an operation ended, when it has.
+    pub(super) fn wait_for(&mut self, ticket: Ticket) -> DhtOutcome {
         loop {
             if let Some(outcome) = self.done.remove(&ticket) {
                 return outcome;
@@ -313,66 +207,66 @@ impl<'a> TableWorld<'a> {
         }
     }
 
-    fn run_for(&mut self, time: Duration) {
-        let until = self.now + time;
-        while self.queue.peek().is_some_and(|Reverse((at, ..))| *at <= until) {
+    // --- what happens ---
+
+    pub(super) fn run_for(&mut self, time: Duration) {
+        let until = self.carriage.now + time;
+        while self.carriage.next_at().is_some_and(|at| at <= until) {
             self.step();
         }
-        self.now = until;
+        self.carriage.now = until;
     }
 
     /// The next thing happens. False if nothing will.
     fn step(&mut self) -> bool {
-        let Some(Reverse((at, _, what))) = self.queue.pop() else { return false };
-        self.now = self.now.max(at);
+        let Some((at, what)) = self.carriage.pop() else { return false };
         match what {
             Happening::Wake(index) => {
                 let node = &mut self.nodes[index];
-                if node.wakes_at.is_none_or(|wakes_at| wakes_at > at) || node.is_gone {
+                if node.wakes_at.is_none_or(|wakes_at| wakes_at > at) {
                     return true;
                 }
                 node.wakes_at = None;
-                if !node.is_frozen {
+                if node.state == NodeState::Runs {
                     let (now, mut out) = (self.time(), VecDeque::new());
                     self.nodes[index].dht.handle_timeout(now, &mut out);
                     self.carry_out(index, out);
                 }
             }
             Happening::Arrives { at, payload } => {
-                let Some(payload) = self.payloads.remove(&payload) else { return true };
-                self.arrive(at, payload);
+                let Some(payload) = self.carriage.take(payload) else { return true };
+                if self.nodes[at].state == NodeState::Runs {
+                    self.arrive(at, payload);
+                }
             }
         }
         true
     }
 
     fn arrive(&mut self, at: usize, payload: Payload) {
-        if self.nodes[at].is_gone || self.nodes[at].is_frozen {
-            return;
-        }
         let (now, mut out) = (self.time(), VecDeque::new());
         match payload {
-            Payload::Answered { question, answer, via } => {
+            Payload::Answered { by, question, answer, via } => {
+                self.carriage.keep_ticket(at, by);
                 self.nodes[at].dht.handle_answer(now, (question, via), answer, &mut out);
             }
-            Payload::Asked { by, question, ask, via } => {
-                let is_proven = !self.tickets.insert((by, at));
+            Payload::Asked { by, question, ask, via, is_proven } => {
                 let room = match via {
-                    Via::Session => 1 << 18,
+                    Via::Session => SESSION_ROOM,
                     Via::Any | Via::Datagram if is_proven => ROOM,
                     Via::Any | Via::Datagram => COLD_ROOM,
                 };
-                if self.nodes[at].is_hostile {
-                    let how = self.scenario.hostility;
-                    let answer = self.conspiracy.answer(how, ask, room);
-                    self.send(at, by, Payload::Answered { question, answer, via });
+                if let Some(harm) = self.nodes[at].harm
+                    && let Some(answer) = self.conspiracies[harm].answer(&ask, room)
+                {
+                    let answered = Payload::Answered { by: at, question, answer, via };
+                    self.carriage.send(at, by, answered);
                     return;
                 }
+                let asker = Asker { index: by, question, via, target: target(&ask.query) };
                 let contact = self.nodes[by].contact;
                 let node = &mut self.nodes[at];
-                let reply = ReplyId(node.next_reply);
-                node.next_reply += 1;
-                node.replies.insert(reply, (by, question, via));
+                let reply = node.reply(asker);
                 let (id, addr, contact) = (contact.id(), contact.addr(), Some(contact));
                 let asker = AskedBy { id, addr, contact, is_proven, room };
                 node.dht.handle_query(now, (asker, reply), ask, &mut out);
@@ -381,48 +275,54 @@ impl<'a> TableWorld<'a> {
         self.carry_out(at, out);
     }
 
-    fn touch(&mut self, index: usize) {
-        self.carry_out(index, VecDeque::new());
+    /// A node asks another by itself, whatever its table says.
+    pub(super) fn ask(&mut self, index: usize, other: usize, query: DhtQuery) {
+        let (question, ask) = (QuestionId(u64::MAX), DhtAsk { serves: true, query });
+        let asked =
+            Payload::Asked { by: index, question, ask, via: Via::Datagram, is_proven: true };
+        self.carriage.send(index, other, asked);
     }
 
-    fn carry_out(&mut self, index: usize, mut out: VecDeque<DhtEffect>) {
+    pub(super) fn carry_out(&mut self, index: usize, mut out: VecDeque<DhtEffect>) {
         while let Some(effect) = out.pop_front() {
             match effect {
                 DhtEffect::Ask { question, to, ask, via } => {
                     let Some(&other) = self.by_addr.get(&to.addr()) else { continue };
-                    let has_ticket = self.tickets.contains(&(index, other));
-                    if matches!(ask.query, DhtQuery::Store(_)) && !has_ticket {
+                    let is_proven = via == Via::Session || self.carriage.has_ticket(index, other);
+                    if matches!(ask.query, DhtQuery::Store(_)) && !is_proven {
                         let now = self.time();
                         self.nodes[index].dht.handle_unanswered(now, question, &mut out);
                         continue;
                     }
                     let via = if via == Via::Any { Via::Datagram } else { via };
-                    self.send(index, other, Payload::Asked { by: index, question, ask, via });
+                    let asked = Payload::Asked { by: index, question, ask, via, is_proven };
+                    self.carriage.send(index, other, asked);
                 }
                 DhtEffect::Answer { to, answer } => {
-                    let reply = self.nodes[index].replies.remove(&to);
-                    let Some((other, question, via)) = reply else { continue };
-                    self.send(index, other, Payload::Answered { question, answer, via });
+                    let Some(asker) = self.nodes[index].take_reply(to) else { continue };
+                    self.answer(index, asker, answer);
                 }
                 DhtEffect::Verify(pending) => {
                     let verdict = pending.claim.job(&self.network).run();
                     let (now, from, wanted) = (self.time(), pending.from, pending.wanted);
                     let dht = &mut self.nodes[index].dht;
                     match pending.claim.accept(verdict) {
-                        Some(record) => dht.handle_verified(
-                            now,
-                            record,
-                            (pending.remaining, from, wanted),
-                            &mut out,
-                        ),
+                        Some(record) => {
+                            let brought = (pending.remaining, from, wanted);
+                            dht.handle_verified(now, record, brought, &mut out);
+                        }
                         None => dht.handle_refuted(now, (from, wanted), &mut out),
+                    }
+                }
+                DhtEffect::Keep(change) => {
+                    if let Some(disk) = &mut self.nodes[index].disk {
+                        disk.put(change);
                     }
                 }
                 DhtEffect::Done { ticket, outcome } => {
                     self.done.insert(ticket, outcome);
                 }
                 DhtEffect::Abandon(_)
-                | DhtEffect::Keep(_)
                 | DhtEffect::Misbehaved { .. }
                 | DhtEffect::Equivocated(_) => {}
             }
@@ -431,43 +331,22 @@ impl<'a> TableWorld<'a> {
         let node = &mut self.nodes[index];
         if let Some(at) = next.filter(|at| node.wakes_at.is_none_or(|wakes_at| *at < wakes_at)) {
             node.wakes_at = Some(at);
-            self.schedule(at.max(self.now), Happening::Wake(index));
+            self.carriage.schedule(at, Happening::Wake(index));
         }
     }
 
-    fn send(&mut self, from: usize, to: usize, payload: Payload) {
-        let (len, via) = match &payload {
-            Payload::Asked { ask, via, .. } if self.tickets.contains(&(from, to)) => {
-                (ask.to_bytes().len() + 92, *via)
-            }
-            Payload::Asked { via, .. } => (1200, *via),
-            Payload::Answered { answer, via, .. } => (answer.to_bytes().len() + 64, *via),
+    fn answer(&mut self, index: usize, asker: Asker, answer: DhtAnswer) {
+        let Asker { index: other, question, via, target } = asker;
+        let answer = match self.nodes[index].harm {
+            Some(harm) => self.conspiracies[harm].tamper(&target, answer),
+            None => answer,
         };
-        for index in [from, to] {
-            self.nodes[index].bytes += len as u64;
-        }
-        let (shortest, longest) = self.scenario.rtt;
-        // The same for the same two, in both directions.
-        let pair = from.min(to) as u64 * 1_000_003 + from.max(to) as u64;
-        let mut dice = Seed::from_number(pair).stream("rtt");
-        let way = dice.duration(shortest..=longest) / 2;
-        // A session is made first, and then the question goes.
-        let is_first = via == Via::Session && matches!(payload, Payload::Asked { .. });
-        let way = if is_first { way * 3 } else { way };
-        if self.dice.chance(self.scenario.loss) && via == Via::Datagram {
-            return;
-        }
-        let number = self.happened;
-        self.payloads.insert(number, payload);
-        self.schedule(self.now + way, Happening::Arrives { at: to, payload: number });
-    }
-
-    fn schedule(&mut self, at: Instant, what: Happening) {
-        self.happened += 1;
-        self.queue.push(Reverse((at, self.happened, what)));
+        self.carriage.send(index, other, Payload::Answered { by: index, question, answer, via });
     }
 }
 
-fn value(n: usize, version: u8) -> Bytes {
-    format!("value {n} of version {version}").into()
-}
+/// Bytes of the answer to a first question, to one beside a ticket, and over a session
+/// `[PROTOCOL 9.11]`.
+const COLD_ROOM: usize = 897;
+const ROOM: usize = 1136;
+const SESSION_ROOM: usize = positron_proto::limits::DHT_SESSION_ROOM;

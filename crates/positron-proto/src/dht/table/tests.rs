@@ -10,6 +10,8 @@ use crate::{
     storage::{Remembered as _, Row},
 };
 
+/// Members of the farthest bucket.
+const FARTHEST: usize = 4 * BUCKET;
 const HERE: Place = Place::from_bytes([0; 32]);
 
 fn at(secs: u64) -> Instant {
@@ -116,10 +118,10 @@ fn who_is_only_said_to_be_there_is_asked_first_and_named_to_nobody() {
 
 #[test]
 fn who_was_there_first_stays_until_it_fails_and_one_that_answers_takes_its_place() {
-    let contacts = far(BUCKET + 2);
+    let contacts = far(FARTHEST + 2);
     let mut table = table_of(&contacts);
-    let (members, late) = contacts.split_at(BUCKET);
-    assert_eq!(table.len(), BUCKET);
+    let (members, late) = contacts.split_at(FARTHEST);
+    assert_eq!(table.len(), FARTHEST);
     assert_eq!(table.buckets[&0].candidates().len(), 2);
     assert_eq!(probes(&mut table, at(1)), [], "no place is free");
 
@@ -130,10 +132,10 @@ fn who_was_there_first_stays_until_it_fails_and_one_that_answers_takes_its_place
     table.handle_failure(at(2), &members[5].id());
     assert!(!table.nearest(&HERE, 99).contains(&members[5]));
     assert_eq!(probes(&mut table, at(2)), late[..1], "asked before it is believed");
-    assert_eq!(table.len(), BUCKET - 1);
+    assert_eq!(table.len(), FARTHEST - 1);
     assert!(table.handle_answer(at(3), late[0], None));
     assert!(table.get(&members[5].id()).is_none());
-    assert_eq!(table.len(), BUCKET);
+    assert_eq!(table.len(), FARTHEST);
 }
 
 #[test]
@@ -174,7 +176,7 @@ fn one_network_gets_few_places_in_a_bucket_and_in_all_but_nearby_there_are_no_ne
 
 #[test]
 fn a_flood_of_names_fills_no_memory_replaces_nobody_and_makes_us_ask_one_a_second() {
-    let members = far(BUCKET);
+    let members = far(FARTHEST);
     let mut table = table_of(&members);
     let mut asked = 0;
     for n in 0..3_000 {
@@ -188,7 +190,7 @@ fn a_flood_of_names_fills_no_memory_replaces_nobody_and_makes_us_ask_one_a_secon
     for bucket in table.buckets.values() {
         assert!(bucket.candidates().len() <= BUCKET_CANDIDATES);
     }
-    assert_eq!(table.len(), BUCKET);
+    assert_eq!(table.len(), FARTHEST);
     assert!(members.iter().all(|member| table.nearest(&HERE, 99).contains(member)));
     let known: usize = table
         .buckets
