@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use positron_networking::{
-    Deleted, NetworkConfig, Node,
-    metrics::{ByPeer, MetricsFormat},
-};
+use positron_networking::{Deleted, NetworkConfig, Node};
 use positron_proto::dht::{NameHash, RecordKind};
 
 use crate::{
@@ -60,14 +57,10 @@ impl Contender for Positron {
     }
 
     async fn requests(&self) -> u64 {
-        self.0.stats_now().await;
-        let text = self.0.metrics(MetricsFormat::Text, ByPeer::Without);
-        let asked = text.lines().find(|line| line.starts_with(QUESTIONS)).unwrap_or_default();
-        asked.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or_default()
+        // A node that stopped asks nothing any more.
+        self.0.dht().stats().await.map(|stats| stats.questions).unwrap_or_default()
     }
 }
 
 /// How long a value is kept: longer than a run.
 const TTL: Duration = Duration::from_secs(3600);
-/// The counter of questions that a node asked, upkeep of its table included.
-const QUESTIONS: &str = "positron_dht_questions_total";
