@@ -456,6 +456,11 @@ impl Dht {
         self.counters.forged += 1;
         let what = Misbehavior::ForgedSignature;
         out.push_back(DhtEffect::Misbehaved { peer: from, what });
+        if let RecordFor::ByUs(operation) = wanted
+            && let Some(reading) = self.reading_of(operation)
+        {
+            reading.handle_forged(&from);
+        }
         self.unverified(now, wanted, StoreOutcome::Forged, out);
     }
 

@@ -386,7 +386,7 @@ mod tests {
         DhtAnswer::Found(Found { records, ..Found::default() })
     }
 
-    fn reading() -> Goal {
+    fn to_read() -> Goal {
         Goal::Read(RecordReading::new(record(1).content().key(), None, ReadMode::Fresh))
     }
 
@@ -399,7 +399,7 @@ mod tests {
             helper(4, [12, 7, 0, 1]),
         ];
         for (first, second) in [(1, 2), (2, 1)] {
-            let mut story = Story::begin(&helpers, reading());
+            let mut story = Story::begin(&helpers, to_read());
             let groups: BTreeSet<_> =
                 story.asked.iter().map(|(to, _)| Group::of(to.addr().ip())).collect();
             assert_eq!((story.asked.len(), groups.len()), (2, 2));
@@ -421,7 +421,7 @@ mod tests {
     fn one_that_hides_or_makes_up_records_hides_nothing_that_the_other_has() {
         let helpers = [helper(1, [11, 1, 0, 1]), helper(4, [12, 7, 0, 1])];
         let forged = record(9);
-        let mut story = Story::begin(&helpers, reading());
+        let mut story = Story::begin(&helpers, to_read());
         let [pending] = &story.answer(found(&[forged]))[..] else { panic!("it is to be checked") };
         assert_eq!(pending.wanted, RecordFor::ByErrand(story.id));
         story.errands.reading(story.id).unwrap().handle_refuted();
@@ -434,7 +434,7 @@ mod tests {
         let DhtOutcome::Read(read) = story.outcome() else { panic!("a read") };
         assert_eq!((read.records.len(), read.asked), (1, 2));
 
-        let mut story = Story::begin(&helpers, reading());
+        let mut story = Story::begin(&helpers, to_read());
         assert!(story.answer(DhtAnswer::Held(vec![helpers[0].id(); 24])).is_empty());
         assert!(story.answer(found(&[])).is_empty());
         let DhtOutcome::Read(read) = story.outcome() else { panic!("a read") };
@@ -444,7 +444,7 @@ mod tests {
     #[test]
     fn who_refuses_or_is_silent_is_replaced_by_the_next_and_not_for_ever() {
         let helpers: Vec<_> = (1..=9).map(|n| helper(n, [11, n, 0, 1])).collect();
-        let mut story = Story::begin(&helpers, reading());
+        let mut story = Story::begin(&helpers, to_read());
         let mut asked = BTreeSet::new();
         for turn in 0..MAX_HELPERS_ASKED {
             assert!(story.over.is_none());
