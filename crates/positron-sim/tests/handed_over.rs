@@ -49,6 +49,16 @@ fn who_stops_hands_over_what_who_dies_takes_along() {
             let leaves = (1..NODES).max_by_key(|node| of_these(&world, *node)).unwrap();
             let (before, its) = (kept_by_others(&world, leaves), of_these(&world, leaves));
             assert!(its >= 15, "seed {seed}: {its}");
+            let all: Vec<_> = (0..NODES)
+                .map(|n| {
+                    (
+                        of_these(&world, n),
+                        kept_before[n],
+                        world.node(n).unwrap().routing_table().len(),
+                    )
+                })
+                .collect();
+            eprintln!("seed {seed}: {all:?} {:?}", &world.table_ends()[..2]);
             let who = Selector::Node(leaves);
             world.apply(&match dies {
                 true => Fault::Crash { who, death: Death::Killed },
