@@ -33,6 +33,7 @@ use crate::{
     NodeEvent, Received, ShutdownError,
     endings::{lost_peers, recent_dials},
     feed::{Feeds, Undecodable},
+    hash_table::dht_stats,
     limits::{
         BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
         MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
@@ -338,6 +339,9 @@ impl CoreTask {
             }
             Order::PeerDetail { peer, reply } => {
                 let _ = reply.send(peer_detail(&self.core, self.clock.now(), peer));
+            }
+            Order::TableStats { reply } => {
+                let _ = reply.send(dht_stats(&self.core, self.clock.now()));
             }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));

@@ -6,8 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-
 use super::{
     AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtOutcome,
     DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, OperationId,
@@ -75,6 +73,7 @@ pub struct Dht {
     /// When operations do what they wait for: at the latest they are over.
     pub(super) deadlines: Deadlines<OperationId>,
     pub(super) counters: DhtCounters,
+    pub(super) recent: super::recent_lookups::RecentLookups,
 }
 
 impl Dht {
@@ -108,6 +107,7 @@ impl Dht {
             cache: ValueCache::new(),
             deadlines: Deadlines::new(),
             counters: DhtCounters::default(),
+            recent: Default::default(),
         };
         this.table.remember(now.mono, contacts);
         for key in this.keeper.store.keys(None).collect::<Vec<_>>() {
@@ -198,7 +198,7 @@ impl Dht {
     pub fn announce(
         &mut self,
         now: Now,
-        peer_record: Option<Bytes>,
+        peer_record: Option<bytes::Bytes>,
         out: &mut VecDeque<DhtEffect>,
     ) {
         let title = Title::of_peer_record();
@@ -456,6 +456,11 @@ impl Dht {
         self.counters.forged += 1;
         let what = Misbehavior::ForgedSignature;
         out.push_back(DhtEffect::Misbehaved { peer: from, what });
+        if let RecordFor::ByUs(operation) = wanted
+            && let Some(reading) = self.reading_of(operation)
+        {
+            reading.handle_forged(&from);
+        }
         self.unverified(now, wanted, StoreOutcome::Forged, out);
     }
 

@@ -51,7 +51,8 @@ pub(super) struct Lookup {
     known: BTreeMap<Key, Candidate>,
     /// Who was asked, in this order; at most [`MAX_LOOKUP_QUESTIONS`].
     asked: Vec<Key>,
-    /// Of them, those from whom an answer came or may still come, under whatever address.
+    /// Those who are not asked any more, under whatever address: an answer of them came or may
+    /// still come.
     busy: BTreeSet<NodeId>,
     /// What was named together: a list for each path to begin with, then one for each answer.
     lists: Vec<List>,
@@ -164,6 +165,12 @@ impl Lookup {
     /// The same with so many questions under way, as long as they are answered in time.
     pub(super) const fn as_wide_as(mut self, width: usize) -> Self {
         self.width = width;
+        self
+    }
+
+    /// The same, without asking these.
+    pub(super) fn without(mut self, others: impl Iterator<Item = NodeId>) -> Self {
+        self.busy.extend(others);
         self
     }
 
@@ -286,6 +293,12 @@ impl Lookup {
     pub(super) fn nearest(&self) -> Vec<Contact> {
         let answered = self.known.values().filter(|candidate| candidate.has_answered());
         answered.map(|candidate| candidate.contact).collect()
+    }
+
+    /// Who was asked, nearest first, also if no answer came.
+    pub(super) fn nearest_asked(&self) -> Vec<Contact> {
+        let asked = self.known.values().filter(|candidate| candidate.question.is_some());
+        asked.map(|candidate| candidate.contact).collect()
     }
 
     /// Those among the `wanted` nearest that have answered already.

@@ -42,7 +42,8 @@
 //! to ask), `keeper.rs`, `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for
 //! others), `published.rs` (what is kept for ourselves), `upkeep.rs` and `handover.rs` (that those
 //! who should keep it do), `errands.rs` (what others do for a node without datagrams),
-//! `value_cache.rs` (what was read and cannot change), [`change`] (what is kept across restarts, as rows).
+//! `value_cache.rs` (what was read and cannot change), [`change`] (what is kept across restarts, as
+//! rows), [`DhtStats`] and `recent_lookups.rs` (what is told of all that).
 
 mod bucket;
 pub mod change;
@@ -70,11 +71,13 @@ mod published;
 mod question;
 mod quota;
 mod reading;
+mod recent_lookups;
 mod record;
 mod record_store;
 mod remembered;
 mod replicas;
 mod size_estimate;
+mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -103,6 +106,8 @@ pub use outcome::{
     StoredAt,
 };
 pub use place::{Distance, Place};
+pub use recent_lookups::LookupTimes;
 pub use record::{BadName, DhtRecord, NameHash, RecordHead, RecordKind};
 pub use remembered::RememberedDht;
+pub use stats::{DhtStats, KeptRecord, KnownBucket, PublishedRecord};
 pub use table::RoutingTable;

@@ -23,7 +23,7 @@ use crate::{
     limits::{
         DISJOINT_PATHS, DOUBTFUL_DENSITY, HEDGE_AFTER, LONGEST_LOOKUP, LOOKUP_WIDTH,
         MAX_DISJOINT_PATHS, MAX_READ_REPAIRS, MAX_RECORD_TTL, MAX_REPLICA_CANDIDATES, MIN_DENSITY,
-        PUSH_WIDTH, RECORD_CLOCK_TOLERANCE, REPLICAS,
+        PUSH_WIDTH, RECORD_CLOCK_TOLERANCE, REPLICAS, STILL_DOUBTFUL_DENSITY,
     },
     time::{Duration, Now},
 };
@@ -282,8 +282,10 @@ impl Dht {
         };
         let is_crowded = self.size.is_crowded(&target, &nearest);
         let has_others = self.table.len() > operation.lookup.asked();
+        // Who is silent is not hidden.
+        let asked = operation.lookup.nearest_asked();
         let is_sparse =
-            operation.lookup.is_done() && self.size.is_sparse(&target, &nearest, MIN_DENSITY);
+            operation.lookup.is_done() && self.size.is_sparse(&target, &asked, MIN_DENSITY);
         let may_go_on = paths == 1 || found_nothing && paths < MAX_DISJOINT_PATHS;
         if !(found_nothing || is_crowded || is_sparse) || !has_others || !may_go_on {
             return false;
@@ -292,6 +294,11 @@ impl Dht {
         let mut lookup = self.lookup(now, target).over_paths(paths);
         if let Some(region) = self.size.reach(REPLICAS, 1).filter(|_| is_crowded) {
             lookup = lookup.all_within(region);
+        }
+        if let Goal::Read(reading) | Goal::Delete(reading) = &operation.goal
+            && found_nothing
+        {
+            lookup = lookup.without(reading.empty_handed());
         }
         if let Some(operation) = self.operations.get_mut(&id) {
             operation.lookup = lookup;
@@ -357,9 +364,8 @@ impl Dht {
         let Some(operation) = self.operations.remove(&id) else { return };
         let Operation { ticket, lookup, goal, began } = operation;
         let (took, asked, nearest) = (now.mono.since(began), lookup.asked(), lookup.nearest());
-        if nearest.is_empty() && asked > 0 {
-            self.counters.lookups_failed += 1;
-        }
+        self.counters.lookups_failed += u64::from(nearest.is_empty() && asked > 0);
+        self.recent.add(asked, lookup.hops(), took);
         if lookup.is_done() {
             self.size.add(&lookup.target(), &nearest);
             self.table.handle_lookup(now.mono, &lookup.target(), &mut self.rng);
@@ -388,12 +394,11 @@ impl Dht {
                 let stored = writing.outcome(took, asked);
                 let (holders, wanted) = (stored.holders.len(), self.wanted_holders());
                 let record = writing.record().content();
-                // Somebody may hide nodes that are nearer: they are looked for over other paths.
-                let is_safe = lookup.paths() > 1
-                    || !self.size.is_sparse(&lookup.target(), &nearest, DOUBTFUL_DENSITY);
-                let wanted = if is_safe { wanted } else { wanted.max(holders + 1) };
                 if record.publisher.node_id() == self.id {
                     self.published.handle_holders(now.mono, record, holders, wanted);
+                    if let Some(paths) = self.doubt(&lookup, &nearest) {
+                        self.published.doubt(now.mono, record, paths);
+                    }
                 }
                 DhtOutcome::Stored(stored)
             }
@@ -431,6 +436,17 @@ impl Dht {
                 }
             }
         }
+    }
+
+    /// Over how many paths a record of ours is to be offered again, because somebody may hide nodes
+    /// that are nearer than those that were found.
+    fn doubt(&self, lookup: &Lookup, nearest: &[Contact]) -> Option<usize> {
+        let (paths, density) = match lookup.paths() {
+            1 => (DISJOINT_PATHS, DOUBTFUL_DENSITY),
+            paths if paths < MAX_DISJOINT_PATHS => (MAX_DISJOINT_PATHS, STILL_DOUBTFUL_DENSITY),
+            _ => return None,
+        };
+        self.size.is_sparse(&lookup.target(), nearest, density).then_some(paths)
     }
 
     /// How many others should keep a record: as many as there are, at most [`REPLICAS`].
@@ -513,12 +529,12 @@ impl Dht {
                     let left = publication.ends.since(now.mono).as_secs();
                     let left = u32::try_from(left).unwrap_or(u32::MAX);
                     let record = publication.record.clone();
-                    let key = record.content().key();
+                    let (key, paths) = (record.content().key(), publication.paths);
                     let goal = Goal::Write(RecordWriting::new(record, left).into());
                     if self.table.is_empty() {
                         self.begin(now, None, key, goal, out);
                     } else {
-                        let lookup = self.lookup(now, key).over_paths(DISJOINT_PATHS);
+                        let lookup = self.lookup(now, key).over_paths(paths);
                         self.begin_with(now, None, lookup, goal, out);
                     }
                 }

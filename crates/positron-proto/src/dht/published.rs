@@ -7,7 +7,7 @@ use crate::{
     deadlines::Deadlines,
     id::NodeId,
     identity::Verified,
-    limits::{LONGEST_REPUBLISH, MAX_PUBLISHED, SHORTEST_REPUBLISH},
+    limits::{DISJOINT_PATHS, LONGEST_REPUBLISH, MAX_PUBLISHED, SHORTEST_REPUBLISH},
     time::{Duration, Instant, Now, WallTime},
 };
 
@@ -26,6 +26,8 @@ pub(super) struct Publication {
     pub(super) ends: Instant,
     /// How many others keep it, as far as was heard.
     pub(super) holders: usize,
+    /// Over how many paths those who should keep it are looked for, when it is offered again.
+    pub(super) paths: usize,
     /// How long until it is offered again to more nodes, while too few keep it.
     again_after: Duration,
 }
@@ -76,6 +78,13 @@ impl Title {
     }
 }
 
+impl Publication {
+    const fn new(record: Verified<DhtRecord>, ends: Instant) -> Self {
+        let (paths, again_after) = (DISJOINT_PATHS, SHORTEST_REPUBLISH);
+        Self { record, ends, holders: 0, paths, again_after }
+    }
+}
+
 impl Published {
     /// Whether another title of the application has room.
     pub(super) fn has_room(&self, title: &Title) -> bool {
@@ -90,8 +99,7 @@ impl Published {
         let next = if is_tombstone { life } else { life.min(record.content().life() / 2) };
         self.deadlines.set((title, Wait::Life), now + next);
         self.deadlines.clear((title, Wait::Holders));
-        let publication = Publication { record, ends, holders: 0, again_after: SHORTEST_REPUBLISH };
-        self.by_title.insert(title, publication);
+        self.by_title.insert(title, Publication::new(record, ends));
     }
 
     /// What this node published before it stopped. It is said again at once, a tombstone for as
@@ -111,9 +119,7 @@ impl Published {
         let left = content.life().saturating_sub(now.wall.since(created));
         let wait = if content.is_tombstone() { left } else { Duration::ZERO };
         self.deadlines.set((title, Wait::Life), now.mono + wait);
-        let ends = now.mono + left;
-        let again_after = SHORTEST_REPUBLISH;
-        self.by_title.insert(title, Publication { record, ends, holders: 0, again_after });
+        self.by_title.insert(title, Publication::new(record, now.mono + left));
     }
 
     /// So many others keep this record of ours, of so many that should.
@@ -133,6 +139,17 @@ impl Published {
         if holders < wanted {
             self.deadlines.set((title, Wait::Holders), now + publication.again_after);
             publication.again_after = (publication.again_after * 2).min(LONGEST_REPUBLISH);
+        }
+    }
+
+    /// Those who keep this record of ours may not be the nearest: it is offered again soon, over so
+    /// many paths.
+    pub(super) fn doubt(&mut self, now: Instant, record: &DhtRecord, paths: usize) {
+        let title = Title::of(record);
+        let Some(publication) = self.by_title.get_mut(&title) else { return };
+        if publication.record.content().sequence == record.sequence {
+            publication.paths = paths;
+            self.deadlines.set_earliest((title, Wait::Holders), now + SHORTEST_REPUBLISH);
         }
     }
 
@@ -165,6 +182,10 @@ impl Published {
         self.deadlines.clear((*title, Wait::Life));
         self.deadlines.clear((*title, Wait::Holders));
         self.by_title.remove(title)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Publication> {
+        self.by_title.values()
     }
 
     pub(super) fn get(&self, title: &Title) -> Option<&Publication> {

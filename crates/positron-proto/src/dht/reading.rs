@@ -147,6 +147,18 @@ impl RecordReading {
         self.waiting = self.waiting.saturating_sub(1);
     }
 
+    /// Who answered that there is nothing, or made something up: it need not be asked again.
+    pub(super) fn empty_handed(&self) -> impl Iterator<Item = NodeId> {
+        self.held.iter().filter(|(_, held)| held.is_empty()).map(|(node, _)| *node)
+    }
+
+    /// What this node brought it made up.
+    pub(super) fn handle_forged(&mut self, from: &NodeId) {
+        if let Some(held) = self.held.get_mut(from) {
+            held.clear();
+        }
+    }
+
     /// Whether no more was wanted than the first that comes, and it came.
     pub(super) fn has_first(&self) -> bool {
         self.mode == ReadMode::First && !self.newest.is_empty()

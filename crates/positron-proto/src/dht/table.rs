@@ -232,6 +232,11 @@ impl RoutingTable {
         core::mem::take(&mut self.changes)
     }
 
+    /// From where it looks: near it, it knows everybody.
+    pub const fn here(&self) -> Place {
+        self.here
+    }
+
     /// Nodes that answer.
     pub fn len(&self) -> usize {
         self.members().filter(|known| known.is_alive()).count()

@@ -151,6 +151,8 @@ pub const MIN_DENSITY: f64 = 0.5;
 /// Below this, which half of all keys are, a record of ours is soon offered again over other paths:
 /// somebody may be hidden.
 pub const DOUBTFUL_DENSITY: f64 = 1.0;
+/// The same, where it was looked for over [`DISJOINT_PATHS`]: over [`MAX_DISJOINT_PATHS`] then.
+pub const STILL_DOUBTFUL_DENSITY: f64 = 0.75;
 /// Operations of this node that are under way.
 pub const MAX_DHT_OPERATIONS: usize = 1024;
 /// Nodes that must have answered before the newest of what they keep is read: in different /16.
@@ -194,6 +196,13 @@ pub const MAX_HANDED_OVER: usize = 512;
 pub const MAX_PUSHES: usize = 4096;
 /// Pushes under way at once.
 pub const PUSH_WIDTH: usize = 8;
+
+// --- what is told ---
+
+/// Operations of which it is told how they went.
+pub const RECENT_LOOKUPS: usize = 256;
+/// Records of each list that a node tells of: a page shows no more.
+pub const MAX_RECORDS_TOLD: usize = 256;
 
 // --- errands ---
 

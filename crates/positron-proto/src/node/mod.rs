@@ -56,6 +56,7 @@ mod route;
 mod sending;
 mod sequence;
 mod table_carrier;
+mod table_view;
 mod tracing;
 mod verification;
 pub mod view;
@@ -73,6 +74,7 @@ pub use event::{Event, Outcome};
 pub use input::Input;
 pub use room_name::RoomName;
 pub use rooms::{AllCounters, AllLevels, Message, NodeConfig, Snapshot, Wake};
+pub use table_view::dht_stats;
 pub use view::{NodeView, PeerBounds};
 
 use rooms::RoomQueues;

@@ -19,6 +19,7 @@ struct Deleted {
     at: usize,
     key: Place,
     holders: Vec<NodeId>,
+    hostile: Vec<usize>,
     old: Option<LivingRecord>,
 }
 
@@ -26,24 +27,27 @@ struct Deleted {
 /// of each show its old copy and bring it to those near it, and every half hour it is read.
 pub(super) fn play(experiment: &mut Experiment) {
     let world = &mut experiment.world;
-    let harm = world.conspiracies.len();
-    world.conspiracies.push(Conspiracy::new(Hostility::Replay, None));
-    let mut records: Vec<_> = (0..RECORDS).map(|n| store(world, n)).collect();
+    let mut records: Vec<_> = (0..world.scenario.operations).map(|n| store(world, n)).collect();
+    let publishers: Vec<_> = records.iter().map(|record| record.at).collect();
     world.run_for(Duration::from_secs(60));
     for record in &mut records {
         let at = world.somebody();
         let ticket = world.read(at, record.key, ReadMode::Fresh);
-        let DhtOutcome::Read(read) = world.wait_for(ticket) else { continue };
-        record.old = read.records.first().map(|found| LivingRecord {
-            record: found.record.claim().clone(),
-            remaining: found.record.content().ttl,
-        });
-        for holder in record.holders.iter().take(HOSTILE_HOLDERS) {
-            if let Some(index) = index_of(world, holder).filter(|at| *at != record.at) {
-                world.nodes[index].harm = Some(harm);
-            }
+        let DhtOutcome::Read(read) = world.wait_for(ticket) else { panic!("it was read") };
+        let found = read.records.first().expect("it is there");
+        let remaining = found.record.content().ttl;
+        let old = LivingRecord { record: found.record.claim().clone(), remaining };
+        let mut conspiracy = Conspiracy::new(Hostility::Replay, None);
+        conspiracy.remember(old.clone());
+        world.conspiracies.push(conspiracy);
+        record.old = Some(old);
+        // Each of them is after one record, and publishes none itself.
+        let free = |at: &usize| world.nodes[*at].harm.is_none() && !publishers.contains(at);
+        let holders = record.holders.iter().filter_map(|holder| index_of(world, holder));
+        record.hostile = holders.filter(free).take(HOSTILE_HOLDERS).collect();
+        for at in &record.hostile {
+            world.nodes[*at].harm = Some(world.conspiracies.len() - 1);
         }
-        world.conspiracies[harm].remember(record.old.clone().expect("it was found"));
     }
     for record in &records {
         let ticket = world.delete(record.at, RecordKind::Shared, &record.name);
@@ -57,7 +61,7 @@ pub(super) fn play(experiment: &mut Experiment) {
     }
     let half_hours = experiment.world.scenario.age.as_secs() / 1800;
     for _ in 0..half_hours {
-        bring_back(&mut experiment.world, &records, harm);
+        bring_back(&mut experiment.world, &records);
         experiment.world.run_for(Duration::from_secs(1800));
         for mode in [ReadMode::First, ReadMode::Fresh] {
             read(experiment, &records, mode);
@@ -69,7 +73,7 @@ fn store(world: &mut TableWorld, n: usize) -> Deleted {
     let (at, name) = (world.somebody(), format!("record {n}"));
     let (ticket, key) = world.store(at, (RecordKind::Shared, &name, value(n, 0)));
     let DhtOutcome::Stored(stored) = world.wait_for(ticket) else { panic!("it was stored") };
-    Deleted { name, at, key, holders: stored.holders, old: None }
+    Deleted { name, at, key, holders: stored.holders, hostile: Vec::new(), old: None }
 }
 
 fn index_of(world: &TableWorld, id: &NodeId) -> Option<usize> {
@@ -77,15 +81,13 @@ fn index_of(world: &TableWorld, id: &NodeId) -> Option<usize> {
 }
 
 /// The old copies, as if they were new, to all who may keep them.
-fn bring_back(world: &mut TableWorld, records: &[Deleted], harm: usize) {
-    let hostile: Vec<_> =
-        (0..world.nodes.len()).filter(|at| world.nodes[*at].harm == Some(harm)).collect();
+fn bring_back(world: &mut TableWorld, records: &[Deleted]) {
     for record in records {
         let mut near: Vec<_> = (0..world.nodes.len()).collect();
-        near.sort_unstable_by_key(|at| record.key.distance(&world.nodes[*at].contact.place()));
+        near.sort_by_cached_key(|at| record.key.distance(&world.nodes[*at].contact.place()));
         for at in near.into_iter().take(BROUGHT_BACK_TO) {
-            let Some(by) = hostile.get(world.dice.index(hostile.len())) else { continue };
-            if let Some(old) = record.old.clone() {
+            let by = world.dice.index(record.hostile.len());
+            if let (Some(by), Some(old)) = (record.hostile.get(by), record.old.clone()) {
                 world.ask(*by, at, DhtQuery::Store(old));
             }
         }
@@ -108,7 +110,6 @@ fn read(experiment: &mut Experiment, records: &[Deleted], mode: ReadMode) {
     }
 }
 
-const RECORDS: usize = 20;
 const HOSTILE_HOLDERS: usize = 3;
 /// How many of the nodes nearest to a key are brought its old copy, every half hour.
 const BROUGHT_BACK_TO: usize = 24;

@@ -9,28 +9,11 @@ use positron_proto::{
 };
 
 use super::{
-    DhtPlot, DhtReport, DhtScenario, deletion, eclipse, flood,
+    DhtPlot, DhtReport, DhtScenario,
     report::number,
     table_node::{NodeState, TableNode},
     table_world::TableWorld,
 };
-
-/// Plays a story.
-pub fn play(scenario: &DhtScenario, seed: u64) -> DhtReport {
-    let mut world = TableWorld::new(scenario, seed);
-    world.has_disks = scenario.plot == DhtPlot::Deletion;
-    world.gather();
-    let mut experiment = Experiment { world, report: DhtReport::default() };
-    experiment.look_at_tables();
-    match scenario.plot {
-        DhtPlot::Measure => experiment.measure(),
-        DhtPlot::Partition => experiment.partition(),
-        DhtPlot::Eclipse { ids, networks } => eclipse::play(&mut experiment, ids, networks),
-        DhtPlot::Deletion => deletion::play(&mut experiment),
-        DhtPlot::Flood => flood::play(&mut experiment),
-    }
-    experiment.report
-}
 
 /// A world, and what came of it so far.
 pub(super) struct Experiment<'a> {
@@ -38,8 +21,19 @@ pub(super) struct Experiment<'a> {
     pub(super) report: DhtReport,
 }
 
-impl Experiment<'_> {
-    fn measure(&mut self) {
+impl<'a> Experiment<'a> {
+    /// Everybody is there and has settled.
+    pub(super) fn new(scenario: &'a DhtScenario, seed: u64) -> Self {
+        let mut world = TableWorld::new(scenario, seed);
+        world.has_disks = scenario.plot == DhtPlot::Deletion;
+        world.gather();
+        let mut experiment = Self { world, report: DhtReport::default() };
+        experiment.look_at_tables();
+        experiment
+    }
+
+    /// Nodes are looked for, records are stored and read.
+    pub(super) fn measure(&mut self) {
         let count = self.world.scenario.operations;
         let early = self.puts(0..count, false);
         self.rest();
@@ -52,15 +46,15 @@ impl Experiment<'_> {
         }
     }
 
-    /// Ten minutes in two halves, and two to grow together again.
-    fn partition(&mut self) {
+    /// Ten minutes in two halves, and a quarter of an hour to grow together again.
+    pub(super) fn partition(&mut self) {
         let count = self.world.scenario.operations;
         self.world.carriage.set_cut(true);
         self.world.run_for(Duration::from_secs(300));
         let keys = self.puts(0..count, true);
         self.world.run_for(Duration::from_secs(300));
         self.world.carriage.set_cut(false);
-        self.world.run_for(Duration::from_secs(120));
+        self.world.run_for(Duration::from_secs(900));
         self.finds(count);
         for mode in [ReadMode::First, ReadMode::Fresh] {
             self.gets(0, &keys, mode);

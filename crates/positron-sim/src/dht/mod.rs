@@ -17,11 +17,12 @@ mod eclipse;
 mod experiment;
 mod flood;
 mod hostile;
+mod play;
 mod report;
 mod scenario;
 mod table_node;
 mod table_world;
 
-pub use experiment::play;
+pub use play::play;
 pub use report::{DeletionReport, DhtReport, FloodReport, Spread};
 pub use scenario::{DhtPlot, DhtScenario, Hostility};

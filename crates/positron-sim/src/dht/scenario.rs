@@ -9,7 +9,8 @@ pub struct DhtScenario {
     pub name: &'static str,
     /// Nodes that take part, hostile ones included.
     pub nodes: usize,
-    /// Operations of each kind that are measured; in a flood, records a second.
+    /// Operations of each kind that are measured; records that are deleted; in a flood, records a
+    /// second.
     pub operations: usize,
     /// Round trips between two nodes, evenly spread.
     pub rtt: (Duration, Duration),
@@ -116,13 +117,16 @@ impl DhtScenario {
             "eclipse-4" => plot(DhtPlot::Eclipse { ids: 40, networks: 4 }),
             "eclipse-16" => plot(DhtPlot::Eclipse { ids: 40, networks: 16 }),
             "eclipse-64" => plot(DhtPlot::Eclipse { ids: 64, networks: 64 }),
-            "deletion" => Self { age: Duration::from_secs(24 * 3600), ..plot(DhtPlot::Deletion) },
+            "deletion" => {
+                let age = Duration::from_secs(24 * 3600);
+                Self { operations: 20, age, ..plot(DhtPlot::Deletion) }
+            }
             "flood" => Self { operations: 500, ..plot(DhtPlot::Flood) },
             _ => quiet,
         })
     }
 
-    /// So many nodes, all well, for a quarter of an hour before it is measured.
+    /// So many nodes, all well, for half an hour before it is measured.
     const fn quiet(name: &'static str, nodes: usize) -> Self {
         Self {
             name,
@@ -130,7 +134,7 @@ impl DhtScenario {
             operations: 1_000,
             rtt: (Duration::from_millis(20), Duration::from_millis(100)),
             loss: 0.0,
-            settles: Duration::from_secs(900),
+            settles: Duration::from_secs(1800),
             age: Duration::from_secs(60),
             churn: 0.0,
             crashed: 0.0,

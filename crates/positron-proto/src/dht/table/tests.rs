@@ -245,11 +245,11 @@ fn a_silent_contact_is_asked_whether_it_is_there_and_buckets_are_looked_into() {
     assert_eq!(asked, all);
     let own = places.iter().filter(|place| **place == HERE).count();
     assert!((4..=9).contains(&own), "{own} times its own place in an hour");
-    let deepest = *table.buckets.last_key_value().unwrap().0;
-    for index in 0..=deepest {
-        let mut bits = places.iter().map(|place| HERE.distance(place).common_bits());
-        assert!(bits.any(|bits| bits == index), "bucket {index}");
-    }
+    // Into all that lack members, but not where our nearest neighbours are.
+    let elsewhere = places.iter().filter(|place| **place != HERE);
+    let looked: BTreeSet<_> = elsewhere.map(|place| HERE.distance(place).common_bits()).collect();
+    assert_eq!(looked, table.gaps().into_iter().collect());
+    assert!(looked.len() > 1 && !looked.contains(table.buckets.last_key_value().unwrap().0));
     assert!(places.len() < 40, "{}", places.len());
     let median = table.median_rtt().unwrap();
     assert!(median > Duration::from_millis(40) && median < Duration::from_millis(50));
