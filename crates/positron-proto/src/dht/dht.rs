@@ -562,12 +562,6 @@ impl Dht {
         self.questions.get(question).map(|question| question.to.addr())
     }
 
-    /// Where this node of the table answers.
-    pub fn address_of(&self, node: &NodeId) -> Option<SocketAddr> {
-        let mut buckets = self.table.buckets();
-        buckets.find_map(|(_, bucket)| bucket.get(node)).map(|known| known.contact.addr())
-    }
-
     /// What this node is to the table, and why.
     pub const fn mode(&self) -> DhtMode {
         self.mode

@@ -1,4 +1,4 @@
-//! Who comes to the holders of a key when this node goes.
+//! Who comes to the holders of a key: because it is new, or because this node goes.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +33,21 @@ pub(super) fn handed_over(
         }
     }
     stores
+}
+
+/// Whether a newcomer is to keep what is under this key, and this node, which is `here`, is the one
+/// to bring it: of all holders that it knows the nearest, so that it comes once.
+pub(super) fn is_to_push(
+    table: &RoutingTable,
+    here: &Place,
+    newcomer: &Contact,
+    key: &Place,
+) -> bool {
+    let nearest = table.nearest(key, REPLICAS + 1);
+    let mut others = nearest.iter().filter(|contact| contact.id() != newcomer.id());
+    let ours = here.distance(key);
+    let is_near = nearest.iter().take(REPLICAS).any(|contact| contact.id() == newcomer.id());
+    is_near && others.all(|other| other.place().distance(key) > ours)
 }
 
 /// Who keeps the records of `key` next if this node, which is `here`, goes: the farthest of those

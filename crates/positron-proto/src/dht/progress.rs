@@ -7,6 +7,7 @@ use super::{
     Found, FoundRecord, LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom,
     ReadMode, RecordFor, Via,
     dht::Dht,
+    handover::is_to_push,
     lookup::Lookup,
     operation::{Goal, Operation},
     published::{Due, Title},
@@ -113,15 +114,9 @@ impl Dht {
         value: Option<bytes::Bytes>,
     ) -> Verified<DhtRecord> {
         self.sequence = now.wall.as_unix_micros().max(self.sequence + 1);
-        let record = DhtRecord {
-            publisher: *self.me.public_key(),
-            kind: title.kind,
-            name: title.name,
-            sequence: self.sequence,
-            created: u32::try_from(now.wall.as_unix_secs()).unwrap_or(u32::MAX),
-            ttl: u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX),
-            value,
-        };
+        let publisher = *self.me.public_key();
+        let title = (title.kind, title.name);
+        let record = DhtRecord::of_now(now.wall, publisher, title, self.sequence, ttl, value);
         self.me.sign(record, &self.network)
     }
 
@@ -569,9 +564,10 @@ impl Dht {
             let keys = self.keeper.store.keys_near(newcomer.place(), within);
             self.upkeep.queue_pushes(newcomer, keys);
         }
+        let here = self.place();
         while self.upkeep.pushes_under_way() < PUSH_WIDTH {
             let Some((to, key)) = self.upkeep.pop_push() else { break };
-            if !self.is_to_push(&to, &key) {
+            if here.is_none_or(|here| !is_to_push(&self.table, &here, &to, &key)) {
                 continue;
             }
             let records: Vec<_> = self.keeper.store.get(now.mono, &key, None).collect();
@@ -600,16 +596,5 @@ impl Dht {
                 );
             }
         }
-    }
-
-    /// Whether a newcomer is to keep what is under this key, and we are the one to bring it: of all
-    /// holders that we know the nearest, so that it comes once.
-    fn is_to_push(&self, newcomer: &Contact, key: &Place) -> bool {
-        let Some(here) = self.place() else { return false };
-        let nearest = self.table.nearest(key, REPLICAS + 1);
-        let mut others = nearest.iter().filter(|contact| contact.id() != newcomer.id());
-        let ours = here.distance(key);
-        let is_near = nearest.iter().take(REPLICAS).any(|contact| contact.id() == newcomer.id());
-        is_near && others.all(|other| other.place().distance(key) > ours)
     }
 }

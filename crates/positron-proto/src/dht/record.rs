@@ -133,6 +133,20 @@ impl RecordKind {
 }
 
 impl DhtRecord {
+    /// What a publisher says at this time.
+    pub(super) fn of_now(
+        now: WallTime,
+        publisher: PublicKey,
+        (kind, name): (RecordKind, NameHash),
+        sequence: u64,
+        ttl: Duration,
+        value: Option<Bytes>,
+    ) -> Self {
+        let created = u32::try_from(now.as_unix_secs()).unwrap_or(u32::MAX);
+        let ttl = u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX);
+        Self { publisher, kind, name, sequence, created, ttl, value }
+    }
+
     /// Where it is kept.
     pub fn key(&self) -> Place {
         self.name.key(self.kind, &self.publisher.node_id())

@@ -1,6 +1,9 @@
 //! Whom a node knows, and whom it asks and names for a place.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+};
 
 use super::{
     Contact, Distance, Place,
@@ -245,6 +248,11 @@ impl RoutingTable {
     /// Whether none does.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Where a node that is in the table answers.
+    pub fn address_of(&self, node: &NodeId) -> Option<SocketAddr> {
+        self.get(node).map(|known| known.contact.addr())
     }
 
     /// Buckets in which somebody is, by the number of bits in common with our place.

@@ -69,8 +69,10 @@ impl Nodes {
                 nodes.all[node].0.handle_contact(now, contact);
             }
         }
-        nodes.pass(Duration::from_secs(1));
-        assert!((0..last).all(|node| nodes.all[node].0.table().len() == last - 1));
+        // A few are asked at a time whether they are there.
+        (0..100).for_each(|_| nodes.pass(Duration::from_secs(1)));
+        let known = |node: usize| nodes.all[node].0.table().len();
+        assert!((0..last).all(|node| known(node) == last - 1));
         nodes
     }
 
@@ -240,9 +242,10 @@ fn an_errand_is_never_passed_on_and_what_was_written_is_renewed_by_another() {
     assert_eq!(nodes.errands, [(client, 0)], "it is done as far as it can be");
     assert_eq!(stored.holders, [nodes.all[0].1.id()], "who was asked keeps it");
     assert_eq!(nodes.read(0, "board").records.len(), 1);
+    nodes.errands.clear();
     nodes.pass(Duration::from_secs(1_801));
-    assert!(nodes.errands.len() >= 2, "half of its life is over: {:?}", nodes.errands);
-    assert!(nodes.errands.iter().all(|(by, _)| *by == client));
+    assert!(!nodes.errands.is_empty(), "half of its life is over");
+    assert!(nodes.errands.iter().all(|(by, _)| *by == client), "{:?}", nodes.errands);
     nodes.pass(Duration::from_secs(1_801));
     assert_eq!(nodes.read(0, "board").records.len(), 1, "it lives on");
 }

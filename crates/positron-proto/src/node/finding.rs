@@ -123,7 +123,7 @@ impl Finding<'_> {
             true => external(),
             false => {
                 let linked = session().map(|session| session.peer.addr);
-                linked.or_else(|| self.0.dht.address_of(holder))
+                linked.or_else(|| self.0.dht.table().address_of(holder))
             }
         };
         addr.map_or(Scope::Public, Scope::of_peer)
