@@ -30,7 +30,7 @@ use crate::{
     identity::{Identity, Verified},
     limits::{
         FARTHEST_KEPT, MAX_CONTACTS_PER_ANSWER, MAX_DHT_OPERATIONS, MAX_PUBLISHED, MAX_RECORD_TTL,
-        MAX_VALUE, MIN_RECORD_TTL, PEER_RECORD_LIFE, REPLICAS,
+        MAX_REPLICA_CANDIDATES, MAX_VALUE, MIN_RECORD_TTL, PEER_RECORD_LIFE, REPLICAS,
     },
     metric::Level,
     misbehavior::Misbehavior,
@@ -326,11 +326,20 @@ impl Dht {
     }
 
     /// Whom this node knows near a place, but for who asks: only those that answered it, and none
-    /// that is nearer to us than the asker is.
-    fn near(&self, target: &Place, asker: &AskedBy) -> Found {
-        let mut contacts = self.table.nearest(target, MAX_CONTACTS_PER_ANSWER + 1);
+    /// that is nearer to us than the asker is. Where somebody sought places, dice choose among all
+    /// in the region, or nobody would hear of others there.
+    fn near(&mut self, target: &Place, asker: &AskedBy) -> Found {
+        let mut contacts = self.table.nearest(target, MAX_REPLICA_CANDIDATES);
         contacts.retain(|contact| contact.id() != asker.id);
         contacts.retain(|contact| asker.may_hear_of(contact));
+        let region = self.size.reach(REPLICAS, 1);
+        if let Some(region) = region.filter(|_| self.size.is_crowded(target, &contacts)) {
+            let within = |contact: &Contact| target.distance(&contact.place()) <= region;
+            let in_region = contacts.partition_point(within);
+            self.rng.shuffle(&mut contacts[..in_region]);
+            contacts[..in_region.min(MAX_CONTACTS_PER_ANSWER)]
+                .sort_unstable_by_key(|contact| target.distance(&contact.place()));
+        }
         contacts.truncate(MAX_CONTACTS_PER_ANSWER);
         Found { contacts, ..Found::default() }
     }
