@@ -22,12 +22,11 @@ run_everything() {
     section 'licences, sources, advisories' check_dependencies
     section 'fuzz targets' check_fuzz_targets
     section 'tests' run_tests
-    section 'planted bugs are found by the seeds' find_planted_bugs
-    section 'thousands of requests to the API' ask_the_api
+    together 'planted bugs are found by the seeds' find_planted_bugs \
+        'the pure crate without an operating system' check_pure_crate_alone
     section 'documentation' check_documentation
-    section 'the pure crate without an operating system' check_pure_crate_alone
-    section 'the page' check_page tests
-    section 'release build' build_release
+    section 'the page' check_page
+    together 'release build' build_release 'thousands of requests to the API' ask_the_api
     section '5 real nodes' run_5_nodes 'release build'
     section '50 real nodes' run_50_nodes 'release build'
     section 'a thousand simulated nodes, twice' run_1000_nodes 'release build'

@@ -8,10 +8,10 @@ use positron_proto::{
     identity::Signed,
     limits::{
         MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_CONTACTS_PER_ANSWER, MAX_FAILURE_TEXT,
-        MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_PEER_RECORD, MAX_RECORD_TTL,
-        MAX_RECORDS_PER_MESSAGE, MAX_SLOTS, MAX_SOFTWARE, MAX_SUCCESSIONS_PER_MESSAGE,
-        MAX_TRACE_ANSWER, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL, MAX_VALUE, MIN_RECORD_TTL,
-        SUBSTREAM_PIECE,
+        MAX_HOLDERS_TOLD, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_PEER_RECORD,
+        MAX_RECORD_TTL, MAX_RECORDS_PER_MESSAGE, MAX_SLOTS, MAX_SOFTWARE,
+        MAX_SUCCESSIONS_PER_MESSAGE, MAX_TRACE_ANSWER, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL,
+        MAX_VALUE, MIN_RECORD_TTL, SUBSTREAM_PIECE,
     },
     node::Message,
     peers::PeersMessage,
@@ -103,7 +103,9 @@ fn check_bounds(message: &Message) {
             assert!(sum.holds.iter().sum::<u32>() < sum.reached + sum.declined);
         }
         Message::Trace(TraceMessage::Answer { .. }) => {}
-        Message::Dht(DhtMessage::Query { ask: DhtAsk { query, .. }, .. }) => match query {
+        Message::Dht(
+            DhtMessage::Query { ask: DhtAsk { query, .. }, .. } | DhtMessage::Errand { query, .. },
+        ) => match query {
             DhtQuery::Store(living) => check_living(living),
             DhtQuery::Find(_) | DhtQuery::Get { .. } => {}
         },
@@ -113,6 +115,9 @@ fn check_bounds(message: &Message) {
             found.records.iter().for_each(check_living);
         }
         Message::Dht(DhtMessage::Answer { answer: DhtAnswer::Stored(_), .. }) => {}
+        Message::Dht(DhtMessage::Answer { answer: DhtAnswer::Held(holders), .. }) => {
+            assert!(holders.len() <= MAX_HOLDERS_TOLD);
+        }
         Message::Gossip(GossipMessage::Gossip(_, message))
         | Message::Direct(DirectMessage::CustomData(message)) => {
             assert!(message.content().payload.len() <= MAX_PAYLOAD);

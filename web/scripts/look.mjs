@@ -33,6 +33,11 @@ for (const theme of ["light", "dark"]) {
       await page.waitForTimeout(5200);
     });
   }
+  await shoot(calm, "dht-lookup", "#/dht", theme, async (page) => {
+    await page.getByLabel("Id of a node, or a key").fill("my_key");
+    await page.getByRole("button", { name: "Find" }).click();
+    await page.waitForTimeout(1800);
+  });
   await shoot(calm, "peer", `#/peers/${calm.live[3].node_id}`, theme);
   await shoot(world({ peers: 0, ready: false }), "alone", "#/", theme);
   await shoot(world({ peers: 0, ready: false }), "alone-peers", "#/peers", theme);

@@ -106,6 +106,34 @@ describe("the page of a real node", { skip }, () => {
     });
   }
 
+  test("a value is stored with others, found, and the lookup is on the ring", async () => {
+    await until(async () => (await ask("/v1/dht")).total_nodes === 2, "a table of three");
+    await story(async (page) => {
+      await visit(page, "dht");
+      await page.getByText("Serves the table").waitFor();
+      assert.equal(await page.locator(".ring .node").count(), 2);
+      await page.getByLabel("Key", { exact: true }).fill("my_key");
+      await page.getByLabel("Value", { exact: true }).fill("a value");
+      await page.locator('form.pad button:text-is("Store")').click();
+      // On a machine with much to do one of them may not have answered in time.
+      await page.getByText(/Stored: (1 other node keeps|2 other nodes keep) it/).waitFor();
+      await page.getByRole("region", { name: "Published by this node" }).locator("tbody tr").waitFor();
+      await page.getByRole("button", { name: "Look up" }).click();
+      await page.getByLabel("Key", { exact: true }).fill("my_key");
+      await page.locator('form.pad button:text-is("Look up")').click();
+      await page.getByRole("region", { name: "What was found" }).getByText("a value").waitFor();
+      await page.getByLabel("Id of a node, or a key").fill("my_key");
+      await page.getByRole("button", { name: "Find" }).click();
+      const asked = page.getByRole("region", { name: "Questions of the lookup" }).locator("tbody tr");
+      await asked.first().waitFor();
+      await page.getByLabel("Moment of the lookup").focus();
+      await page.keyboard.press("End");
+      const answered = await asked.getByText("Answered").count();
+      assert.ok(answered > 0);
+      await page.waitForFunction((count) => document.querySelectorAll(".ring .way.answered").length === count, answered);
+    });
+  });
+
   test("no view asks for what is not there", async () => {
     await story(async (page) => {
       const missed = [];

@@ -55,6 +55,13 @@ describe("the page", { skip }, () => {
         await page.getByRole("button", { name: /Send a test/ }).click();
         await page.getByText("others answered").waitFor();
         assert.deepEqual(await violations(page), [], "a message");
+        await visit(page, "dht");
+        await page.getByLabel("Id of a node, or a key").fill("my_key");
+        await page.getByRole("button", { name: "Find" }).click();
+        await page.getByRole("region", { name: "Questions of the lookup" }).waitFor();
+        assert.deepEqual(await violations(page), [], "a lookup");
+        await page.getByRole("button", { name: "Look up" }).click();
+        assert.deepEqual(await violations(page), [], "looking up a value");
       }, { colorScheme });
       await story(world({ peers: 0, ready: false }), async (page) => {
         for (const view of ["", "topology", "peers", "gossip"]) {
@@ -140,6 +147,100 @@ describe("the page", { skip }, () => {
       await page.keyboard.press("Enter");
       await page.getByText("198.51.100.0/24 may come back.").waitFor();
       await page.getByText("a reason").waitFor({ state: "detached" });
+    });
+  });
+
+  test("a value is stored, found and deleted by the forms of the hash table", async () => {
+    await story(world({ peers: 9 }), async (page, site) => {
+      await visit(page, "dht");
+      await page.getByText("Serves the table").waitFor();
+      const act = (name) => page.getByRole("group", { name: "What to do" }).getByRole("button", { name }).click();
+      const submit = (name) => page.locator(`form.pad button:text-is("${name}")`).click();
+      await act("Look up");
+      await page.getByLabel("Key", { exact: true }).fill("my_key");
+      await submit("Look up");
+      await page.getByText("nothing is stored under that key: 7 nodes were asked").waitFor();
+      await act("Store");
+      await page.getByLabel("Key", { exact: true }).fill("my_key");
+      await page.getByLabel("Value", { exact: true }).fill("a value");
+      await page.getByLabel("Hours to live").fill("2");
+      await submit("Store");
+      await page.getByText("Stored: 4 other nodes keep it.").waitFor();
+      await page.getByRole("region", { name: "Published by this node" }).waitFor();
+      await act("Look up");
+      await page.getByLabel("Key", { exact: true }).fill("my_key");
+      await submit("Look up");
+      await page.getByText("4 of 7 that were asked had it").waitFor();
+      await page.getByRole("region", { name: "What was found" }).getByText("a value").waitFor();
+      await act("Delete");
+      await page.getByLabel("Key", { exact: true }).fill("my_key");
+      await submit("Delete");
+      await page.getByText("Deleted: a tombstone took its place").waitFor();
+      await page.getByLabel("Key", { exact: true }).fill("theirs");
+      await submit("Delete");
+      await page.getByText("it is not yours, but of").waitFor();
+      await act("Store");
+      await page.getByLabel("Key", { exact: true }).fill("json");
+      await page.getByLabel("Kept as").selectOption("json");
+      await page.getByLabel("Value", { exact: true }).fill("{");
+      await submit("Store");
+      await page.getByText("The value is no JSON").waitFor();
+      assert.equal(site.of.asked.filter((one) => one === "POST /v1/dht/put").length, 1, "nothing was sent");
+      // Without a name of its own the hash of the value is the key.
+      await page.getByLabel("Whose key").selectOption("immutable");
+      assert.equal(await page.getByLabel("Key", { exact: true }).count(), 0);
+    });
+  });
+
+  test("the ring of the hash table is walked by keys, and a lookup is played on it step by step", async () => {
+    const of = world({ peers: 9 });
+    await story(of, async (page) => {
+      await visit(page, "dht");
+      const ring = page.getByRole("application", { name: /^A ring of all places with 9 nodes/ });
+      assert.equal(await page.locator(".ring .node").count(), 9);
+      assert.deepEqual(await page.locator(".ring .node").evaluateAll((all) => ["well", "doubt", "dead"].map((kind) => all.filter((one) => one.classList.contains(kind)).length)), [7, 1, 1]);
+      await ring.focus();
+      // All nine of them, and then the first again; the table shows who is chosen.
+      const heard = [];
+      for (let i = 0; i < 10; i += 1) {
+        const before = heard.at(-1) ?? "";
+        await page.keyboard.press("ArrowRight");
+        await page.waitForFunction((last) => ![last, ""].includes(document.querySelector(".ring [aria-live]").textContent), before);
+        heard.push(await page.locator(".ring [aria-live]").innerText());
+        assert.match(heard[i], /at 198\.51\.100\.\d+:8888, (answers in|missed|does not)/);
+        assert.equal(await page.locator("tr.chosen").count(), 1);
+      }
+      assert.deepEqual([new Set(heard).size, heard[9]], [9, heard[0]]);
+      await page.keyboard.press("Escape");
+      await page.locator("tr.chosen").waitFor({ state: "detached" });
+
+      await page.getByLabel("Id of a node, or a key").fill(of.names[5]);
+      await page.getByRole("button", { name: "Find" }).click();
+      await page.getByText("It is at 198.51.100.7:8888.").waitFor();
+      // As for who wants less motion, all of it is there; then from its beginning, by the slider.
+      const rows = page.getByRole("region", { name: "Questions of the lookup" }).locator("tbody tr");
+      assert.equal(await rows.count(), 7);
+      const ways = (kind) => page.locator(`.ring .way.${kind}`).count();
+      const slider = page.getByLabel("Moment of the lookup");
+      await slider.focus();
+      await page.keyboard.press("Home");
+      assert.deepEqual([await ways("asked"), await ways("answered")], [1, 0]);
+      await page.keyboard.press("End");
+      assert.deepEqual([await ways("asked"), await ways("answered"), await ways("slow"), await ways("failed")], [0, 5, 1, 1]);
+      assert.equal(await slider.getAttribute("aria-valuetext"), "121 ms");
+    });
+  });
+
+  test("who serves nobody says why, and who is alone that nobody else keeps it", async () => {
+    await story(world({ peers: 0, nodes: 0 }), async (page) => {
+      await visit(page, "dht");
+      await page.getByText("Only asks", { exact: true }).waitFor();
+      await page.getByText("it only asks:").waitFor();
+      await page.getByText("Nobody is known.").first().waitFor();
+      await page.getByLabel("Key", { exact: true }).fill("k");
+      await page.getByLabel("Value", { exact: true }).fill("v");
+      await page.locator('form.pad button:text-is("Store")').click();
+      await page.getByText("Stored: nobody but this node keeps it; no other node").waitFor();
     });
   });
 

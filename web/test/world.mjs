@@ -135,6 +135,33 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
     };
   };
 
+  // A place is any 64 characters: those of a hash, which these stand for.
+  const place = (i) => [...names[i % names.length]].reverse().join("");
+  const stored = new Map();
+  const contact = (peer, i) => ({ node_id: peer.node_id, address: text(peer.address), place: place(i + 1), rtt_ms: peer.rtt_ms, failures: i === 2 ? 1 : i === 4 ? 2 : 0, alive: i !== 4 });
+  const dht = () => {
+    const known = live.slice(0, 24).map(contact);
+    const bucket = (common_bits, members) => ({ common_bits, members, capacity: 16, candidates: common_bits === 0 ? 5 : 0 });
+    const half = Math.ceil(known.length / 2);
+    return {
+      mode: peers === 0 ? "client" : "server", why: text(peers === 0 ? "it only asks: `dht_serve` is false" : "it answers others and keeps records for them"),
+      place: peers === 0 ? null : place(0), stored_keys: stored.size + 2, stored_records: 2, stored_bytes: 1480, stored_bytes_limit: 67_108_864, tombstones: 1,
+      published: stored.size, under_replicated: 0, wanted_holders: Math.min(8, known.length), total_nodes: known.filter((one) => one.alive).length,
+      network_size: peers === 0 ? null : 31, lookups: 40, lookups_failed: 1, success: peers === 0 ? null : 0.975, questions: 120, unanswered: 3, queries: 77,
+      recent: { operations: peers === 0 ? 0 : 40, hops_p50: 2, hops_p99: 3, took_ms_p50: 81.4, took_ms_p99: 190.2 }, here: place(0),
+      buckets: peers === 0 ? [] : [bucket(0, known.slice(0, half)), bucket(1, known.slice(half))],
+      published_values: [...stored.keys()].map((key) => ({ key: place(key.length), kind: "shared", sequence: 7, value_bytes: key.length, holders: 4, remaining_s: 3500 })),
+      kept_values: peers === 0 ? [] : [
+        { key: place(3), kind: text("shared"), publisher: names[1], sequence: 4, value_bytes: 412, from: names[2], remaining_s: 1200 },
+        { key: place(4), kind: "owned", publisher: names[3], sequence: 9, value_bytes: null, from: names[3], remaining_s: 90 },
+      ],
+    };
+  };
+  const steps = () => live.slice(0, 7).map((peer, i) => ({
+    ...contact(peer, i), common_bits: i, at_ms: i * 12.5, hop: 1 + (i >> 2), path: 0, named: 4 - (i >> 1),
+    end: i === 3 ? "slow" : i === 4 ? "failed" : "answered", answer_ms: i === 3 || i === 4 ? null : 20.5 + i,
+  }));
+
   const refusal = (status, code, sentence, remedy) => ({ status, body: { error: { code, sentence, remedy } } });
   const gets = {
     "/livez": () => ({ live: true }),
@@ -148,6 +175,7 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
     "/v1/config": () => ({ values: [
       { key: "port", value: 8888, origin: "default" }, { key: "network", value: text("positron"), origin: "file" },
       { key: "bootstrap_nodes", value: ["192.0.2.1:8888"], origin: "command line" }, { key: "max_peers", value: 64, origin: "environment" }] }),
+    "/v1/dht": dht,
     "/v1/logs": () => ({ level, lines: logs() }),
   };
   const posts = {
@@ -160,6 +188,24 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
       return { done: "unbanned" };
     },
     "/v1/actions/disconnect": () => ({ done: "disconnected" }),
+    "/v1/dht/put": (body) => {
+      if (body.ttl_s < 60 || body.ttl_s > 172_800) return refusal(400, "bad_ttl", `a record lives 60 s to 48 h, not ${body.ttl_s} s`, "");
+      stored.set(body.key, body);
+      return { key: place(5), sequence: 7, holders: [], refused: [], silent: 0, took_ms: 3.1, sentence: text(peers === 0 ? "nobody but this node keeps it; no other node that serves the table was found" : "4 other nodes keep it") };
+    },
+    "/v1/dht/get": (body) => {
+      const found = stored.get(body.key);
+      if (!found) return refusal(404, "not_found", "nothing is stored under that key: 7 nodes were asked", "");
+      const said = found.text ?? null;
+      return { key: place(5), holders: 4, asked: 7, took_ms: 12.5, values: [{ publisher: me, sequence: 7, created: iso(3), age_s: 3, ttl_s: 3600, remaining_s: 3597, from: names[1], bytes: 9, base64: "", text: hostile ? HOSTILE : said, value: found.value ?? null }] };
+    },
+    "/v1/dht/delete": (body) => (stored.delete(body.key)
+      ? { key: place(5), sequence: 8, holders: [], refused: [], silent: 0, took_ms: 4.1, sentence: "a tombstone took its place: 4 other nodes keep it" }
+      : refusal(409, "not_yours", text(`this node stored nothing under that key; it is not yours, but of ${names[2]}`), "only who stored it can delete it")),
+    "/v1/dht/find": (body) => {
+      const node = /^[0-9a-f]{64}$/.test(body.target) ? { node_id: body.target, addresses: [text("198.51.100.7:8888")], asked: 7, took_ms: 81 } : null;
+      return { node, nearest: { place: place(6), nodes: [], hops: 2, took_ms: 120.5, steps: steps() } };
+    },
     "/v1/actions/broadcast": () => {
       if (peers === 0) return refusal(409, "alone", "Nobody is connected.", "Join a network first.");
       sentAt = Date.now();

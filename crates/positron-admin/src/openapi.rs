@@ -14,8 +14,8 @@ use utoipa::{
 use crate::{
     offers,
     routes::{
-        actions, bans, config, database, events, health, history, limits, logs, metrics, peers,
-        status, topology, trace,
+        actions, bans, config, database, dht, events, health, history, limits, logs, metrics,
+        peers, status, topology, trace, values,
     },
 };
 
@@ -70,6 +70,11 @@ pub(crate) async fn description() -> impl IntoResponse {
         events::events,
         trace::trace,
         trace::ask,
+        dht::dht,
+        values::put,
+        values::get,
+        values::delete,
+        values::find,
         actions::join,
         actions::forget,
         actions::disconnect,

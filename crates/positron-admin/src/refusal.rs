@@ -5,7 +5,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use positron_networking::{AskTraceError, OrderError, Refused, SendError};
+use positron_networking::{AskTraceError, DhtError, DhtRefused, OrderError, Refused, SendError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -86,6 +86,42 @@ impl IntoResponse for Refusal {
     }
 }
 
+impl From<DhtRefused> for Refusal {
+    fn from(refused: DhtRefused) -> Self {
+        let sentence = refused.to_string();
+        match refused {
+            DhtRefused::TooLarge(_) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", sentence)
+            }
+            DhtRefused::BadLife(_) => Self::bad("bad_ttl", sentence),
+            DhtRefused::TooMany => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", sentence),
+            DhtRefused::TooManyPublished => {
+                Self::conflict("too_many", sentence).try_this("delete some: POST /v1/dht/delete")
+            }
+            DhtRefused::OwnPeerRecord => Self::conflict("own_record", sentence),
+            DhtRefused::Immutable => Self::conflict("immutable", sentence),
+        }
+    }
+}
+
+impl From<DhtError> for Refusal {
+    fn from(error: DhtError) -> Self {
+        let sentence = error.to_string();
+        match error {
+            DhtError::BadName(_) => Self::bad("bad_key", sentence),
+            DhtError::Encode(_) | DhtError::Decode(_) => Self::bad("bad_value", sentence),
+            DhtError::Table(refused) => refused.into(),
+            DhtError::Refused(refused) => refused.into(),
+            DhtError::NotEnoughHolders(_) => Self::conflict("not_enough_holders", sentence)
+                .try_this(
+                    "it is offered to others again by itself: GET /v1/dht tells by how many \
+                           it is kept",
+                ),
+            DhtError::Stopped => Self::stopping(),
+        }
+    }
+}
+
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         let sentence = refused.to_string();
@@ -106,8 +142,10 @@ impl From<Refused> for Refusal {
             }
             Refused::UnknownAddress(_) => Self::unknown("unknown_address", sentence)
                 .try_this("GET /v1/status lists them, as `bootstrap`"),
-            Refused::UnknownPeer(_) => Self::unknown("unknown_peer", sentence)
-                .try_this("connect with it first: POST /v1/actions/join"),
+            Refused::UnknownPeer { .. } | Refused::NotUsable(_) => {
+                Self::unknown("unknown_peer", sentence)
+                    .try_this("connect with it first: POST /v1/actions/join")
+            }
             Refused::TooManyBans
             | Refused::TooManyAddressBans
             | Refused::TooManyReserved
@@ -119,7 +157,7 @@ impl From<Refused> for Refusal {
             Refused::StorageWaits(_) | Refused::StorageFailed(_) => {
                 Self::unavailable("storage", sentence)
             }
-            Refused::Table(_) => Self::conflict("refused", sentence),
+            Refused::Table(why) => why.into(),
             Refused::Trace(why) => match why {
                 AskTraceError::Unknown => Self::unknown("unknown_message", sentence),
                 AskTraceError::NotOurs => Self::new(StatusCode::FORBIDDEN, "not_ours", sentence),

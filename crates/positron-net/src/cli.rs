@@ -4,9 +4,9 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        ban, bans, bench, dashboard, disconnect, events, forget, generate_config, id, invite, join,
-        peers, replay, reserve, simulate, soak, start, stats, status, top, trace, unban, unreserve,
-        version,
+        ban, bans, bench, dashboard, dht, disconnect, events, forget, generate_config, id, invite,
+        join, peers, replay, reserve, simulate, soak, start, stats, status, top, trace, unban,
+        unreserve, version,
     },
     failure::EXIT_CODES,
     global::Global,
@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Top(top::TopOptions),
     /// Print or open the address of the page of the running node
     Dashboard(dashboard::DashboardOptions),
+    /// Store values by their keys in the network, and find them
+    Dht(dht::DhtOptions),
     /// Have the running node refuse a node, an address or a range of addresses
     Ban(ban::BanOptions),
     /// Lift a ban of the running node

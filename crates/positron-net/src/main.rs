@@ -10,7 +10,7 @@ mod fd_limit;
 mod files;
 mod global;
 mod home;
-
+mod lasting;
 mod logging;
 mod rate;
 mod recording;
@@ -106,6 +106,7 @@ fn run(cli: Cli, terminal: &Arc<Terminal>) -> Result<Exit, Failure> {
         Command::Events(options) => options.run(terminal, global),
         Command::Top(options) => options.run(terminal, global),
         Command::Dashboard(options) => options.run(terminal, global),
+        Command::Dht(options) => options.run(terminal, global),
         Command::Ban(options) => options.run(terminal, global),
         Command::Unban(options) => options.run(terminal, global),
         Command::Bans(options) => options.run(terminal, global),

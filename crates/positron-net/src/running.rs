@@ -65,8 +65,11 @@ pub(crate) fn failure(folder: &Path, error: ClientError) -> Failure {
             not_running(folder)
         }
         ClientError::Refused(wrong) => {
-            let failure = Failure::new(Exit::Refused, "the running node does not do it")
-                .because(sanitised(&wrong.sentence));
+            let what = match wrong.code.as_str() {
+                "not_found" => "there is nothing",
+                _ => "the running node does not do it",
+            };
+            let failure = Failure::new(Exit::Refused, what).because(sanitised(&wrong.sentence));
             match wrong.remedy {
                 Some(remedy) => failure.try_this(sanitised(&remedy)),
                 None => failure,

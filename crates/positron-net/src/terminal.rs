@@ -105,10 +105,18 @@ impl Terminal {
         let mut stdout = io::stdout().lock();
         let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
         drawn.iter().for_each(|drawn| self.redraw(drawn));
-        written.map_err(|error| match error.kind() {
-            ErrorKind::BrokenPipe => Failure::reader_gone(),
-            _ => Failure::new(Exit::Storage, "cannot write to the standard output").because(error),
-        })
+        written.map_err(unwritten)
+    }
+
+    /// Whether people look at stdout, and no program or file.
+    pub(crate) fn is_read_by_people(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// Bytes on stdout as they are, with nothing around them.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(unwritten)
     }
 
     /// A JSON document on stdout, over several lines.
@@ -282,6 +290,13 @@ fn escaped(json: String) -> String {
         }
     }
     clean
+}
+
+fn unwritten(error: io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::BrokenPipe => Failure::reader_gone(),
+        _ => Failure::new(Exit::Storage, "cannot write to the standard output").because(error),
+    }
 }
 
 /// Whether it is a control character, or one that Unicode says is not seen: marks of direction and

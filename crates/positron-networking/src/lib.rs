@@ -71,13 +71,17 @@ pub use error::{
 };
 pub use event::{Events, NodeEvent};
 pub use handlers::{AsyncHandler, Handled, SyncHandler};
-pub use hash_table::{Deleted, DhtError, HashTable, Stored, StoredValue};
+pub use hash_table::{
+    Deleted, DhtBucket, DhtContact, DhtError, DhtRole, DhtStats, DhtTimes, FoundNode, HashTable,
+    KeptValue, LookupQuestion, NearestNode, NearestNodes, NotEnoughHolders, PublishedValue,
+    QuestionEnd, Stored, StoredValue, ValueName, Values,
+};
 pub use invite::{Invite, NO_ADDRESS, NotAnInvite, is_address, is_target};
 pub use keys::KeyError;
 pub use message::{Inbox, KeptMessage, Received, TypedInbox};
 pub use node::Node;
 pub use positron_proto::{
-    dht::{BadName, DhtMode, DhtRefused, Place, StoreOutcome},
+    dht::{BadName, DhtRefused, Place, RecordKind, StoreOutcome},
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
     misbehavior::{BanReason, Observation},

@@ -240,11 +240,11 @@ impl Node {
         self.0.orders.say(Command::Broadcast { payload }, Some(permit)).await
     }
 
-    /// Tells one node, connected or in the address book, as MessagePack with the names of the
-    /// fields; at most 1 MiB.
+    /// Tells one node, as MessagePack with the names of the fields; at most 1 MiB.
     ///
     /// Returns the message's id when the receiver acknowledged it, end to end; a node that is not
-    /// connected is dialled. Gives up after 15 seconds. Cancel-safe as
+    /// connected is dialled. One that is not in the address book either is looked for in the hash
+    /// table, by its id: see [`dht`](Self::dht). Gives up after 15 seconds, and 10 for the search. Cancel-safe as
     /// [`broadcast`](Self::broadcast) is.
     ///
     /// ```
@@ -254,7 +254,9 @@ impl Node {
     /// let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
     /// let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
     /// let stranger = alice.send_to_peer(bob.id(), "hello").await;
-    /// assert_eq!(stranger, Err(SendError::Refused(Refused::UnknownPeer(bob.id()))));
+    /// // Nobody knows him here, and there is nobody to ask.
+    /// let unknown = Refused::UnknownPeer { peer: bob.id(), asked: 0 };
+    /// assert_eq!(stranger, Err(SendError::Refused(unknown)));
     ///
     /// let mut inbox = bob.subscribe();
     /// alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();

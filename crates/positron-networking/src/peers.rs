@@ -14,9 +14,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    Ban, Deleted, DhtError, HashTable, LostPeer, MessageTrace, Node, NodeStream, OpenStreamError,
-    OrderError, PeerDetail, Readiness, RecentDial, Request, RequestError, StoreError, Stored,
-    Summary,
+    Ban, Deleted, DhtError, DhtStats, FoundNode, HashTable, LostPeer, MessageTrace, Node,
+    NodeStream, OpenStreamError, OrderError, PeerDetail, Readiness, RecentDial, Request,
+    RequestError, StoreError, Stored, Summary,
     asking::ask,
     driver::{Order, Reply},
     message::{decode, encode},
@@ -94,8 +94,8 @@ impl Node {
         self.0.readiness()
     }
 
-    /// Asks one node, connected or in the address book, and waits for its answer, at most
-    /// `timeout` (and at most 5 minutes). Both are MessagePack with the names of the fields, of at
+    /// Asks one node, found as by [`send_to_peer`](Self::send_to_peer), and waits for its answer, at
+    /// most `timeout` (and at most 5 minutes). Both are MessagePack with the names of the fields, of at
     /// most 1 MiB.
     ///
     /// A request is carried out once or not at all: it goes on over whichever link there is, is
@@ -185,8 +185,8 @@ impl Node {
         self.0.hub.requests.set(Some(RequestHandler::bytes(handler)));
     }
 
-    /// Opens a stream to a node, connected or in the address book; one that is not connected is
-    /// dialled, for up to 15 seconds.
+    /// Opens a stream to a node, found as by [`send_to_peer`](Self::send_to_peer); one that is not
+    /// connected is dialled, for up to 15 seconds.
     ///
     /// Returns when the session is up and the stream on its way; the other node takes it with
     /// [`accept_stream`](Self::accept_stream). Cancel-safe: a stream that was opened for nobody is
@@ -515,7 +515,7 @@ impl Node {
     /// # });
     /// ```
     pub fn dht(&self) -> HashTable {
-        HashTable::new(self.0.orders.clone(), self.id())
+        HashTable::new(self.0.orders.clone())
     }
 
     /// [`HashTable::store`]: a value under a name that everybody may use.
@@ -548,6 +548,32 @@ impl Node {
     /// Those of [`HashTable::delete`].
     pub async fn dht_delete(&self, key: &str) -> Result<Deleted, DhtError> {
         self.dht().delete(key).await
+    }
+
+    /// [`HashTable::find_node`]: where a node is, by its id.
+    ///
+    /// # Errors
+    /// Those of [`HashTable::find_node`].
+    pub async fn dht_find_node(&self, id: NodeId) -> Result<Option<FoundNode>, DhtError> {
+        self.dht().find_node(id).await
+    }
+
+    /// [`HashTable::stats`]: what this node keeps, knows and did of the hash table, whether it
+    /// serves it, and why.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let stats = node.dht_get_stats().await.unwrap();
+    /// println!("{} keys, {} nodes; {}", stats.stored_keys, stats.total_nodes, stats.why);
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// The node stopped.
+    pub async fn dht_get_stats(&self) -> Result<DhtStats, DhtError> {
+        self.dht().stats().await
     }
 
     async fn order(&self, order: PeerOrder) -> Result<(), OrderError> {

@@ -121,3 +121,9 @@ fn a_peer_is_sent_away_and_welcome_again() {
     assert!(text.contains("Some(\"more of them\")") && text.contains("mallory hears: "), "{text}");
     assert!(text.contains(" is welcome again"), "{text}");
 }
+
+#[test]
+fn what_one_node_of_a_table_stores_all_others_read() {
+    let text = run_with("dht_network", &["12", "3"]);
+    assert!(text.contains("12 nodes started") && text.contains("33 reads done"), "{text}");
+}

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use positron_networking::{Deleted, DhtError, NetworkConfig, Node};
+use positron_networking::{
+    Deleted, DhtError, DhtRole, NetworkConfig, Node, QuestionEnd, ValueName,
+};
+use tokio::time::timeout;
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// For what is to happen at once: so long that only what never happens takes it.
+const SOON: Duration = Duration::from_secs(30);
 
 async fn three() -> [Node; 3] {
     let a = Node::start(NetworkConfig::loopback()).await.unwrap();
@@ -15,7 +20,16 @@ async fn three() -> [Node; 3] {
     let c = Node::start(config()).await.unwrap();
     b.join(&at_a).await.unwrap();
     c.join(&at_a).await.unwrap();
-    [a, b, c]
+    let all = [a, b, c];
+    for node in &all {
+        let knows_both = async {
+            while node.dht_get_stats().await.unwrap().total_nodes < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SOON, knows_both).await.expect("they find one another");
+    }
+    all
 }
 
 #[tokio::test]
@@ -67,4 +81,85 @@ async fn what_is_too_large_too_short_or_too_long_is_refused_with_its_limit() {
 
 fn serde_bytes(len: usize) -> Vec<u8> {
     vec![7; len]
+}
+
+#[tokio::test]
+async fn a_node_is_found_by_its_id_and_a_lookup_tells_whom_it_asked() {
+    let [a, b, c] = three().await;
+    let found = b.dht_find_node(c.id()).await.unwrap().unwrap();
+    assert_eq!((found.node_id, &found.addresses), (c.id(), &c.listen_addresses().to_vec()));
+    let nobody = positron_networking::NodeId::from_bytes([7; 32]);
+    assert_eq!(a.dht_find_node(nobody).await, Ok(None));
+
+    let key = ValueName::Shared("my_key", None).key().unwrap();
+    let nearest = a.dht().nearest(key).await.unwrap();
+    let mut ids: Vec<_> = nearest.nodes.iter().map(|node| node.node_id).collect();
+    ids.sort_unstable();
+    let mut others = [b.id(), c.id()];
+    others.sort_unstable();
+    assert_eq!(ids, others);
+    assert!(nearest.nodes[0].common_bits >= nearest.nodes[1].common_bits, "{nearest:?}");
+    assert_eq!((nearest.place, nearest.hops), (key, 1));
+    for step in &nearest.steps {
+        assert!(step.end == QuestionEnd::Answered && step.answer_ms.is_some(), "{step:?}");
+        assert!(others.contains(&step.node.node_id) && step.at_ms >= 0.0, "{step:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_tells_what_it_keeps_publishes_and_knows_and_why_it_serves() {
+    let [a, b, _c] = three().await;
+    a.dht_store("my_key", "value", HOUR).await.unwrap().on_at_least(2).unwrap();
+    let few = a.dht_store("my_key", "value", HOUR).await.unwrap().on_at_least(3).unwrap_err();
+    assert_eq!((few.wanted, few.stored.holders.len()), (3, 2), "{few:?}");
+    assert!(few.to_string().starts_with("2 of at least 3 other nodes keep it"), "{few}");
+
+    let told = a.dht_get_stats().await.unwrap();
+    assert_eq!((told.mode, told.place), (DhtRole::Server, Some(told.here)), "{}", told.why);
+    // What the others say of themselves may be kept here, too.
+    assert!(told.stored_keys >= 1, "{told:?}");
+    assert_eq!((told.published, told.total_nodes), (1, 2));
+    assert_eq!((told.under_replicated, told.wanted_holders), (0, 2));
+    assert_eq!((told.published_values.len(), told.published_values[0].holders), (1, 2));
+    assert_eq!(told.published_values[0].value_bytes, Some(6));
+    assert!(told.recent.operations > 0 && told.recent.hops_p99 >= told.recent.hops_p50);
+    let members = told.buckets.iter().flat_map(|bucket| &bucket.members);
+    assert!(members.clone().count() == 2 && members.clone().all(|node| node.alive));
+
+    let told = b.dht_get_stats().await.unwrap();
+    let kept: Vec<_> = told.kept_values.iter().filter(|kept| kept.value_bytes == Some(6)).collect();
+    assert_eq!((kept.len(), kept[0].publisher, kept[0].from), (1, a.id(), a.id()));
+    assert!((1..=3600).contains(&kept[0].remaining_s), "{kept:?}");
+    a.dht_delete("my_key").await.unwrap();
+    let told = b.dht_get_stats().await.unwrap();
+    assert_eq!(told.tombstones, 1, "{told:?}");
+    let told = a.dht_get_stats().await.unwrap();
+    assert_eq!(told.published_values[0].value_bytes, None, "it is a tombstone: {told:?}");
+}
+
+#[tokio::test]
+async fn what_was_found_tells_who_had_it_and_how_old_it_is() {
+    let [a, b, c] = three().await;
+    a.dht().store_owned_bytes("mine", &b"\xFF\x00"[..], HOUR).await.unwrap();
+    let found = b.dht().look_up(ValueName::Owned("mine", a.id())).await.unwrap();
+    let value = &found.values[0];
+    assert_eq!((value.publisher, &value.value[..], value.ttl), (a.id(), &b"\xFF\x00"[..], HOUR));
+    assert!([a.id(), b.id(), c.id()].contains(&value.from), "{value:?}");
+    assert!(value.remaining <= HOUR && value.age() < HOUR, "{value:?}");
+    assert!(found.holders > 0 && found.key == ValueName::Owned("mine", a.id()).key().unwrap());
+    let nobody = b.dht().look_up(ValueName::Owned("mine", c.id())).await.unwrap();
+    assert!(nobody.values.is_empty() && nobody.asked > 0, "{nobody:?}");
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_a_datagram_is_fetched_at_once() {
+    let [a, b, c] = three().await;
+    let large = vec![7; 16 * 1024];
+    let stored = a.dht().store_immutable(large.clone(), HOUR).await.unwrap();
+    let lookup = Duration::from_secs(10);
+    for node in [&b, &c] {
+        // Nobody waits for what has come already until a lookup has to end.
+        let found = tokio::time::timeout(lookup, node.dht().retrieve_immutable(stored.key)).await;
+        assert_eq!(found.expect("in time").unwrap().unwrap().value, large);
+    }
 }

@@ -239,7 +239,7 @@ async fn a_stream_to_nobody_is_an_error_that_says_so() {
     let alice = start(config()).await;
     let bob = start(config()).await;
     let nobody = alice.open_stream(bob.id()).await.unwrap_err();
-    assert!(nobody.to_string().contains("neither connected nor in the address book"), "{nobody}");
+    assert!(nobody.to_string().contains("nor found in the hash table"), "{nobody}");
     let itself = alice.open_stream(alice.id()).await.unwrap_err();
     assert!(itself.to_string().contains("itself"), "{itself}");
 }

@@ -260,7 +260,7 @@ reasons! {
         "The receiver is this node itself."
         "Name another node.";
     UnknownPeer "unknown_peer" [Message]
-        "The receiver is neither connected nor in the address book."
+        "The receiver is neither connected nor in the address book, and was not found by its id."
         "Join it by its address first.";
     NotDurable "not_durable" [Message]
         "Storage failed before it was on disk; others may have it."

@@ -269,6 +269,10 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("dht_answer.found", told(DhtAnswer::Found(found()))),
         ("dht_answer.kept", told(DhtAnswer::Stored(StoreOutcome::Kept))),
         ("dht_answer.refused", told(DhtAnswer::Stored(StoreOutcome::Refused))),
+        ("dht_answer.held", told(DhtAnswer::Held(vec![identity(2).node_id()]))),
+        ("dht_errand.find", errand(DhtQuery::Find(stored().content().key()))),
+        ("dht_errand.get", errand(get(None))),
+        ("dht_errand.store", errand(DhtQuery::Store(living(&stored())))),
         ("gossip_ihave.empty", GossipMessage::IHave(Holdings::new()).into()),
         ("gossip_ihave", GossipMessage::IHave(have.clone()).into()),
         ("gossip_iwant", GossipMessage::IWant(want).into()),
@@ -280,6 +284,10 @@ fn messages() -> Vec<(&'static str, Message)> {
 
 fn ask(query: DhtQuery) -> Message {
     DhtMessage::Query { number: 64, ask: DhtAsk { serves: true, query } }.into()
+}
+
+fn errand(query: DhtQuery) -> Message {
+    DhtMessage::Errand { number: 64, query }.into()
 }
 
 fn told(answer: DhtAnswer) -> Message {

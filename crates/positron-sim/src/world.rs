@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use positron_proto::{
     id::{MessageId, NodeId},
-    node::{Command, NodeCore, NodeView, PeerOrder, Refused, SequenceKind, Snapshot},
+    node::{
+        Command, NodeCore, NodeView, Outcome, PeerOrder, Refused, SequenceKind, Snapshot,
+        TableOrder,
+    },
     rng::Seed,
     time::{Duration, Instant},
 };
@@ -207,6 +210,17 @@ impl World {
     /// there to do it.
     pub fn ask_trace(&mut self, by: usize, message: MessageId) -> Option<Result<(), Refused>> {
         self.stage.order(by, Command::Trace { message })
+    }
+
+    /// Lets the application of one node want something of the hash table, now. `None`: nobody is
+    /// there to do it.
+    pub fn order_table(&mut self, by: usize, order: TableOrder) -> Option<Result<(), Refused>> {
+        self.stage.order(by, Command::Table(order))
+    }
+
+    /// How that ended so far, and what else was taken and not done: at which node, in order.
+    pub fn table_ends(&self) -> &[(usize, Outcome)] {
+        self.stage.oracle().table_ends()
     }
 
     /// What was asked so far, and what became of it.

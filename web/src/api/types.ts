@@ -246,6 +246,97 @@ export interface Trace {
   network?: NetworkTrace | null;
 }
 
+/** A node of the hash table's routing table. */
+export interface DhtContact {
+  node_id: string;
+  address: string;
+  place: string;
+  rtt_ms: number | null;
+  failures: number;
+  alive: boolean;
+}
+
+export interface DhtBucket {
+  common_bits: number;
+  members: DhtContact[];
+  capacity: number;
+  candidates: number;
+}
+
+/** Something that is kept for others, or published. */
+export interface DhtRecord {
+  key: string;
+  kind: string;
+  sequence: number;
+  value_bytes: number | null;
+  remaining_s: number;
+  publisher?: string;
+  from?: string;
+  holders?: number;
+}
+
+export interface DhtTable {
+  mode: "server" | "client";
+  why: string;
+  place: string | null;
+  stored_keys: number;
+  stored_bytes: number;
+  tombstones: number;
+  published: number;
+  under_replicated: number;
+  total_nodes: number;
+  network_size: number | null;
+  success: number | null;
+  recent: { operations: number; hops_p50: number; hops_p99: number; took_ms_p50: number; took_ms_p99: number };
+  here: string;
+  buckets: DhtBucket[];
+  published_values: DhtRecord[];
+  kept_values: DhtRecord[];
+}
+
+/** A question of a lookup, and what came of it. */
+export interface DhtQuestion {
+  node_id: string;
+  address: string;
+  place: string;
+  common_bits: number;
+  at_ms: number;
+  hop: number;
+  path: number;
+  end: "answered" | "slow" | "waiting" | "failed";
+  answer_ms: number | null;
+  named: number;
+}
+
+export interface DhtFound {
+  node: { node_id: string; addresses: string[] } | null;
+  nearest: { place: string; hops: number; took_ms: number; steps: DhtQuestion[] };
+}
+
+export interface DhtStored {
+  key: string;
+  holders: string[];
+  sentence: string;
+}
+
+export interface DhtValue {
+  publisher: string;
+  age_s: number;
+  remaining_s: number;
+  from: string;
+  bytes: number;
+  base64: string;
+  text: string | null;
+  value: unknown;
+}
+
+export interface DhtValues {
+  values: DhtValue[];
+  holders: number;
+  asked: number;
+  took_ms: number;
+}
+
 /** Something that happened, as `event:` and `data:` told it. */
 export interface NodeEvent {
   id: number | null;

@@ -102,6 +102,7 @@ fn judge(root: &Path, copy: &Path, seeds: u64) -> Verdict {
         .current_dir(copy)
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_INCREMENTAL", "1")
+        .env("CARGO_PROFILE_DEV_DEBUG", "false")
         .env("RUSTFLAGS", "--cap-lints=allow")
         .stderr(Stdio::piped())
         .output();

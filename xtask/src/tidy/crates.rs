@@ -3,7 +3,7 @@
 use super::{File, Finding, Tree, crypto};
 
 /// The rooms of this workspace, and those that each may stand on.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("positron-internet", &[]),
     ("positron-proto", &[]),
     ("positron-store", &["positron-proto"]),
@@ -22,6 +22,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ),
     ("xtask", &[]),
     ("fuzz", &["positron-proto"]),
+    ("bench", &["positron-proto", "positron-networking"]),
 ];
 
 /// All that the pure crates and the simulator may be built from. No runtime, no database, no
@@ -55,10 +56,10 @@ const PURE: [(&str, &[&str]); 3] = [
 
 /// What brings an effect into a crate, and the crates that have that effect.
 const EFFECTS: [(&str, &[&str]); 8] = [
-    ("tokio", &["positron-networking", "positron-admin", "positron-net"]),
+    ("tokio", &["positron-networking", "positron-admin", "positron-net", "bench"]),
     ("rusqlite", &["positron-store"]),
     ("quinn-udp", &["positron-networking"]),
-    ("clap", &["positron-net"]),
+    ("clap", &["positron-net", "bench"]),
     ("axum", &["positron-admin"]),
     ("hyper", &["positron-admin"]),
     ("getrandom", &["positron-networking", "positron-admin"]),

@@ -7,7 +7,7 @@ use axum::{
 };
 
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     app::App,
@@ -25,6 +25,19 @@ pub(crate) struct From {
     last: Option<usize>,
 }
 
+/// One of the server-sent events of a stream: its fields, as they stand on their lines.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the feed writes the lines; this describes them")]
+pub(crate) struct SentEvent {
+    /// Its number: say it as `Last-Event-ID` to go on behind it.
+    id: String,
+    /// What happened: its `type`.
+    event: String,
+    /// The event as JSON.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
+
 /// Events as they happen, as server-sent events: `id`, `event` with the name, `data` with the event
 /// as JSON, whose first keys are `id`, `type`, `at` and `age_s`. `event: gap` says that some were
 /// lost.
@@ -34,7 +47,7 @@ pub(crate) struct From {
         description = "Go on behind this one, if it is among the last 4,096")),
     responses(
         (status = 200, description = "Until either end goes.",
-            body = String, content_type = "text/event-stream"),
+            body = SentEvent, content_type = "text/event-stream"),
         (status = 400, description = "That is no id of an event, or no number of them.",
             body = ErrorAnswer),
         (status = 401, description = "No token.", body = ErrorAnswer),

@@ -5,6 +5,7 @@ pub(crate) mod actions;
 pub(crate) mod bans;
 pub(crate) mod config;
 pub(crate) mod database;
+pub(crate) mod dht;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod history;
@@ -17,6 +18,7 @@ pub(crate) mod status;
 pub(crate) mod told;
 pub(crate) mod topology;
 pub(crate) mod trace;
+pub(crate) mod values;
 
 use axum::Router;
 
@@ -48,6 +50,11 @@ pub(crate) fn router(app: App) -> Router {
         .get("/v1/trace/{message}", trace::trace)
         .post("/v1/trace/{message}", trace::ask)
         .get("/v1/events", events::events)
+        .get("/v1/dht", dht::dht)
+        .post("/v1/dht/put", values::put)
+        .post("/v1/dht/get", values::get)
+        .post("/v1/dht/delete", values::delete)
+        .post("/v1/dht/find", values::find)
         .post("/v1/actions/join", actions::join)
         .post("/v1/actions/forget", actions::forget)
         .post("/v1/actions/disconnect", actions::disconnect)

@@ -10,12 +10,12 @@ use crate::{
     schema::offends,
 };
 
-fn description() -> Value {
+pub(crate) fn description() -> Value {
     serde_json::from_str(positron_admin::openapi()).unwrap()
 }
 
 /// The answer is one that is described for this status.
-fn is_described(whole: &Value, method: &str, path: &str, answer: &Answer) {
+pub(crate) fn is_described(whole: &Value, method: &str, path: &str, answer: &Answer) {
     let status = answer.status.to_string();
     let described = &whole["paths"][path][method]["responses"][&status];
     assert!(described.is_object(), "{method} {path} does not describe {status}: {answer:?}");

@@ -69,8 +69,13 @@ impl Fixture {
 
     /// With the token and as JSON.
     pub(crate) async fn act(&self, action: &str, body: &str) -> Answer {
+        self.post(&format!("/v1/actions/{action}"), body).await
+    }
+
+    /// With the token and as JSON.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         let fields = [("Authorization", &*self.bearer()), ("Content-Type", "application/json")];
-        self.ask(&format!("POST /v1/actions/{action}"), &fields, body).await
+        self.ask(&format!("POST {path}"), &fields, body).await
     }
 
     pub(crate) fn bearer(&self) -> String {

@@ -10,6 +10,7 @@ use crate::{
     commands::give_order,
     failure::{Exit, Failure},
     global::Global,
+    lasting::lasting,
     settings::NodeSelector,
     terminal::Terminal,
 };
@@ -42,39 +43,5 @@ impl BanOptions {
             order["seconds"] = lasts.as_secs().into();
         }
         give_order(&self.selector, "ban", &order, terminal, global)
-    }
-}
-
-/// A time as people write it: `90s`, `30m`, `2h`, `7d`, `4w`.
-fn lasting(text: &str) -> Result<Duration, String> {
-    let wrong = || "a time is a whole number and s, m, h, d or w, such as 90s, 2h or 7d".to_owned();
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "w" => 7 * 86_400,
-        _ => return Err(wrong()),
-    };
-    let is_number = !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit());
-    let number = number.parse::<u64>().ok().filter(|n| is_number && *n > 0).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(number.saturating_mul(seconds)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_reads_as_people_write_it_and_nothing_else_does() {
-        for (text, seconds) in [("90s", 90), ("30m", 1_800), ("2h", 7_200), ("7d", 604_800)] {
-            assert_eq!(lasting(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in
-            ["", "2", "h", "-2h", "+2h", "0s", "1.5h", "2 h", "2H", "99999999999999999999d", "2€"]
-        {
-            assert!(lasting(text).unwrap_err().contains("such as 90s, 2h or 7d"), "{text}");
-        }
     }
 }

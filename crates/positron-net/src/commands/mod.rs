@@ -4,6 +4,7 @@ pub(crate) mod ban;
 pub(crate) mod bans;
 pub(crate) mod bench;
 pub(crate) mod dashboard;
+pub(crate) mod dht;
 pub(crate) mod disconnect;
 mod ended;
 pub(crate) mod events;

@@ -3,6 +3,7 @@
 mod api;
 mod backup;
 mod bad_input;
+mod dht;
 mod fixture;
 mod key_files;
 mod local_network;

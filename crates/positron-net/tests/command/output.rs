@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::fixture::{Fixture, finish};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "start",
     "join",
     "simulate",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 19] = [
     "status",
     "stats",
     "peers",
+    "dht",
     "ban",
     "unban",
     "bans",

@@ -33,6 +33,7 @@ use crate::{
     NodeEvent, Received, ShutdownError,
     endings::{lost_peers, recent_dials},
     feed::{Feeds, Undecodable},
+    hash_table::dht_stats,
     limits::{
         BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
         MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
@@ -339,6 +340,9 @@ impl CoreTask {
             Order::PeerDetail { peer, reply } => {
                 let _ = reply.send(peer_detail(&self.core, self.clock.now(), peer));
             }
+            Order::TableStats { reply } => {
+                let _ = reply.send(dht_stats(&self.core, self.clock.now()));
+            }
             Order::Trusted { min_trust, reply } => {
                 let _ = reply.send(trusted(&self.core, self.clock.now(), min_trust));
             }
@@ -409,8 +413,12 @@ impl CoreTask {
                 }
                 self.streams.handle_outcome(ticket, &outcome);
                 if let Some((reply, _permit)) = self.waiting.remove(&ticket) {
+                    let end = match outcome {
+                        Outcome::Refused(why) => Err(why),
+                        outcome => Ok(outcome),
+                    };
                     // A caller that left changes nothing.
-                    let _ = reply.send(Ok(outcome));
+                    let _ = reply.send(end);
                 }
             }
             Event::Stream { id, news } => self.streams.handle_news(id, news),

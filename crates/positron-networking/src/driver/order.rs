@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::streams::OpenReply;
 use crate::{
-    LostPeer, PeerDetail, RecentDial, TrustedPeer,
+    DhtStats, LostPeer, PeerDetail, RecentDial, TrustedPeer,
     stats::{Ban, KnownNode},
 };
 
@@ -108,6 +108,11 @@ pub(crate) enum Order {
         peer: NodeId,
         /// Whom to tell.
         reply: oneshot::Sender<PeerDetail>,
+    },
+    /// What there is to say of the hash table.
+    TableStats {
+        /// Whom to tell.
+        reply: oneshot::Sender<DhtStats>,
     },
     /// Who is trusted.
     Trusted {

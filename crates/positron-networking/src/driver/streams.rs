@@ -46,6 +46,7 @@ impl StreamTable {
         let opened = match outcome {
             Outcome::StreamOpened(id) => Ok(self.begin(*id)),
             Outcome::StreamNotOpened(why) => Err((*why).into()),
+            Outcome::Refused(why) => Err(why.clone().into()),
             _ => Err(OpenStreamError::Stopped),
         };
         let _ = reply.send(opened);

@@ -7,9 +7,12 @@ use std::{
 };
 
 use super::{
-    AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtQuery,
-    DhtRecord, DhtRefused, Found, NameHash, NewRecord, OperationId, Place, QuestionId, ReadMode,
-    RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome, Via,
+    AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtOutcome,
+    DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, OperationId,
+    PendingRecord, Place, QuestionId, ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId,
+    StoreOutcome, StoredAt, Via,
+    errands::Errands,
+    handover::handed_over,
     keeper::Keeper,
     operation::{Goal, Operation},
     published::{Published, Title},
@@ -18,6 +21,8 @@ use super::{
     size_estimate::SizeEstimate,
     table::RoutingTable,
     upkeep::Upkeep,
+    value_cache::ValueCache,
+    writing::RecordWriting,
 };
 use crate::{
     deadlines::Deadlines,
@@ -25,7 +30,7 @@ use crate::{
     identity::{Identity, Verified},
     limits::{
         FARTHEST_KEPT, MAX_CONTACTS_PER_ANSWER, MAX_DHT_OPERATIONS, MAX_PUBLISHED, MAX_RECORD_TTL,
-        MAX_REPLICA_CANDIDATES, MAX_VALUE, MIN_RECORD_TTL, REPLICAS,
+        MAX_REPLICA_CANDIDATES, MAX_VALUE, MIN_RECORD_TTL, PEER_RECORD_LIFE, REPLICAS,
     },
     metric::Level,
     misbehavior::Misbehavior,
@@ -63,9 +68,12 @@ pub struct Dht {
     /// The last sequence that a record of ours has.
     pub(super) sequence: u64,
     pub(super) upkeep: Upkeep,
+    pub(super) errands: Errands,
+    pub(super) cache: ValueCache,
     /// When operations do what they wait for: at the latest they are over.
     pub(super) deadlines: Deadlines<OperationId>,
     pub(super) counters: DhtCounters,
+    pub(super) recent: super::recent_lookups::RecentLookups,
 }
 
 impl Dht {
@@ -95,17 +103,17 @@ impl Dht {
             next_operation: 0,
             sequence: 0,
             upkeep: Upkeep::default(),
+            errands: Errands::default(),
+            cache: ValueCache::new(),
             deadlines: Deadlines::new(),
             counters: DhtCounters::default(),
+            recent: Default::default(),
         };
         this.table.remember(now.mono, contacts);
         for key in this.keeper.store.keys(None).collect::<Vec<_>>() {
             this.upkeep.handle_kept(now.mono, key, &mut this.rng);
         }
-        for record in published {
-            this.sequence = this.sequence.max(record.content().sequence);
-            this.published.restore(now, record);
-        }
+        this.sequence = this.published.restore(now, published);
         this
     }
 
@@ -120,7 +128,7 @@ impl Dht {
         new: NewRecord,
         out: &mut VecDeque<DhtEffect>,
     ) -> Result<Place, DhtRefused> {
-        let title = Title { kind: new.kind, name: new.name };
+        let title = Title::of_application(new.kind, new.name)?;
         if new.value.len() > MAX_VALUE {
             return Err(DhtRefused::TooLarge(new.value.len()));
         }
@@ -164,8 +172,9 @@ impl Dht {
         if kind == RecordKind::Immutable {
             return Err(DhtRefused::Immutable);
         }
+        let title = Title::of_application(kind, name)?;
         self.check_room()?;
-        let key = name.key(kind, &self.id);
+        let key = title.key(&self.id);
         let reading = self.reading(now, key, None, ReadMode::Fresh);
         self.begin(now, Some(ticket), key, Goal::Delete(reading), out);
         Ok(())
@@ -184,8 +193,32 @@ impl Dht {
         Ok(())
     }
 
+    /// Where this node is, as its signed peer record says: published under a name of its own, and
+    /// renewed until it is nowhere (`None`) or elsewhere. Whoever knows its id finds it there.
+    pub fn announce(
+        &mut self,
+        now: Now,
+        peer_record: Option<bytes::Bytes>,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let title = Title::of_peer_record();
+        let said = self.published.get(&title).and_then(|kept| kept.record.content().value.clone());
+        match peer_record {
+            None => _ = self.published.forget(&title),
+            Some(value) if said.as_ref() != Some(&value) => {
+                let record = self.sign(now, title, PEER_RECORD_LIFE, Some(value));
+                self.publish(now, None, record, out);
+            }
+            Some(_) => {}
+        }
+    }
+
     fn check_room(&self) -> Result<(), DhtRefused> {
-        if self.operations.len() < MAX_DHT_OPERATIONS { Ok(()) } else { Err(DhtRefused::TooMany) }
+        if self.operations.len() + self.errands.len() < MAX_DHT_OPERATIONS {
+            Ok(())
+        } else {
+            Err(DhtRefused::TooMany)
+        }
     }
 
     // --- what happens ---
@@ -208,6 +241,45 @@ impl Dht {
     pub fn handle_contact(&mut self, now: Now, contact: Contact) {
         if contact.id() != self.id {
             self.table.handle_contact(now.mono, contact);
+        }
+    }
+
+    /// A peer is linked: where nobody answers by datagrams, it can be asked to do what they would.
+    pub fn peer_up(&mut self, now: Now, peer: Contact, has_datagrams: bool) {
+        self.errands.peer_up(now.mono, peer, has_datagrams);
+        self.offer_by_errand(now);
+    }
+
+    /// It is not any more.
+    pub fn peer_down(&mut self, peer: &NodeId) {
+        self.errands.peer_down(peer);
+    }
+
+    /// Whether it can do such an errand: who knows nobody shows what it keeps itself.
+    pub fn can_do(&self, now: Now, query: &DhtQuery) -> bool {
+        let shows = |key| self.keeper.store.get(now.mono, key, None).next().is_some();
+        !self.table.is_empty() || matches!(query, DhtQuery::Get { key, .. } if shows(key))
+    }
+
+    /// A linked peer wants this done for it. Ends by one [`DhtEffect::Done`] with this ticket, like
+    /// an operation of ours, and is never passed on to another.
+    pub fn handle_errand(
+        &mut self,
+        now: Now,
+        (from, ticket): (NodeId, Ticket),
+        query: DhtQuery,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        match query {
+            DhtQuery::Find(place) => self.begin_here(now, Some(ticket), place, Goal::Find, out),
+            DhtQuery::Get { key, publisher, .. } => {
+                let reading = self.reading(now, key, publisher, ReadMode::Fresh);
+                self.begin_here(now, Some(ticket), key, Goal::Read(reading), out);
+            }
+            DhtQuery::Store(LivingRecord { record: claim, remaining }) => {
+                let wanted = RecordFor::ToSpread(ticket);
+                out.push_back(DhtEffect::Verify(PendingRecord { claim, remaining, from, wanted }));
+            }
         }
     }
 
@@ -293,6 +365,10 @@ impl Dht {
         let operation = match (question.about, answer) {
             (About::Lookup(operation) | About::Fetch(operation), DhtAnswer::Found(found)) => {
                 self.handle_found(now, operation, &from, found, out);
+                // What was fetched is checked now, or not there: that is not waited for any more.
+                if matches!(question.about, About::Fetch(_)) && !question.is_late {
+                    self.give_up(&question);
+                }
                 operation
             }
             (About::Store(operation), DhtAnswer::Stored(outcome)) => {
@@ -300,6 +376,10 @@ impl Dht {
                     writing.handle_outcome(from.id(), Some(outcome));
                 }
                 operation
+            }
+            (About::Errand(id, part), answer) => {
+                self.errands.handle_answer(now, id, (&from, part), answer, out);
+                return self.drive_errand(now, id, out);
             }
             (About::Probe, _) => return,
             (About::Push, _) => {
@@ -361,11 +441,16 @@ impl Dht {
                     self.upkeep.handle_kept(now.mono, key, &mut self.rng);
                 }
             }
-            RecordFor::ByUs(operation) => {
-                if let Some(reading) = self.reading_of(operation) {
+            RecordFor::ByUs(_) | RecordFor::ByErrand(_) => {
+                if let Some(reading) = self.reading_for(wanted) {
                     reading.handle_verified(from, record, remaining);
                 }
-                self.drive(now, operation, out);
+                self.go_on(now, wanted, out);
+            }
+            RecordFor::ToSpread(ticket) => {
+                let key = record.content().key();
+                let goal = Goal::Write(RecordWriting::new(record, remaining).into());
+                self.begin_here(now, Some(ticket), key, goal, out);
             }
         }
     }
@@ -402,11 +487,15 @@ impl Dht {
     ) {
         match wanted {
             RecordFor::ToKeep(reply) => self.keeper.handle_unverified(reply, outcome, out),
-            RecordFor::ByUs(operation) => {
-                if let Some(reading) = self.reading_of(operation) {
+            RecordFor::ByUs(_) | RecordFor::ByErrand(_) => {
+                if let Some(reading) = self.reading_for(wanted) {
                     reading.handle_refuted();
                 }
-                self.drive(now, operation, out);
+                self.go_on(now, wanted, out);
+            }
+            RecordFor::ToSpread(ticket) => {
+                let outcome = DhtOutcome::Stored(StoredAt::refused_by(self.id, outcome));
+                out.push_back(DhtEffect::Done { ticket, outcome });
             }
         }
     }
@@ -426,6 +515,9 @@ impl Dht {
             self.drive(now, operation, out);
         }
         self.keeper.handle_timeout(now, out, &mut self.counters);
+        if self.errands.pop_due(now.mono) {
+            self.offer_by_errand(now);
+        }
         self.handle_due_publications(now, out);
         self.handle_table_wishes(now, out);
         self.keep_up(now, out);
@@ -440,10 +532,25 @@ impl Dht {
             self.published.poll_timeout(),
             self.table.poll_timeout(),
             self.upkeep.poll_timeout(),
+            self.errands.poll_timeout(),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// This node goes: what it keeps is brought to those who are to keep it without it, and nobody
+    /// waits for their answers. Nothing is completed any more: the tickets of what was under way.
+    pub fn handle_stop(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) -> Vec<Ticket> {
+        let here = self.place();
+        let keeper = &self.keeper;
+        let stores = here.map(|here| handed_over(now.mono, &here, &self.table, &keeper.store));
+        for (next, living) in stores.unwrap_or_default() {
+            self.ask(now, (next, About::Push), DhtQuery::Store(living), Via::Any, out);
+        }
+        let operations = self.operations.values_mut();
+        let ours = operations.filter_map(|operation| operation.ticket.take());
+        ours.chain(self.errands.give_up_all()).collect()
     }
 
     // --- what can be seen ---
@@ -452,6 +559,11 @@ impl Dht {
     pub(super) fn reach(&self, place: Place) -> Option<Reach> {
         let within = self.size.reach(REPLICAS, FARTHEST_KEPT)?;
         Some(Reach { place, within })
+    }
+
+    /// Whether a question of ours is an errand: a linked peer is not asked, but to do it.
+    pub fn is_errand(&self, question: QuestionId) -> bool {
+        self.questions.is_errand(question)
     }
 
     /// Where a question of ours is asked.
@@ -491,9 +603,6 @@ impl Dht {
     }
 
     pub(super) const fn place(&self) -> Option<Place> {
-        match self.mode {
-            DhtMode::Server(place) => Some(place),
-            DhtMode::Unreachable | DhtMode::Young | DhtMode::ToldTo => None,
-        }
+        if let DhtMode::Server(place) = self.mode { Some(place) } else { None }
     }
 }

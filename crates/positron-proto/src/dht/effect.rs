@@ -20,6 +20,10 @@ pub struct QuestionId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplyId(pub u64);
 
+/// Names an errand of ours that others do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ErrandId(pub(super) u64);
+
 /// Over what a question goes, or came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Via {
@@ -57,7 +61,7 @@ impl AskedBy {
 /// What the hash table wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DhtEffect {
-    /// Ask this; report [`handle_answer`](super::Dht::handle_answer), or
+    /// Ask this, or have it done if it is an [errand](super::Dht::is_errand); report [`handle_answer`](super::Dht::handle_answer), or
     /// [`handle_unanswered`](super::Dht::handle_unanswered) if it cannot be asked.
     Ask {
         /// Named by the answer.
@@ -121,6 +125,10 @@ pub enum RecordFor {
     ToKeep(ReplyId),
     /// An operation of ours asked for it.
     ByUs(OperationId),
+    /// An errand of ours asked for it.
+    ByErrand(ErrandId),
+    /// To be given to others for a peer; what comes of it has this ticket.
+    ToSpread(Ticket),
 }
 
 /// What a node is to the hash table, and why.

@@ -121,15 +121,17 @@ pub(super) fn cost(record: &DhtRecord) -> usize {
 /// sequence, and if its publisher contradicts itself the smaller hash of what it signed, so that
 /// all nodes end with the same one.
 pub(super) fn supersedes(one: &DhtRecord, other: &DhtRecord) -> bool {
-    let hash = |record: &DhtRecord| {
-        let mut content = Vec::with_capacity(256);
-        record.encode_content(&mut content);
-        sha256(&[&content])
-    };
     match one.sequence.cmp(&other.sequence) {
-        Ordering::Equal => hash(one) < hash(other),
+        Ordering::Equal => content_hash(one) < content_hash(other),
         order => order.is_gt(),
     }
+}
+
+/// SHA-256 of what is signed of a record.
+pub(super) fn content_hash(record: &DhtRecord) -> [u8; 32] {
+    let mut content = Vec::with_capacity(256);
+    record.encode_content(&mut content);
+    sha256(&[&content])
 }
 
 /// No floor stays for longer: its record may have been made by a clock that is ahead.

@@ -6,7 +6,7 @@ use super::{Contact, DhtRecord, Place, RecordHead};
 use crate::{
     id::NodeId,
     identity::Signed,
-    limits::{MAX_CONTACTS_PER_ANSWER, MAX_SLOTS, MAX_VALUE},
+    limits::{MAX_CONTACTS_PER_ANSWER, MAX_HOLDERS_TOLD, MAX_SLOTS, MAX_VALUE},
     wire::{Malformed, Reader, Writer as _, frame::Lane, message::RoomMessage},
 };
 
@@ -14,6 +14,9 @@ use crate::{
 pub const DHT_QUERY: u8 = 23;
 /// The type of its answer.
 pub const DHT_ANSWER: u8 = 24;
+/// The type of an errand: of a query that is to be carried out for who asks. Its answer is of the
+/// same type as that of a query.
+pub const DHT_ERRAND: u8 = 25;
 
 /// A query, and what whoever asks says of itself.
 ///
@@ -52,6 +55,8 @@ pub enum DhtAnswer {
     Found(Found),
     /// What became of the record that was to be kept.
     Stored(StoreOutcome),
+    /// Who keeps the record that was to be given to others.
+    Held(Vec<NodeId>),
 }
 
 /// What a node keeps under a key, and whom it knows near it.
@@ -192,9 +197,9 @@ impl Found {
     }
 
     fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
-        let records = list(reader, MAX_SLOTS, LivingRecord::decode)?;
-        let heads = list(reader, MAX_SLOTS, RecordHead::decode)?;
-        let contacts = list(reader, MAX_CONTACTS_PER_ANSWER, Contact::decode)?;
+        let records = reader.list(MAX_SLOTS, LivingRecord::decode)?;
+        let heads = reader.list(MAX_SLOTS, RecordHead::decode)?;
+        let contacts = reader.list(MAX_CONTACTS_PER_ANSWER, Contact::decode)?;
         Ok(Self { records, heads, contacts })
     }
 
@@ -206,16 +211,6 @@ impl Found {
         out.append_varint(self.contacts.len() as u64);
         self.contacts.iter().for_each(|contact| contact.encode(out));
     }
-}
-
-/// A count of at most `limit`, and as many of what `decode` reads.
-fn list<T>(
-    reader: &mut Reader,
-    limit: usize,
-    decode: fn(&mut Reader) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    let count = reader.len(limit)?;
-    (0..count).map(|_| decode(reader)).collect()
 }
 
 impl DhtAsk {
@@ -326,6 +321,9 @@ impl DhtAnswer {
                 let number = usize::from(reader.u8()?);
                 Self::Stored(*StoreOutcome::ALL.get(number).ok_or(here)?)
             }
+            2 => Self::Held(
+                reader.list(MAX_HOLDERS_TOLD, |reader| reader.array().map(NodeId::from_bytes))?,
+            ),
             _ => return Err(unknown),
         })
     }
@@ -337,6 +335,11 @@ impl DhtAnswer {
                 found.encode(out);
             }
             Self::Stored(outcome) => out.extend_from_slice(&[1, *outcome as u8]),
+            Self::Held(holders) => {
+                out.put_u8(2);
+                out.append_varint(holders.len() as u64);
+                holders.iter().for_each(|holder| out.append_raw(holder.as_bytes()));
+            }
         }
     }
 }
@@ -351,7 +354,15 @@ pub enum DhtMessage {
         /// What is asked.
         ask: DhtAsk,
     },
-    /// The answer to the query of this number.
+    /// A query that is to be carried out for who asks: to find nodes or records wherever they are,
+    /// or to give a record to those who are to keep it.
+    Errand {
+        /// Chosen by who asks, like that of a query.
+        number: u64,
+        /// What is to be done.
+        query: DhtQuery,
+    },
+    /// The answer to the query or errand of this number.
     Answer {
         /// Of which query.
         number: u64,
@@ -361,11 +372,12 @@ pub enum DhtMessage {
 }
 
 impl RoomMessage for DhtMessage {
-    const TYPES: &'static [u8] = &[DHT_QUERY, DHT_ANSWER];
+    const TYPES: &'static [u8] = &[DHT_QUERY, DHT_ANSWER, DHT_ERRAND];
 
     fn message_type(&self) -> u8 {
         match self {
             Self::Query { .. } => DHT_QUERY,
+            Self::Errand { .. } => DHT_ERRAND,
             Self::Answer { .. } => DHT_ANSWER,
         }
     }
@@ -378,6 +390,7 @@ impl RoomMessage for DhtMessage {
     fn size_hint(&self) -> usize {
         9 + match self {
             Self::Query { ask, .. } => ask.query.encoded_len(),
+            Self::Errand { query, .. } => query.encoded_len(),
             Self::Answer { .. } => 1024,
         }
     }
@@ -387,6 +400,11 @@ impl RoomMessage for DhtMessage {
             Self::Query { number, ask } => {
                 out.append_varint(*number);
                 ask.encode(out);
+            }
+            Self::Errand { number, query } => {
+                out.append_varint(*number);
+                out.put_u8(query.kind());
+                query.encode_body(out);
             }
             Self::Answer { number, answer } => {
                 out.append_varint(*number);
@@ -398,6 +416,12 @@ impl RoomMessage for DhtMessage {
     fn decode_body(message_type: u8, reader: &mut Reader, _: NodeId) -> Result<Self, Malformed> {
         match message_type {
             DHT_QUERY => Ok(Self::Query { number: reader.varint()?, ask: DhtAsk::decode(reader)? }),
+            DHT_ERRAND => {
+                let number = reader.varint()?;
+                let unknown = reader.malformed("kind of errand");
+                let kind = reader.u8()?;
+                Ok(Self::Errand { number, query: DhtQuery::decode(kind, reader, unknown)? })
+            }
             DHT_ANSWER => {
                 Ok(Self::Answer { number: reader.varint()?, answer: DhtAnswer::decode(reader)? })
             }

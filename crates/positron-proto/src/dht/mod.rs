@@ -11,7 +11,9 @@
 //! - a [`Contact`] is a node that answers queries, with what it takes to ask it;
 //! - an *operation* is what this node does: a lookup of the nodes nearest to a place, and on the
 //!   way and at its end the reading or writing of records;
-//! - a *server* answers others and keeps records for them; a *client* only asks.
+//! - a *server* answers others and keeps records for them; a *client* only asks;
+//! - an *errand* is an operation that a linked peer does for a node that reaches nobody by
+//!   datagrams.
 //!
 //! # An operation
 //!
@@ -38,8 +40,10 @@
 //! [`Dht`] (the contract), `progress.rs` (how operations go on), `operation.rs`, `reading.rs`,
 //! `writing.rs` (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs` (whom
 //! to ask), `keeper.rs`, `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for
-//! others), `published.rs` (what is kept for ourselves), `upkeep.rs` (that those who should keep it
-//! do), [`change`] (what is kept across restarts, as rows).
+//! others), `published.rs` (what is kept for ourselves), `upkeep.rs` and `handover.rs` (that those
+//! who should keep it do), `errands.rs` (what others do for a node without datagrams),
+//! `value_cache.rs` (what was read and cannot change), [`change`] (what is kept across restarts, as
+//! rows), [`DhtStats`] and `recent_lookups.rs` (what is told of all that).
 
 mod bucket;
 pub mod change;
@@ -50,7 +54,9 @@ mod counters;
 #[expect(clippy::module_inception, reason = "the machine of this room is called after it")]
 mod dht;
 mod effect;
+mod errands;
 mod floors;
+mod handover;
 mod held;
 mod keeper;
 mod lookup;
@@ -65,13 +71,18 @@ mod published;
 mod question;
 mod quota;
 mod reading;
+mod recent_lookups;
 mod record;
 mod record_store;
 mod remembered;
 mod replicas;
 mod size_estimate;
+mod stats;
 mod table;
+#[cfg(test)]
+mod tests;
 mod upkeep;
+mod value_cache;
 mod writing;
 
 pub use bucket::{Bucket, KnownContact};
@@ -81,17 +92,22 @@ pub use contact::Contact;
 pub use contact_rows::CONTACTS;
 pub use counters::{DhtCounters, DhtLevels};
 pub use dht::Dht;
-pub use effect::{AskedBy, DhtEffect, DhtMode, PendingRecord, QuestionId, RecordFor, ReplyId, Via};
+pub use effect::{
+    AskedBy, DhtEffect, DhtMode, ErrandId, PendingRecord, QuestionId, RecordFor, ReplyId, Via,
+};
 pub use lookup::{LookupStep, StepOutcome};
 pub use message::{
-    DHT_ANSWER, DHT_QUERY, DhtAnswer, DhtAsk, DhtMessage, DhtQuery, Found, LivingRecord,
-    StoreOutcome,
+    DHT_ANSWER, DHT_ERRAND, DHT_QUERY, DhtAnswer, DhtAsk, DhtMessage, DhtQuery, Found,
+    LivingRecord, StoreOutcome,
 };
 pub use operation::OperationId;
 pub use outcome::{
-    DhtOutcome, DhtRefused, FoundRecord, NearestTo, NewRecord, ReadFrom, ReadMode, StoredAt,
+    DhtOutcome, DhtRefused, FoundRecord, NearestTo, NewRecord, ReadFrom, ReadMode, SoughtNode,
+    StoredAt,
 };
 pub use place::{Distance, Place};
+pub use recent_lookups::LookupTimes;
 pub use record::{BadName, DhtRecord, NameHash, RecordHead, RecordKind};
 pub use remembered::RememberedDht;
+pub use stats::{DhtStats, KeptRecord, KnownBucket, PublishedRecord};
 pub use table::RoutingTable;

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 
 use super::{
-    Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Distance, Found,
-    LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom, ReadMode, RecordFor, Via,
+    Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Distance, ErrandId,
+    Found, FoundRecord, LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom,
+    ReadMode, RecordFor, Via,
     dht::Dht,
+    handover::is_to_push,
     lookup::Lookup,
     operation::{Goal, Operation},
     published::{Due, Title},
@@ -28,8 +30,8 @@ use crate::{
 };
 
 impl Dht {
-    /// Begins to look for `target`.
-    pub(super) fn begin(
+    /// Begins to look for `target`, here.
+    pub(super) fn begin_here(
         &mut self,
         now: Now,
         ticket: Option<Ticket>,
@@ -62,7 +64,7 @@ impl Dht {
 
     /// What is published under a key here, and kept, is where a read begins.
     pub(super) fn reading(
-        &self,
+        &mut self,
         now: Now,
         key: Place,
         publisher: Option<NodeId>,
@@ -81,6 +83,10 @@ impl Dht {
         }
         for (record, remaining) in self.keeper.store.get(now.mono, &key, publisher.as_ref()) {
             reading.take(self.id, record.clone(), remaining);
+        }
+        let cached = self.cache.get(now.mono, &key).filter(|(record, _)| is_wanted(record));
+        if let Some((record, remaining)) = cached {
+            reading.take(self.id, record, remaining);
         }
         reading
     }
@@ -108,15 +114,9 @@ impl Dht {
         value: Option<bytes::Bytes>,
     ) -> Verified<DhtRecord> {
         self.sequence = now.wall.as_unix_micros().max(self.sequence + 1);
-        let record = DhtRecord {
-            publisher: *self.me.public_key(),
-            kind: title.kind,
-            name: title.name,
-            sequence: self.sequence,
-            created: u32::try_from(now.wall.as_unix_secs()).unwrap_or(u32::MAX),
-            ttl: u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX),
-            value,
-        };
+        let publisher = *self.me.public_key();
+        let title = (title.kind, title.name);
+        let record = DhtRecord::of_now(now.wall, publisher, title, self.sequence, ttl, value);
         self.me.sign(record, &self.network)
     }
 
@@ -178,6 +178,10 @@ impl Dht {
             About::Lookup(id) | About::Store(id) | About::Fetch(id) => self.drive(now, id, out),
             About::Probe => {}
             About::Push => self.upkeep.handle_pushed(),
+            About::Errand(id, part) => {
+                self.errands.handle_failure(id, part);
+                self.drive_errand(now, id, out);
+            }
         }
     }
 
@@ -200,7 +204,7 @@ impl Dht {
                     reading.handle_refuted();
                 }
             }
-            About::Probe | About::Push => {}
+            About::Probe | About::Push | About::Errand(..) => {}
         }
     }
 
@@ -357,9 +361,8 @@ impl Dht {
         let Some(operation) = self.operations.remove(&id) else { return };
         let Operation { ticket, lookup, goal, began } = operation;
         let (took, asked, nearest) = (now.mono.since(began), lookup.asked(), lookup.nearest());
-        if nearest.is_empty() && !self.table.is_empty() {
-            self.counters.lookups_failed += 1;
-        }
+        self.counters.lookups_failed += u64::from(nearest.is_empty() && asked > 0);
+        self.recent.add(asked, lookup.hops(), took);
         if lookup.is_done() {
             self.size.add(&lookup.target(), &nearest);
             self.table.handle_lookup(now.mono, &lookup.target(), &mut self.rng);
@@ -378,6 +381,9 @@ impl Dht {
                     self.ask(now, (to, About::Probe), query, Via::Any, out);
                 }
                 let ((records, holders), key) = (reading.records(), reading.key());
+                for FoundRecord { record, remaining, .. } in &records {
+                    self.cache.insert(now.mono, record, *remaining);
+                }
                 DhtOutcome::Read(ReadFrom { key, records, holders, took, asked })
             }
             Goal::Delete(reading) => return self.kill(now, ticket, &reading, out),
@@ -400,7 +406,7 @@ impl Dht {
     }
 
     /// Puts a tombstone above what we published, if there is anything.
-    fn kill(
+    pub(super) fn kill(
         &mut self,
         now: Now,
         ticket: Option<Ticket>,
@@ -419,7 +425,7 @@ impl Dht {
             }
             None => {
                 let (records, _) = reading.records();
-                let publisher = |found: super::FoundRecord| found.record.content().publisher;
+                let publisher = |found: FoundRecord| found.record.content().publisher;
                 let others = records.into_iter().map(|found| publisher(found).node_id()).collect();
                 if let Some(ticket) = ticket {
                     let outcome = DhtOutcome::NothingOfOurs { others };
@@ -445,6 +451,65 @@ impl Dht {
         self.table.len().min(REPLICAS)
     }
 
+    /// Begins to look for `target`: here, or, where nobody answers by datagrams, by linked peers.
+    pub(super) fn begin(
+        &mut self,
+        now: Now,
+        ticket: Option<Ticket>,
+        target: Place,
+        goal: Goal,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let is_wanted = match &goal {
+            Goal::Write(writing) => writing.record().content().publisher.node_id() == self.id,
+            Goal::Find | Goal::Read(_) | Goal::Delete(_) => ticket.is_some(),
+        };
+        if is_wanted && self.table.is_empty() && self.errands.are_wanted(now.mono) {
+            let id = self.errands.begin(now.mono, (ticket, target, goal), &mut self.rng);
+            return self.drive_errand(now, id, out);
+        }
+        self.begin_here(now, ticket, target, goal, out);
+    }
+
+    pub(super) fn drive_errand(&mut self, now: Now, id: ErrandId, out: &mut VecDeque<DhtEffect>) {
+        let over = self.errands.drive(now.mono, id, &mut self.questions, out);
+        let Some(errand) = over else { return };
+        if let Goal::Write(writing) = &errand.goal {
+            let record = writing.record().content();
+            self.published.handle_holders(now.mono, record, errand.holders(), 1);
+        }
+        if let Goal::Delete(reading) = &errand.goal {
+            return self.kill(now, errand.ticket, reading, out);
+        }
+        let done = errand.ticket.zip(errand.outcome(now));
+        out.extend(done.map(|(ticket, outcome)| DhtEffect::Done { ticket, outcome }));
+    }
+
+    /// What nobody keeps of ours is given to those who can be asked now.
+    pub(super) fn offer_by_errand(&mut self, now: Now) {
+        if self.table.is_empty() && self.errands.are_wanted(now.mono) {
+            self.published.handle_newcomer(now.mono, 1);
+        }
+    }
+
+    /// What has read whatever this record is for.
+    pub(super) fn reading_for(&mut self, wanted: RecordFor) -> Option<&mut RecordReading> {
+        match wanted {
+            RecordFor::ByUs(operation) => self.reading_of(operation),
+            RecordFor::ByErrand(errand) => self.errands.reading(errand),
+            RecordFor::ToKeep(_) | RecordFor::ToSpread(_) => None,
+        }
+    }
+
+    /// A record came, or will not: whatever waited for it goes on.
+    pub(super) fn go_on(&mut self, now: Now, wanted: RecordFor, out: &mut VecDeque<DhtEffect>) {
+        match wanted {
+            RecordFor::ByUs(operation) => self.drive(now, operation, out),
+            RecordFor::ByErrand(errand) => self.drive_errand(now, errand, out),
+            RecordFor::ToKeep(_) | RecordFor::ToSpread(_) => {}
+        }
+    }
+
     /// Renews what is half over, and offers again what too few keep.
     pub(super) fn handle_due_publications(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
         while let Some(due) = self.published.pop_due(now.mono) {
@@ -461,10 +526,14 @@ impl Dht {
                     let left = publication.ends.since(now.mono).as_secs();
                     let left = u32::try_from(left).unwrap_or(u32::MAX);
                     let record = publication.record.clone();
-                    let lookup = self.lookup(now, record.content().key());
-                    let lookup = lookup.over_paths(publication.paths);
+                    let (key, paths) = (record.content().key(), publication.paths);
                     let goal = Goal::Write(RecordWriting::new(record, left).into());
-                    self.begin_with(now, None, lookup, goal, out);
+                    if self.table.is_empty() {
+                        self.begin(now, None, key, goal, out);
+                    } else {
+                        let lookup = self.lookup(now, key).over_paths(paths);
+                        self.begin_with(now, None, lookup, goal, out);
+                    }
                 }
                 Due::Ended(title) => {
                     out.push_back(DhtEffect::Keep(forget_published(&title)));
@@ -497,9 +566,10 @@ impl Dht {
             let keys = self.keeper.store.keys_near(newcomer.place(), within);
             self.upkeep.queue_pushes(newcomer, keys);
         }
+        let here = self.place();
         while self.upkeep.pushes_under_way() < PUSH_WIDTH {
             let Some((to, key)) = self.upkeep.pop_push() else { break };
-            if !self.is_to_push(&to, &key) {
+            if here.is_none_or(|here| !is_to_push(&self.table, &here, &to, &key)) {
                 continue;
             }
             let records: Vec<_> = self.keeper.store.get(now.mono, &key, None).collect();
@@ -528,16 +598,5 @@ impl Dht {
                 );
             }
         }
-    }
-
-    /// Whether a newcomer is to keep what is under this key, and we are the one to bring it: of all
-    /// holders that we know the nearest, so that it comes once.
-    fn is_to_push(&self, newcomer: &Contact, key: &Place) -> bool {
-        let Some(here) = self.place() else { return false };
-        let nearest = self.table.nearest(key, REPLICAS + 1);
-        let mut others = nearest.iter().filter(|contact| contact.id() != newcomer.id());
-        let ours = here.distance(key);
-        let is_near = nearest.iter().take(REPLICAS).any(|contact| contact.id() == newcomer.id());
-        is_near && others.all(|other| other.place().distance(key) > ours)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DhtRecord, Found, LivingRecord, NameHash, Place, RecordKind};
+use super::{DhtRecord, DhtRefused, Found, LivingRecord, NameHash, Place, RecordKind};
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
@@ -61,6 +61,18 @@ impl Title {
         Self { kind: record.kind, name: record.name }
     }
 
+    /// One under which an application may publish.
+    pub(super) fn of_application(kind: RecordKind, name: NameHash) -> Result<Self, DhtRefused> {
+        let title = Self { kind, name };
+        let is_taken = title == Self::of_peer_record();
+        if is_taken { Err(DhtRefused::OwnPeerRecord) } else { Ok(title) }
+    }
+
+    /// That of our own peer record: the node's, and no application's.
+    pub(super) fn of_peer_record() -> Self {
+        Self { kind: RecordKind::Owned, name: NameHash::of_peer_record() }
+    }
+
     pub(super) fn key(&self, me: &NodeId) -> Place {
         self.name.key(self.kind, me)
     }
@@ -74,9 +86,9 @@ impl Publication {
 }
 
 impl Published {
-    /// Whether another title has room.
+    /// Whether another title of the application has room.
     pub(super) fn has_room(&self, title: &Title) -> bool {
-        self.by_title.len() < MAX_PUBLISHED || self.by_title.contains_key(title)
+        self.len() < MAX_PUBLISHED || self.by_title.contains_key(title)
     }
 
     /// This is what we say under its title from now on.
@@ -91,8 +103,17 @@ impl Published {
     }
 
     /// What this node published before it stopped. It is said again at once, a tombstone for as
-    /// long as it is to be kept.
-    pub(super) fn restore(&mut self, now: Now, record: Verified<DhtRecord>) {
+    /// long as it is to be kept; but where the node is now, it says itself as soon as it knows.
+    /// Returns the highest sequence.
+    pub(super) fn restore(&mut self, now: Now, records: Vec<Verified<DhtRecord>>) -> u64 {
+        let highest = records.iter().map(|record| record.content().sequence).max();
+        let is_kept =
+            |record: &Verified<DhtRecord>| Title::of(record.content()) != Title::of_peer_record();
+        records.into_iter().filter(is_kept).for_each(|record| self.restore_one(now, record));
+        highest.unwrap_or_default()
+    }
+
+    fn restore_one(&mut self, now: Now, record: Verified<DhtRecord>) {
         let (title, content) = (Title::of(record.content()), record.content());
         let created = WallTime::from_unix_micros(u64::from(content.created) * 1_000_000);
         let left = content.life().saturating_sub(now.wall.since(created));
@@ -163,6 +184,10 @@ impl Published {
         self.by_title.remove(title)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Publication> {
+        self.by_title.values()
+    }
+
     pub(super) fn get(&self, title: &Title) -> Option<&Publication> {
         self.by_title.get(title)
     }
@@ -203,7 +228,9 @@ impl Published {
         self.deadlines.next().map(|(at, _)| at)
     }
 
+    /// How many the application has; our own peer record stands beside them.
     pub(super) fn len(&self) -> usize {
-        self.by_title.len()
+        let is_there = self.by_title.contains_key(&Title::of_peer_record());
+        self.by_title.len() - usize::from(is_there)
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Contact, QuestionId, operation::OperationId};
+use super::{Contact, ErrandId, QuestionId, operation::OperationId};
 use crate::{
     deadlines::Deadlines,
-    limits::{LONGEST_QUESTION, QUESTION_TIMEOUT},
+    limits::{LONGEST_ERRAND, LONGEST_QUESTION, QUESTION_TIMEOUT},
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,17 @@ pub(super) enum About {
     Probe,
     /// It brings somebody up to date; nobody waits for it.
     Push,
+    /// It asks a linked peer to do something for us.
+    Errand(ErrandId, ErrandPart),
+}
+
+/// What of an errand a peer is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ErrandPart {
+    /// To walk for us: to find, to read, or to give to others.
+    Walk,
+    /// To keep something itself.
+    Keep,
 }
 
 /// A question under way.
@@ -64,6 +75,7 @@ impl DhtQuestions {
         let id = QuestionId(self.next);
         self.next += 1;
         let patience = match rtt {
+            _ if matches!(about, About::Errand(..)) => LONGEST_ERRAND,
             _ if slow => LONGEST_QUESTION,
             Some(rtt) => (rtt * 3).clamp(QUESTION_TIMEOUT, LONGEST_QUESTION),
             None => QUESTION_TIMEOUT,
@@ -86,6 +98,11 @@ impl DhtQuestions {
 
     pub(super) fn get(&self, id: QuestionId) -> Option<&DhtQuestion> {
         self.open.get(&id)
+    }
+
+    pub(super) fn is_errand(&self, id: QuestionId) -> bool {
+        let about = self.get(id).map(|question| question.about);
+        matches!(about, Some(About::Errand(_, ErrandPart::Walk)))
     }
 
     /// The next question whose time is over; call until `None`.

@@ -27,8 +27,10 @@ pub(super) struct RecordReading {
     held: BTreeMap<NodeId, BTreeMap<NodeId, u64>>,
     /// Records that are being checked, and those that were asked for over sessions.
     waiting: usize,
-    /// What is told to be elsewhere and too large for an answer: of whom, and who has it.
-    large: BTreeMap<NodeId, (u64, Contact)>,
+    /// What is told to be elsewhere and too large for an answer: of whom, and who has which
+    /// sequence. The highest is asked for first, and the others if that does not come: who makes
+    /// one up hides nothing.
+    large: BTreeMap<NodeId, BTreeMap<(u64, NodeId), Contact>>,
 }
 
 /// The newest record of one publisher.
@@ -89,10 +91,13 @@ impl RecordReading {
 
     /// Publishers are as many as one node may name: others give way to nobody.
     fn note_large(&mut self, publisher: NodeId, sequence: u64, from: Contact) {
-        let has_room = self.large.len() < MAX_SLOTS || self.large.contains_key(&publisher);
-        let is_newer = self.large.get(&publisher).is_none_or(|(other, _)| *other < sequence);
-        if has_room && is_newer {
-            self.large.insert(publisher, (sequence, from));
+        if self.large.len() >= MAX_SLOTS && !self.large.contains_key(&publisher) {
+            return;
+        }
+        let told = self.large.entry(publisher).or_default();
+        told.insert((sequence, from.id()), from);
+        if told.len() > REPLICAS {
+            told.pop_first();
         }
     }
 
@@ -131,9 +136,10 @@ impl RecordReading {
         if has_room && self.newest.get(&publisher).is_none_or(is_news) {
             self.newest.insert(publisher, Newest { record, from, remaining });
         }
-        if self.large.get(&publisher).is_some_and(|(large, _)| *large <= sequence) {
-            self.large.remove(&publisher);
+        if let Some(told) = self.large.get_mut(&publisher) {
+            told.retain(|(large, _), _| *large > sequence);
         }
+        self.large.retain(|_, told| !told.is_empty());
     }
 
     /// A record did not prove to be anybody's, or did not come.
@@ -179,10 +185,15 @@ impl RecordReading {
         }
     }
 
-    /// Who is to be asked over a session, for what is too large for an answer; each is told once.
+    /// Who is to be asked over a session, for what is too large for an answer: of each publisher
+    /// one at a time, each once.
     pub(super) fn take_large(&mut self) -> Vec<Contact> {
-        let large = core::mem::take(&mut self.large);
-        let holders: BTreeSet<_> = large.into_values().map(|(_, holder)| holder).collect();
+        if self.is_waiting() {
+            return Vec::new();
+        }
+        let highest = self.large.values_mut().filter_map(BTreeMap::pop_last);
+        let holders: BTreeSet<_> = highest.map(|(_, holder)| holder).collect();
+        self.large.retain(|_, told| !told.is_empty());
         self.waiting += holders.len();
         holders.into_iter().collect()
     }
@@ -218,5 +229,63 @@ impl RecordReading {
             Some((*node, behind.record.claim().clone(), behind.remaining))
         };
         nodes.iter().filter_map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        dht::{NameHash, RecordHead, RecordKind},
+        id::NetworkId,
+        identity::Identity,
+    };
+
+    #[test]
+    fn who_makes_up_a_higher_number_hides_nothing_that_is_too_large_for_an_answer() {
+        let publisher = Identity::from_seed([1; 32]);
+        let name = NameHash::of_name("name").unwrap();
+        let key = name.key(RecordKind::Shared, &publisher.node_id());
+        let mut reading = RecordReading::new(key, None, ReadMode::Fresh);
+        let contact = |n: u8| {
+            let key = *Identity::from_seed([n; 32]).public_key();
+            Contact::new(key, [n; 32], ([11, n, 0, 1], 8888).into())
+        };
+        let tell = |reading: &mut RecordReading, from: u8, sequence: u64| {
+            let head = RecordHead { publisher: publisher.node_id(), sequence, len: 5_000 };
+            let mut found = Found { heads: vec![head], ..Found::default() };
+            let now = WallTime::default();
+            assert!(reading.handle_found(now, &contact(from), &mut found).is_empty());
+        };
+        for (from, sequence) in [(2, 7), (3, u64::MAX), (4, u64::MAX - 1), (5, 7)] {
+            tell(&mut reading, from, sequence);
+        }
+        // The two that make it up have nothing to show.
+        for liar in [3, 4] {
+            assert_eq!(reading.take_large(), [contact(liar)]);
+            assert!(reading.is_waiting() && reading.take_large().is_empty(), "one at a time");
+            reading.handle_refuted();
+        }
+        let [honest] = reading.take_large()[..] else { panic!("one that has it") };
+        assert!([contact(2), contact(5)].contains(&honest));
+        let value = Some(vec![7; 5_000].into());
+        let (kind, created, ttl) = (RecordKind::Shared, 1, 60);
+        let publisher_key = *publisher.public_key();
+        let record =
+            DhtRecord { publisher: publisher_key, kind, name, sequence: 7, created, ttl, value };
+        let record = publisher.sign(record, &NetworkId::from_name("test"));
+        reading.handle_verified(honest.id(), record, 60);
+        assert!(!reading.is_waiting() && reading.take_large().is_empty(), "it is there");
+        assert_eq!(reading.records().0.len(), 1);
+        // However many they are, no more than so many are asked.
+        for n in 10..100 {
+            tell(&mut reading, n, u64::from(n) + 1_000);
+        }
+        let mut asked = 0;
+        while !reading.take_large().is_empty() {
+            reading.handle_refuted();
+            asked += 1;
+        }
+        assert_eq!(asked, REPLICAS);
     }
 }

@@ -79,6 +79,11 @@ impl NameHash {
         }
     }
 
+    /// That under which every node publishes its own peer record, as a record that it owns.
+    pub fn of_peer_record() -> Self {
+        Self(sha256(&[b"peer"]))
+    }
+
     /// That of a value.
     pub fn of_value(value: &[u8]) -> Self {
         Self(sha256(&[value]))
@@ -128,6 +133,20 @@ impl RecordKind {
 }
 
 impl DhtRecord {
+    /// What a publisher says at this time.
+    pub(super) fn of_now(
+        now: WallTime,
+        publisher: PublicKey,
+        (kind, name): (RecordKind, NameHash),
+        sequence: u64,
+        ttl: Duration,
+        value: Option<Bytes>,
+    ) -> Self {
+        let created = u32::try_from(now.as_unix_secs()).unwrap_or(u32::MAX);
+        let ttl = u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX);
+        Self { publisher, kind, name, sequence, created, ttl, value }
+    }
+
     /// Where it is kept.
     pub fn key(&self) -> Place {
         self.name.key(self.kind, &self.publisher.node_id())

@@ -256,6 +256,11 @@ impl RecordStore {
         record.into_iter().chain(self.floors.next_end()).min()
     }
 
+    /// Everything that is kept, by key; what has ended may still be among it.
+    pub(super) fn held(&self) -> impl Iterator<Item = &Held> {
+        self.held.values()
+    }
+
     /// Records, tombstones included.
     pub(super) fn records(&self) -> Level {
         Level::new(self.held.len(), MAX_HELD_RECORDS)

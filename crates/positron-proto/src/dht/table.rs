@@ -1,6 +1,9 @@
 //! Whom a node knows, and whom it asks and names for a place.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+};
 
 use super::{
     Contact, Distance, Place,
@@ -232,6 +235,11 @@ impl RoutingTable {
         core::mem::take(&mut self.changes)
     }
 
+    /// From where it looks: near it, it knows everybody.
+    pub const fn here(&self) -> Place {
+        self.here
+    }
+
     /// Nodes that answer.
     pub fn len(&self) -> usize {
         self.members().filter(|known| known.is_alive()).count()
@@ -240,6 +248,11 @@ impl RoutingTable {
     /// Whether none does.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Where a node that is in the table answers.
+    pub fn address_of(&self, node: &NodeId) -> Option<SocketAddr> {
+        self.get(node).map(|known| known.contact.addr())
     }
 
     /// Buckets in which somebody is, by the number of bits in common with our place.

@@ -160,10 +160,24 @@ pub const FRESH_ANSWERS: usize = 3;
 /// Holders of an older record that a read brings up to date.
 pub const MAX_READ_REPAIRS: usize = 3;
 
+/// Values that cannot change which are kept by who read them: 4 MiB if all are of the largest.
+pub const MAX_CACHED_VALUES: usize = 256;
+
 // --- upkeep ---
 
 /// Records of this node's own that are renewed while it runs.
 pub const MAX_PUBLISHED: usize = 4096;
+/// The life of a node's own peer record in the table: for so long others look for a node that is
+/// gone, and in half of it, it says again where it is.
+pub const PEER_RECORD_LIFE: Duration = DEFAULT_RECORD_TTL;
+/// Nodes that are looked for by their ids at once.
+pub const MAX_SOUGHT: usize = 256;
+/// How often a node is looked for that is not where it was, at most.
+pub const SEEK_INTERVAL: Duration = Duration::from_secs(30);
+/// What waits for them: messages, requests, streams.
+pub const MAX_WISHES: usize = 1024;
+/// Bytes of it.
+pub const MAX_WISH_BYTES: usize = 8 << 20;
 /// When a holder asks the others for what it lacks, if nobody stored the record again: at least,
 /// and twice that at most.
 pub const REPAIR_INTERVAL: Duration = Duration::from_secs(1800);
@@ -175,10 +189,44 @@ pub const MAX_REPAIRS_PUT_OFF: u8 = 4;
 pub const SHORTEST_REPUBLISH: Duration = Duration::from_secs(1);
 /// When it is, at last.
 pub const LONGEST_REPUBLISH: Duration = Duration::from_secs(600);
+/// Records that a node that stops brings to others: 512 KiB at most where all fit a datagram, and
+/// what a healthy link takes in a tenth of a second.
+pub const MAX_HANDED_OVER: usize = 512;
 /// Records that are pushed to newcomers and wait for their turn.
 pub const MAX_PUSHES: usize = 4096;
 /// Pushes under way at once.
 pub const PUSH_WIDTH: usize = 8;
+
+// --- what is told ---
+
+/// Operations of which it is told how they went.
+pub const RECENT_LOOKUPS: usize = 256;
+/// Records of each list that a node tells of: a page shows no more.
+pub const MAX_RECORDS_TOLD: usize = 256;
+
+// --- errands ---
+
+/// How long after the first session peers are asked to do what this node cannot, if until then
+/// nobody has answered by datagrams, although it has them: a network lets none through.
+pub const ERRANDS_AFTER: Duration = Duration::from_secs(10);
+/// Peers that are asked to read the same, in different networks if they are strangers.
+pub const HELPERS_FOR_READS: usize = 2;
+/// Peers that are asked, one after the other, until so many have done it.
+pub const MAX_HELPERS_ASKED: usize = 4;
+/// How long a peer may take for an errand: a lookup where a third is frozen takes 1.2 s.
+pub const LONGEST_ERRAND: Duration = Duration::from_secs(5);
+/// Errands of one peer that are done at once, and then one in [`ERRAND_INTERVAL`].
+pub const ERRAND_BURST: u32 = 10;
+/// See [`ERRAND_BURST`]: each makes us send some twenty questions.
+pub const ERRAND_INTERVAL: Duration = Duration::from_millis(100);
+/// Errands of others under way.
+pub const MAX_ERRANDS: usize = 64;
+/// Of them, those of one peer.
+pub const MAX_ERRANDS_PER_PEER: usize = 8;
+/// Peers of which it is remembered how much they asked for: as many as are linked, and more.
+pub const MAX_ERRAND_PEERS: usize = 1024;
+/// Holders that an answer to an errand names: as many as are looked at to find them.
+pub const MAX_HOLDERS_TOLD: usize = MAX_REPLICA_CANDIDATES;
 
 /// Bytes of an answer over a session: as many publishers as a key has, with the largest values.
 pub const DHT_SESSION_ROOM: usize = MAX_SLOTS * (MAX_VALUE + 256);

@@ -25,15 +25,17 @@ pub enum Command {
         /// What; MessagePack by convention.
         payload: Bytes,
     },
-    /// Tell one node, linked or in the address book. Completes with `Delivered` or `Undelivered`.
+    /// Tell one node: one that is neither linked nor in the address book is looked for in the hash
+    /// table. Completes with `Delivered` or `Undelivered`, or with `Refused` if it is not found.
     Send {
         /// Whom.
         to: NodeId,
         /// What.
         payload: Bytes,
     },
-    /// Ask one node, linked or in the address book. Completes with `Answered` or `Unanswered`,
-    /// unless [`super::Input::Unwanted`] comes first.
+    /// Ask one node, which is looked for like a receiver of [`Send`](Self::Send). Completes with
+    /// `Answered` or `Unanswered`, or with `Refused` if it is not found, unless
+    /// [`super::Input::Unwanted`] comes first.
     Ask {
         /// Whom.
         to: NodeId,
@@ -66,8 +68,8 @@ pub enum Command {
         /// The name of the subscription.
         name: String,
     },
-    /// Open a stream to a node, linked or in the address book. Completes with `StreamOpened` or
-    /// `StreamNotOpened`.
+    /// Open a stream to a node, which is looked for like a receiver of [`Send`](Self::Send).
+    /// Completes with `StreamOpened` or `StreamNotOpened`, or with `Refused` if it is not found.
     OpenStream {
         /// To whom.
         to: NodeId,
@@ -109,6 +111,9 @@ pub enum TableOrder {
     },
     /// Look for the nodes nearest to a place.
     Find(Place),
+    /// Look for a node: what it says of itself, in the table and in the address book. Completes
+    /// with [`DhtOutcome::Node`](crate::dht::DhtOutcome::Node).
+    FindNode(NodeId),
 }
 
 /// How the application wants a peer to be treated.
@@ -181,7 +186,7 @@ pub enum PeerOrder {
     },
 }
 
-/// Why a command was not taken. Nothing was changed.
+/// Why a command was not taken, or not carried out. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The payload is too large.
@@ -223,9 +228,22 @@ pub enum Refused {
     /// There is no session to end.
     #[error("node {0} is not connected")]
     NotConnected(NodeId),
-    /// Neither linked nor in the address book.
-    #[error("node {0} is neither connected nor in the address book")]
-    UnknownPeer(NodeId),
+    /// Neither linked nor in the address book, nor found in the hash table.
+    #[error(
+        "no node with id {peer} is known, nor found in the hash table: {asked} nodes were asked"
+    )]
+    UnknownPeer {
+        /// Who was looked for.
+        peer: NodeId,
+        /// How many nodes were asked.
+        asked: usize,
+    },
+    /// The hash table has a record of it that is of no use.
+    #[error(
+        "node {0} was found in the hash table, but it is banned, or its record is wrong, or names \
+         no address that may be dialled from here"
+    )]
+    NotUsable(NodeId),
     /// Too many addresses to join at.
     #[error("too many bootstrap addresses")]
     TooManyAddresses,

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::{
     Command, Event, NodeCore, Outcome, PeerOrder, Refused, command::check_size,
-    delivery_log::DeliveryLog, hash_table::HashTable, persistence::Awaited, tracing::Tracing,
+    delivery_log::DeliveryLog, finding::Finding, hash_table::HashTable, node_finder::Wish,
+    persistence::Awaited, tracing::Tracing,
 };
 use crate::{
     direct,
@@ -57,9 +58,12 @@ impl Commands<'_> {
 
     fn send_direct(&mut self, now: Now, to: NodeId, payload: Bytes) -> Result<Ticket, Refused> {
         check_size(&payload)?;
-        self.check_receiver(to)?;
         self.0.persistence.check()?;
-        let ticket = self.0.publisher.queue_direct(to, payload)?;
+        if self.is_to_be_found(to)? {
+            return Finding(self.0).find(now, to, Wish::Send(payload));
+        }
+        let ticket = self.0.publisher.ticket();
+        self.0.publisher.queue_direct(ticket, to, payload)?;
         self.0.flush_outgoing(now);
         Ok(ticket)
     }
@@ -93,6 +97,9 @@ impl Commands<'_> {
             let outcome = Outcome::NotDurable(why.to_owned());
             self.0.emit(Event::Completed { ticket, outcome });
         }
+        Finding(self.0).give_up_all();
+        HashTable(self.0).stop(now);
+        self.0.flush_and_route(now);
         self.0.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.0.queues.session);
         self.0.flush_and_route(now);
         // Nobody will acknowledge them, and every ticket is answered.
@@ -117,7 +124,14 @@ impl Commands<'_> {
         if order.peer() == Some(self.0.id()) {
             return Err(Refused::AgainstOurselves);
         }
+        let sought = match &order {
+            PeerOrder::Reserve { peer, at: None } if !self.0.peers.knows(peer) => Some(*peer),
+            _ => None,
+        };
         order.obey(now, (&mut self.0.trust, &mut self.0.peers), &mut self.0.queues)?;
+        if let Some(peer) = sought {
+            Finding(self.0).seek(now, peer);
+        }
         Ok(self.noted())
     }
 
@@ -138,7 +152,9 @@ impl Commands<'_> {
     }
 
     fn open_stream(&mut self, now: Now, to: NodeId) -> Result<Ticket, Refused> {
-        self.check_receiver(to)?;
+        if self.is_to_be_found(to)? {
+            return Finding(self.0).find(now, to, Wish::OpenStream);
+        }
         let ticket = self.0.publisher.ticket();
         let opened = self.0.substreams.open(now, to, ticket, &mut self.0.queues.substream);
         opened.map_err(Refused::Stream).map(|()| ticket)
@@ -153,22 +169,23 @@ impl Commands<'_> {
         timeout: Duration,
     ) -> Result<Ticket, Refused> {
         check_size(&payload)?;
-        self.check_receiver(to)?;
+        if self.is_to_be_found(to)? {
+            return Finding(self.0).find(now, to, Wish::Ask(payload, timeout));
+        }
         let ticket = self.0.publisher.ticket();
         let asked =
             self.0.requests.ask(now, to, payload, timeout, ticket, &mut self.0.queues.requests);
         asked.map(|()| ticket).map_err(|_| Refused::TooManyRequests)
     }
 
-    /// Something for one node needs a node that is linked or can be dialled, and not this one.
-    fn check_receiver(&self, to: NodeId) -> Result<(), Refused> {
+    /// Something for one node, and not this one, needs one that is linked or can be dialled:
+    /// whether it is to be looked for. While it is, everything waits, so that the order stays.
+    fn is_to_be_found(&self, to: NodeId) -> Result<bool, Refused> {
         if to == self.0.id() {
             return Err(Refused::ToOurselves);
         }
-        if !self.0.sessions.is_up(&to) && !self.0.peers.knows(&to) {
-            return Err(Refused::UnknownPeer(to));
-        }
-        Ok(())
+        let is_known = self.0.sessions.is_up(&to) || self.0.peers.knows(&to);
+        Ok(!is_known || self.0.table.finder.is_seeking(&to))
     }
 }
 

@@ -196,9 +196,7 @@ impl NodeCore {
             Input::Answered { from, id, answer } => {
                 self.requests.answer(from, id, answer, &mut self.queues.requests);
             }
-            Input::Unwanted { ticket } => {
-                self.requests.cancel(ticket, &mut self.queues.requests);
-            }
+            Input::Unwanted { ticket } => self.handle_unwanted(ticket),
             Input::Timeout => self.timeout(now),
         }
         self.flush_and_route(now);

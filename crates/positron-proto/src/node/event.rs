@@ -190,6 +190,8 @@ pub enum Outcome {
     /// A subscription, or what it acknowledged, is on disk; or a [`super::PeerOrder`] is obeyed
     /// from now on.
     Noted,
+    /// It was not done after all, and why.
+    Refused(super::Refused),
     /// What came of a [`super::TableOrder`].
     Table(Box<crate::dht::DhtOutcome>),
     /// Every session was told goodbye ([`super::Command::Stop`]).

@@ -2,6 +2,8 @@
 
 use super::{
     Event, NodeCore, Outcome, Refused, TableOrder,
+    finding::Finding,
+    node_finder::Wish,
     pending_verification::Claim,
     room_name::RoomName,
     table_carrier::{ReplyTo, TableCarrier},
@@ -9,8 +11,8 @@ use super::{
 use crate::{
     datagram::contract::{QueryEvent, QueryId, QueryTarget},
     dht::{
-        AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtMessage, DhtMode, DhtRecord,
-        PendingRecord, QuestionId, RecordFor, ReplyId, Serve, Via,
+        AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtMessage, DhtMode, DhtOutcome, DhtQuery,
+        DhtRecord, PendingRecord, QuestionId, RecordFor, ReplyId, Serve, StoreOutcome, Via,
     },
     handshake::{Direction, Expect},
     id::{NodeId, Ticket},
@@ -19,7 +21,7 @@ use crate::{
     misbehavior::Misbehavior,
     peers::KnownPeer,
     scope::Scope,
-    session::sessions::{DialRequest, Purpose},
+    session::sessions::{DialRequest, Peer, Purpose},
     storage::Urgency,
     time::Now,
     wire::{Address, message::RoomMessage as _},
@@ -39,6 +41,9 @@ impl HashTable<'_> {
 
     /// What the application wants of the table.
     pub(super) fn carry_out(&mut self, now: Now, order: TableOrder) -> Result<Ticket, Refused> {
+        if let TableOrder::FindNode(peer) = order {
+            return Finding(self.0).find(now, peer, Wish::Record);
+        }
         let ticket = self.0.publisher.ticket();
         let (dht, out) = (&mut self.0.dht, &mut self.0.queues.dht);
         match order {
@@ -48,8 +53,22 @@ impl HashTable<'_> {
             }
             TableOrder::Delete { kind, name } => dht.delete(now, ticket, (kind, name), out),
             TableOrder::Find(place) => dht.find(now, ticket, place, out),
+            TableOrder::FindNode(_) => Ok(()),
         }?;
         Ok(ticket)
+    }
+
+    /// The node stops: what it keeps for others goes to others, and what its application waits for
+    /// ends.
+    pub(super) fn stop(&mut self, now: Now) {
+        for ticket in self.0.dht.handle_stop(now, &mut self.0.queues.dht) {
+            let is_internal = self.0.table.finder.handle_read(ticket).is_some()
+                || self.0.table.desk.end(ticket).is_some();
+            if !is_internal {
+                let outcome = Outcome::Refused(Refused::Stopping);
+                self.0.emit(Event::Completed { ticket, outcome });
+            }
+        }
     }
 
     pub(super) fn route(&mut self, now: Now, out: DhtEffect) {
@@ -66,8 +85,17 @@ impl HashTable<'_> {
             DhtEffect::Keep(change) if change.urgency > Urgency::Behind => self.0.persist(change),
             DhtEffect::Keep(change) => self.0.persist_later(now, change),
             DhtEffect::Done { ticket, outcome } => {
-                let outcome = Outcome::Table(Box::new(outcome));
-                self.0.emit(Event::Completed { ticket, outcome });
+                if let Some((peer, number)) = self.0.table.desk.end(ticket) {
+                    self.tell(now, peer, number, outcome.into_answer());
+                } else if let Some(mut outcome) = Finding(self.0).handle_done(now, ticket, outcome)
+                {
+                    if let DhtOutcome::Read(read) = &mut outcome {
+                        let standings = self.0.trust.standings();
+                        read.order_by_standing(|publisher| standings.of(publisher).score);
+                    }
+                    let outcome = Outcome::Table(Box::new(outcome));
+                    self.0.emit(Event::Completed { ticket, outcome });
+                }
             }
             DhtEffect::Misbehaved { peer, what } => self.0.observe_misbehavior(now, peer, what),
             DhtEffect::Equivocated(records) => {
@@ -104,7 +132,10 @@ impl HashTable<'_> {
     }
 
     fn ask_over_session(&mut self, now: Now, id: QuestionId, to: NodeId, ask: DhtAsk) {
-        let message = DhtMessage::Query { number: id.0, ask };
+        let message = match self.0.dht.is_errand(id) {
+            true => DhtMessage::Errand { number: id.0, query: ask.query },
+            false => DhtMessage::Query { number: id.0, ask },
+        };
         self.0.table.over_sessions.insert(id, to);
         if !self.0.send(now, to, RoomName::Dht, message.lane(), message.encode(), None) {
             self.0.table.over_sessions.remove(&id);
@@ -114,16 +145,18 @@ impl HashTable<'_> {
 
     fn answer(&mut self, now: Now, to: ReplyId, answer: DhtAnswer) {
         match self.0.table.replies.remove(&to) {
-            Some(ReplyTo::Session(peer, number)) => {
-                let message = DhtMessage::Answer { number, answer };
-                self.0.send(now, peer, RoomName::Dht, message.lane(), message.encode(), None);
-            }
+            Some(ReplyTo::Session(peer, number)) => self.tell(now, peer, number, answer),
             Some(ReplyTo::Datagram(reply)) => {
                 let answered = self.0.sessions.answer_query(now, reply, &answer.to_bytes());
                 debug_assert!(answered.is_ok(), "the table keeps to the room of the reply");
             }
             None => {}
         }
+    }
+
+    fn tell(&mut self, now: Now, peer: NodeId, number: u64, answer: DhtAnswer) {
+        let message = DhtMessage::Answer { number, answer };
+        self.0.send(now, peer, RoomName::Dht, message.lane(), message.encode(), None);
     }
 
     /// A linked peer said something about the table.
@@ -136,6 +169,23 @@ impl HashTable<'_> {
                 let room = DHT_SESSION_ROOM;
                 let asker = AskedBy { id: from, addr, contact: None, is_proven: true, room };
                 self.0.dht.handle_query(now, (asker, reply), ask, &mut self.0.queues.dht);
+            }
+            DhtMessage::Errand { number, query } => {
+                // What it brings of others would be on our account where it is kept.
+                let is_its_own = match &query {
+                    DhtQuery::Store(living) => living.record.content().publisher.node_id() == from,
+                    DhtQuery::Find(_) | DhtQuery::Get { .. } => true,
+                };
+                let is_done = is_its_own && self.0.dht.can_do(now, &query);
+                if is_done && self.0.table.desk.take(now.mono, from) {
+                    let ticket = self.0.publisher.ticket();
+                    self.0.table.desk.begin(ticket, from, number);
+                    let out = &mut self.0.queues.dht;
+                    self.0.dht.handle_errand(now, (from, ticket), query, out);
+                } else {
+                    let answer = DhtAnswer::Stored(StoreOutcome::Refused);
+                    self.tell(now, from, number, answer);
+                }
             }
             DhtMessage::Answer { number, answer } => {
                 let question = QuestionId(number);
@@ -201,8 +251,11 @@ impl HashTable<'_> {
     }
 
     /// A session is up: what waits for it goes, and its other end may serve the table.
-    pub(super) fn peer_up(&mut self, now: Now, peer: NodeId) {
+    pub(super) fn peer_up(&mut self, now: Now, peer: &Peer) {
         self.judge_mode(now);
+        let contact = Contact::new(peer.key, peer.noise_static, peer.addr);
+        self.0.dht.peer_up(now, contact, self.0.table.has_datagrams);
+        let peer = peer.id;
         for (id, ask) in self.0.table.waiting.remove(&peer).unwrap_or_default() {
             self.ask_over_session(now, id, peer, ask);
         }

@@ -15,6 +15,8 @@
 //! others), `identity_use.rs` (keys that are used in two places), `recognition.rs` (what others
 //! know of our numbers), `inheritance.rs` (keys that give way to others), `hash_table.rs` (what
 //! carries the questions of the hash table), `table_carrier.rs` (those that are under way),
+//! `errand_desk.rs` (what is done for peers without datagrams),
+//! `finding.rs` and `node_finder.rs` (nodes that are looked for by their ids),
 //! `sending.rs` (what is noted of messages on their way), `endings.rs` (who was
 //! here, what came of dials), [`reasons`] (what becomes of each room's own words for why) and
 //! [`readiness`] (whether the node can do its work).
@@ -30,13 +32,16 @@ pub mod delivery_log;
 pub mod effect;
 mod end_label;
 mod endings;
+mod errand_desk;
 pub mod event;
+mod finding;
 mod hash_table;
 mod held_links;
 mod identity_use;
 mod inheritance;
 pub mod input;
 mod message;
+mod node_finder;
 mod peer_order;
 mod pending_verification;
 mod persistence;
@@ -51,6 +56,7 @@ mod route;
 mod sending;
 mod sequence;
 mod table_carrier;
+mod table_view;
 mod tracing;
 mod verification;
 pub mod view;
@@ -68,6 +74,7 @@ pub use event::{Event, Outcome};
 pub use input::Input;
 pub use room_name::RoomName;
 pub use rooms::{AllCounters, AllLevels, Message, NodeConfig, Snapshot, Wake};
+pub use table_view::dht_stats;
 pub use view::{NodeView, PeerBounds};
 
 use rooms::RoomQueues;

@@ -110,13 +110,17 @@ impl Publisher {
     }
 
     /// Takes a direct message, unless too many wait for a number or for their receivers.
-    pub(super) fn queue_direct(&mut self, to: NodeId, payload: Bytes) -> Result<Ticket, Refused> {
+    pub(super) fn queue_direct(
+        &mut self,
+        ticket: Ticket,
+        to: NodeId,
+        payload: Bytes,
+    ) -> Result<(), Refused> {
         if self.directs.len() + self.under_way.len() >= MAX_WAITING_DIRECT {
             return Err(Refused::QueueFull);
         }
-        let ticket = self.ticket();
         self.directs.push_back((ticket, to, payload));
-        Ok(ticket)
+        Ok(())
     }
 
     /// Whether broadcasts wait.

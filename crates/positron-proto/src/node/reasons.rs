@@ -198,7 +198,7 @@ impl Refused {
             Self::QueueFull => Reason::QueueFull,
             Self::TooManyRequests => Reason::TooManyRequests,
             Self::ToOurselves => Reason::ToOurselves,
-            Self::UnknownPeer(_) => Reason::UnknownPeer,
+            Self::UnknownPeer { .. } | Self::NotUsable(_) => Reason::UnknownPeer,
             Self::StorageWaits(_) => Reason::StorageWaits,
             Self::StorageFailed(_) => Reason::NotDurable,
             Self::Stream(NotOpened::NoLink) => Reason::NoLink,
@@ -231,6 +231,7 @@ impl Outcome {
             Self::Unanswered(why) => Some(why.into()),
             Self::NotDurable(_) => Some(Reason::NotDurable),
             Self::StreamNotOpened(why) => Some(why.into()),
+            Self::Refused(why) => why.reason(),
             Self::Durable(_)
             | Self::Delivered(_)
             | Self::Answered(_)
@@ -259,7 +260,7 @@ mod tests {
         direct, gossip,
         identity::Identity,
         limits::MAX_PAYLOAD,
-        node::{Command, Input, NodeConfig, NodeCore, Snapshot},
+        node::{Command, Effect, Event, Input, NodeConfig, NodeCore, Outcome, Snapshot},
         peers::KnownPeer,
         reason::End,
         request,
@@ -304,6 +305,17 @@ mod tests {
         refused.reason().expect("it is about a message")
     }
 
+    /// What was taken, and not done after all.
+    fn refused_later(core: &mut NodeCore, command: Command) -> Reason {
+        core.command(NOW, command).expect("it is taken");
+        let ended = |effect| match effect {
+            Effect::Emit(Event::Completed { outcome: Outcome::Refused(why), .. }) => Some(why),
+            _ => None,
+        };
+        let why = std::iter::from_fn(|| core.poll_effect()).find_map(ended);
+        why.and_then(|why| why.reason()).expect("it is about a message")
+    }
+
     fn send(to: NodeId, bytes: usize) -> Command {
         Command::Send { to, payload: Bytes::from(vec![7; bytes]) }
     }
@@ -331,7 +343,7 @@ mod tests {
         let mut reasons = vec![
             refused(&mut core, send(other, MAX_PAYLOAD + 1)),
             refused(&mut core, send(me, 1)),
-            refused(&mut core, send(stranger, 1)),
+            refused_later(&mut core, send(stranger, 1)),
             filled(&mut core, || send(other, 1)),
             filled(&mut core, ask),
             filled(&mut core, || Command::OpenStream { to: other }),

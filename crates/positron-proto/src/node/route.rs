@@ -6,11 +6,12 @@ use bytes::Bytes;
 
 use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
-    commands::Commands, hash_table::HashTable, inheritance::Inheritance,
+    commands::Commands, finding::Finding, hash_table::HashTable, inheritance::Inheritance,
     pending_verification::Claim, persistence::Awaited, recognition::Recognition,
     room_name::RoomName, sending::Speaking, tracing::Tracing, verification::Verification,
 };
 use crate::{
+    dht::RoutingTable,
     direct, gossip,
     id::{LinkId, NodeId, Ticket},
     identity::{Verdict, Verified},
@@ -118,6 +119,7 @@ impl NodeCore {
                 self.substreams.peer_down(now, peer, &mut self.queues.substream);
                 self.successions.peer_down(&peer);
                 self.traces.peer_down(now, peer, &mut self.queues.trace);
+                self.dht.peer_down(&peer);
                 self.emit(Event::PeerLeft { peer, reason });
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
@@ -216,6 +218,7 @@ impl NodeCore {
             }
             peers::PeersEffect::ExternalAddresses(addresses) => {
                 HashTable(self).judge_mode(now);
+                Finding(self).announce(now);
                 self.emit(Event::ExternalAddresses(addresses));
             }
         }
@@ -256,9 +259,7 @@ impl NodeCore {
             direct::DirectEffect::Send { to, message, ticket } => {
                 Speaking(self).direct(now, to, &message, ticket);
             }
-            direct::DirectEffect::Connect(peer) => {
-                self.peers.connect(now, peer, &mut self.queues.peers);
-            }
+            direct::DirectEffect::Connect(peer) => Finding(self).connect(now, peer),
             direct::DirectEffect::Verify { from, claim } => {
                 self.verify(now, from, Claim::Direct(claim));
             }
@@ -287,9 +288,7 @@ impl NodeCore {
     fn route_requests(&mut self, now: Now, out: request::RequestEffect) {
         match out {
             request::RequestEffect::Send { to } => self.send_requests(now, to),
-            request::RequestEffect::Connect(peer) => {
-                self.peers.connect(now, peer, &mut self.queues.peers);
-            }
+            request::RequestEffect::Connect(peer) => Finding(self).connect(now, peer),
             request::RequestEffect::Serve { from, id, payload } => {
                 self.emit(Event::Request { from, id, payload });
             }
@@ -325,9 +324,7 @@ impl NodeCore {
                     self.substreams.handle_not_sent(to, message);
                 }
             }
-            substream::SubstreamEffect::Connect(peer) => {
-                self.peers.connect(now, peer, &mut self.queues.peers);
-            }
+            substream::SubstreamEffect::Connect(peer) => Finding(self).connect(now, peer),
             substream::SubstreamEffect::Opened { ticket, outcome } => {
                 let outcome = match outcome {
                     Ok(id) => Outcome::StreamOpened(id),
@@ -388,7 +385,7 @@ impl NodeCore {
         self.requests.peer_up(now, peer.id, peer.boot, &mut self.queues.requests);
         self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
         self.traces.peer_up(now, peer.id);
-        HashTable(self).peer_up(now, peer.id);
+        HashTable(self).peer_up(now, &peer);
     }
 
     /// A linked peer said something: to the room that it concerns.
@@ -477,6 +474,11 @@ impl NodeCore {
         }
     }
 
+    /// Whom it knows of the hash table.
+    pub const fn routing_table(&self) -> &RoutingTable {
+        self.dht.table()
+    }
+
     /// What the application wants.
     pub(super) fn carry_out(&mut self, now: Now, command: Command) -> Result<Ticket, Refused> {
         Commands(self).carry_out(now, command)
@@ -485,6 +487,12 @@ impl NodeCore {
     /// Which keys gave way to others, and what follows, is known from the start.
     pub(super) fn begin_inheritance(&mut self, now: Now) {
         Inheritance(self).begin(now);
+    }
+
+    /// Nobody waits for the answer to a request any more.
+    pub(super) fn handle_unwanted(&mut self, ticket: Ticket) {
+        Finding(self).cancel(ticket);
+        self.requests.cancel(ticket, &mut self.queues.requests);
     }
 
     /// The hash table does what is due.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::NodeConfig;
+use super::{NodeConfig, errand_desk::ErrandDesk, node_finder::NodeFinder};
 use crate::{
     datagram::contract::QueryReply,
     dht::{DhtAsk, QuestionId, ReplyId, Serve},
@@ -22,6 +22,10 @@ pub(super) struct TableCarrier {
     pub(super) over_sessions: BTreeMap<QuestionId, NodeId>,
     /// Questions that wait for a session to be made.
     pub(super) waiting: BTreeMap<NodeId, Vec<(QuestionId, DhtAsk)>>,
+    /// What is done for others.
+    pub(super) desk: ErrandDesk,
+    /// Nodes that are looked for.
+    pub(super) finder: NodeFinder,
     pub(super) serve: Serve,
     /// Whether the node has datagrams, over which others ask.
     pub(super) has_datagrams: bool,
@@ -43,6 +47,8 @@ impl TableCarrier {
             replies: BTreeMap::new(),
             over_sessions: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            desk: ErrandDesk::default(),
+            finder: NodeFinder::default(),
             serve: config.dht.serve,
             has_datagrams: config.session.transports.has(LinkKind::Udp),
             grown_up: now.mono + SERVES_AFTER,

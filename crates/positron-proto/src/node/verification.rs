@@ -1,8 +1,8 @@
 //! Claims on their way to being evidence, and who waits for them.
 
 use super::{
-    CheckId, Effect, NodeCore, check_pace::Bringer, hash_table::HashTable, held_links::HeldFor,
-    inheritance::Inheritance, pending_verification::Claim, tracing::Tracing,
+    CheckId, Effect, NodeCore, check_pace::Bringer, finding::Finding, hash_table::HashTable,
+    held_links::HeldFor, inheritance::Inheritance, pending_verification::Claim, tracing::Tracing,
 };
 use crate::{
     id::NodeId,
@@ -35,9 +35,11 @@ impl Verification<'_> {
                     let out = &mut self.0.queues.gossip;
                     self.0.gossip.handle_unchecked(now, from, &claim, out);
                 }
-                Claim::Record(_) | Claim::Trace { .. } => {
+                Claim::Record(record) => {
                     self.0.counters.verifications_dropped += 1;
+                    Finding(self.0).handle_checked(now, from, record.content().node_id());
                 }
+                Claim::Trace { .. } => self.0.counters.verifications_dropped += 1,
                 Claim::Acceptance(_) | Claim::Succession(_) => {
                     self.0.counters.verifications_dropped += 1;
                     self.0.successions.handle_unchecked(from);
@@ -114,6 +116,7 @@ impl Verification<'_> {
                     }
                     None => self.0.peers.handle_refuted(now, from, node, &mut self.0.queues.peers),
                 }
+                Finding(self.0).handle_checked(now, from, node);
             }
             Claim::Trace { hops, arrived, order } => {
                 Tracing(self.0).handle_verdict(now, (from, hops, arrived), order, verdict);

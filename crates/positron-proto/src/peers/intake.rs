@@ -76,7 +76,8 @@ impl Intake {
         Self { me, checks: BTreeMap::new(), probes: Deadlines::new() }
     }
 
-    /// Somebody sent a record; `own_sequence` is that of our own.
+    /// Somebody sent a record; `own_sequence` is that of our own. Whether it is being
+    /// checked.
     pub(super) fn handle_record(
         &mut self,
         told: ToldRecord,
@@ -85,17 +86,17 @@ impl Intake {
         links: &ConnectedPeers,
         standings: &TrustTable,
         turn: &mut Turn<'_>,
-    ) {
+    ) -> bool {
         let ToldRecord { from, told_over, record } = told;
         let content = record.content();
         let (node, sequence) = (content.node_id(), content.sequence);
         book.note_teller(&node, from);
         if standings.is_banned(&node, turn.now.wall) || standings.is_retired(&node) {
-            return;
+            return false;
         }
         if node == self.me {
             if sequence <= own_sequence {
-                return;
+                return false;
             }
         } else if let Some(entry) = book.get(&node) {
             if entry.known.record.claim() == &record {
@@ -105,20 +106,22 @@ impl Intake {
                 } else {
                     book.handle_passed_on(&node, from);
                 }
-                return;
+                return false;
             }
             if sequence <= entry.known.record.content().sequence {
-                return;
+                return false;
             }
         } else if usable(content, told_over).is_empty() {
-            return;
+            return false;
         }
         let check = Check { told_over, sequence, since: turn.now.mono };
-        if self.begin_check(from, node, check) {
+        let is_checked = self.begin_check(from, node, check);
+        if is_checked {
             turn.push(PeersEffect::Verify { from, record });
         } else {
             turn.counters.records_dropped += 1;
         }
+        is_checked
     }
 
     /// A record proved to be its node's.

@@ -102,8 +102,7 @@ impl RoomMessage for PeersMessage {
 }
 
 fn decode_records(reader: &mut Reader) -> Result<Vec<Signed<PeerRecord>>, Malformed> {
-    let count = reader.len(MAX_RECORDS_PER_MESSAGE)?;
-    (0..count).map(|_| Signed::<PeerRecord>::decode(reader)).collect()
+    reader.list(MAX_RECORDS_PER_MESSAGE, Signed::<PeerRecord>::decode)
 }
 
 fn encode_records(records: &[Signed<PeerRecord>], out: &mut Vec<u8>) {

@@ -9,15 +9,18 @@ use std::{
 use super::{
     PeersEffect, PeersMessage, Reservation,
     entry::AddressEntry,
+    intake::ToldRecord,
     peers::{Peers, PeersWake},
 };
 use crate::{
     handshake::Expect,
     id::NodeId,
+    identity::{Signed, Verified},
+    scope::Scope,
     session::sessions::{DialRequest, LinkKind},
     standings::TrustTable,
     time::Now,
-    wire::{Address, frame::CloseReason},
+    wire::{Address, frame::CloseReason, record::PeerRecord},
 };
 
 impl Peers {
@@ -27,6 +30,29 @@ impl Peers {
         if !self.dialer.is_taken(&peer, &self.links) && self.knows(&peer) {
             self.outbound.want(now.mono, peer);
         }
+    }
+
+    /// The hash table had this record, at somebody as far away as `told_over`: it is its node's own
+    /// word, and goes the way of all others. Whether it is being checked: if not, it is known
+    /// already, or of no use.
+    pub(crate) fn handle_found_record(
+        &mut self,
+        now: Now,
+        record: Signed<PeerRecord>,
+        told_over: Scope,
+        standings: &TrustTable,
+        out: &mut VecDeque<PeersEffect>,
+    ) -> bool {
+        let told = ToldRecord { from: record.content().node_id(), told_over, record };
+        let own_sequence = self.own.record().sequence;
+        let (turn, book) = (&mut self.shared.turn(now, out), &mut self.book);
+        self.intake.handle_record(told, own_sequence, book, &self.links, standings, turn)
+    }
+
+    /// Whether this node did not answer where it was said to be, when it was last dialled.
+    pub fn is_missed(&self, peer: &NodeId) -> bool {
+        let is_missed = |entry: &AddressEntry| !entry.linked && entry.known.failures > 0;
+        self.book.get(peer).is_some_and(is_missed)
     }
 
     /// A person wants a link to this address, and to know who answers there now; it is kept like a
@@ -288,6 +314,16 @@ impl Peers {
     /// Where we say that we listen.
     pub fn external_addresses(&self) -> Vec<SocketAddr> {
         self.own.record().addresses.iter().filter_map(Address::socket_addr).collect()
+    }
+
+    /// Our own record, as we say it to others.
+    pub(crate) const fn own_record(&self) -> &Signed<PeerRecord> {
+        self.own.claim()
+    }
+
+    /// The newest record of a node in the address book.
+    pub(crate) fn record_of(&self, peer: &NodeId) -> Option<&Verified<PeerRecord>> {
+        self.book.get(peer).map(|entry| &entry.known.record)
     }
 
     /// Makes and announces a new record if our addresses changed; later if it is too early.

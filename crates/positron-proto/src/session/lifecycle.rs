@@ -345,7 +345,9 @@ impl Sessions {
     }
 
     /// The session with `peer` lost its link. Where another one is about to come up, because we
-    /// dialled it instead or the peer has it already, the session waits for that.
+    /// dialled it instead or the peer has it already, the session waits for that. A peer that has
+    /// it closes this one, and over a stream that may be all that we hear: an end that closes with
+    /// bytes unread resets the connection, and what it said last is lost (RFC 1122, 4.2.2.13).
     fn lose_link(
         &mut self,
         now: Now,
@@ -356,7 +358,9 @@ impl Sessions {
     ) {
         let is_replaced = matches!(
             reason,
-            DownReason::ByPeer(CloseReason::Duplicate) | DownReason::ByUs(CloseReason::Timeout)
+            DownReason::ByPeer(CloseReason::Duplicate)
+                | DownReason::ByUs(CloseReason::Timeout)
+                | DownReason::Link(_)
         );
         if is_replaced && self.links.table.is_confirming(&peer) {
             self.conversations.hand_over(&peer, reason);
@@ -378,7 +382,7 @@ impl Sessions {
         match self.links.table.remove(id) {
             Some(Stage::Established(link)) => {
                 let reason = DownReason::Link(why);
-                self.end_session(now, link.peer.id, reason, Retention::Keep, out);
+                self.lose_link(now, link.peer.id, reason, Retention::Keep, out);
             }
             Some(stage) => {
                 if let Some(peer) = self.links.handle_closed(now, id, &stage, why, out) {

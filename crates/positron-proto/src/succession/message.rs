@@ -39,10 +39,7 @@ impl RoomMessage for SuccessionMessage {
         _receiver: NodeId,
     ) -> Result<Self, Malformed> {
         let none = reader.malformed("no succession");
-        let count = reader.len(MAX_SUCCESSIONS_PER_MESSAGE)?;
-        if count == 0 {
-            return Err(none);
-        }
-        (0..count).map(|_| Signed::<Succession>::decode(reader)).collect::<Result<_, _>>().map(Self)
+        let successions = reader.list(MAX_SUCCESSIONS_PER_MESSAGE, Signed::<Succession>::decode)?;
+        if successions.is_empty() { Err(none) } else { Ok(Self(successions)) }
     }
 }

@@ -124,6 +124,22 @@ impl<B: Source> Reader<B> {
         if len > limit { Err(over) } else { Ok(len) }
     }
 
+    /// A count of at most `limit`, and as many of what `decode` reads. It takes memory for what is
+    /// there, whatever the count says, and has room for no more: some lists are kept for long.
+    pub fn list<T>(
+        &mut self,
+        limit: usize,
+        decode: fn(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Malformed> {
+        let count = self.len(limit)?;
+        let mut list = Vec::new();
+        for _ in 0..count {
+            list.push(decode(self)?);
+        }
+        list.shrink_to_fit();
+        Ok(list)
+    }
+
     /// A varint length of at most `limit`, then that many bytes.
     pub fn bytes(&mut self, limit: usize) -> Result<B, Malformed> {
         let len = self.len(limit)?;

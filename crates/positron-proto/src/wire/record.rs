@@ -114,8 +114,8 @@ impl Signed<PeerRecord> {
         let sequence = reader.u64()?;
         let noise_static = reader.array()?;
         let capabilities = reader.u32()?;
-        let addresses = decode_list(reader, MAX_ADDRESSES, Address::decode)?;
-        let carriers = decode_list(reader, MAX_CARRIERS, CarrierParameter::decode)?;
+        let addresses = reader.list(MAX_ADDRESSES, Address::decode)?;
+        let carriers = reader.list(MAX_CARRIERS, CarrierParameter::decode)?;
         let not_text = reader.malformed("software is not printable text");
         let software = printable(&reader.bytes(MAX_SOFTWARE)?).ok_or(not_text)?;
         let signature = Signature::from_bytes(reader.array()?);
@@ -141,21 +141,6 @@ impl Signed<PeerRecord> {
         self.encode(&mut out);
         out.into()
     }
-}
-
-/// A count of at most `limit`, and as many of what `decode` reads. The list has room for no more:
-/// a node keeps the records of all others.
-fn decode_list<T>(
-    reader: &mut Reader,
-    limit: usize,
-    decode: fn(&mut Reader) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    let count = reader.len(limit)?;
-    let mut list = Vec::with_capacity(count);
-    for _ in 0..count {
-        list.push(decode(reader)?);
-    }
-    Ok(list)
 }
 
 fn printable(bytes: &[u8]) -> Option<String> {

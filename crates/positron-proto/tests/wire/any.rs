@@ -148,12 +148,14 @@ pub(crate) fn any_message() -> impl Strategy<Value = Message> {
 fn any_dht_message() -> impl Strategy<Value = DhtMessage> {
     let place = || any::<[u8; 32]>().prop_map(Place::from_bytes);
     let id = || any::<[u8; 32]>().prop_map(NodeId::from_bytes);
-    let query = prop_oneof![
-        place().prop_map(DhtQuery::Find),
-        (place(), prop::option::of(id()), any::<bool>())
-            .prop_map(|(key, publisher, values)| DhtQuery::Get { key, publisher, values }),
-        any_living().prop_map(DhtQuery::Store),
-    ];
+    let query = || {
+        prop_oneof![
+            place().prop_map(DhtQuery::Find),
+            (place(), prop::option::of(id()), any::<bool>())
+                .prop_map(|(key, publisher, values)| DhtQuery::Get { key, publisher, values }),
+            any_living().prop_map(DhtQuery::Store),
+        ]
+    };
     let head = (id(), any::<u64>(), 0..=16_384_u32)
         .prop_map(|(publisher, sequence, len)| RecordHead { publisher, sequence, len });
     let contact = (any_key(), any::<[u8; 32]>(), any_addr())
@@ -168,11 +170,13 @@ fn any_dht_message() -> impl Strategy<Value = DhtMessage> {
         found.prop_map(DhtAnswer::Found),
         Just(DhtAnswer::Stored(StoreOutcome::Kept)),
         Just(DhtAnswer::Stored(StoreOutcome::Refused)),
+        prop::collection::vec(id(), 0..=24).prop_map(DhtAnswer::Held),
     ];
     prop_oneof![
-        (below_2_62(), any::<bool>(), query).prop_map(|(number, serves, query)| {
+        (below_2_62(), any::<bool>(), query()).prop_map(|(number, serves, query)| {
             DhtMessage::Query { number, ask: DhtAsk { serves, query } }
         }),
+        (below_2_62(), query()).prop_map(|(number, query)| DhtMessage::Errand { number, query }),
         (below_2_62(), answer).prop_map(|(number, answer)| DhtMessage::Answer { number, answer }),
     ]
 }

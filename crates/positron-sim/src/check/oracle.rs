@@ -62,6 +62,8 @@ pub(crate) struct Oracle {
     /// What was said before this index has been checked.
     checked: usize,
     directs: Directs,
+    /// How what nodes wanted of the hash table ended.
+    table_ends: Vec<(usize, Outcome)>,
     violations: Vec<Violation>,
     next_look: Instant,
     looked_at: usize,
@@ -80,6 +82,7 @@ impl Oracle {
             away: vec![None; hosts.len()],
             checked: 0,
             directs: Directs::default(),
+            table_ends: Vec::new(),
             violations: Vec::new(),
             next_look: Instant::ORIGIN,
             looked_at: 0,
@@ -105,6 +108,11 @@ impl Oracle {
     /// What nodes ask each other.
     pub(crate) const fn questions(&self) -> &Questions {
         &self.questions
+    }
+
+    /// How what nodes wanted of the hash table ended, and what was not done after all.
+    pub(crate) fn table_ends(&self) -> &[(usize, Outcome)] {
+        &self.table_ends
     }
 
     /// A node took the next question.
@@ -199,10 +207,15 @@ impl Oracle {
                 }
             }
             Event::PeerJoined { .. } => self.isolation.handle_end(host),
-            Event::Completed { ticket, outcome } => match self.liveness.completed(host, *ticket) {
-                Ok(waiting) => self.completed(waiting.said, outcome),
-                Err(what) => self.violate(hosts, Check::Liveness, at, Some(host), what),
-            },
+            Event::Completed { ticket, outcome } => {
+                if matches!(outcome, Outcome::Table(_) | Outcome::Refused(_)) {
+                    self.table_ends.push((host, outcome.clone()));
+                }
+                match self.liveness.completed(host, *ticket) {
+                    Ok(waiting) => self.completed(waiting.said, outcome),
+                    Err(what) => self.violate(hosts, Check::Liveness, at, Some(host), what),
+                }
+            }
             _ => {}
         }
     }
@@ -227,7 +240,8 @@ impl Oracle {
             | Outcome::Stopped
             | Outcome::StreamOpened(_)
             | Outcome::StreamNotOpened(_)
-            | Outcome::Table(_) => {}
+            | Outcome::Table(_)
+            | Outcome::Refused(_) => {}
         }
     }
 

@@ -64,6 +64,26 @@ fn of_two_links_from_the_same_end_the_newer_one_stays() {
 }
 
 #[test]
+fn a_link_that_is_reset_before_we_hear_that_the_peer_has_its_successor_ends_no_session() {
+    let mut world = World::connected();
+    let first = world.nodes[1].sessions.views().next().unwrap().peer.link;
+    let again = world.known(1);
+    world.dial(0, again);
+    while world.nodes[1].sessions.views().all(|view| view.peer.link == first) {
+        assert!(world.carry(1, 0) || world.carry(1, 1), "the second link comes up");
+    }
+    assert!(world.nodes[0].sessions.links.table.is_confirming(&world.nodes[1].id));
+    world.send(0, 1, Lane::GOSSIP, vec![1]);
+    world.reset(0);
+    world.send(0, 1, Lane::GOSSIP, vec![2]);
+    world.run();
+    assert_eq!(numbers(&world, 1), [1, 2]);
+    for n in [0, 1] {
+        assert_eq!((world.ups(n), world.downs(n)), (1, vec![]), "node {n}");
+    }
+}
+
+#[test]
 fn a_link_that_dies_in_the_middle_of_everything_loses_and_doubles_nothing() {
     let bodies: Vec<Bytes> = (0..12_u8)
         .map(|n| vec![n; if n % 3 == 0 { MAX_PAYLOAD / 4 } else { 3000 }].into())

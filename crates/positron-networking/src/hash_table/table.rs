@@ -1,23 +1,22 @@
 //! The hash table as the application uses it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use positron_proto::{
-    dht::{
-        BadName, DhtOutcome, DhtRefused, FoundRecord, NameHash, NewRecord, Place, ReadMode,
-        RecordKind, StoreOutcome, StoredAt,
-    },
+    dht::{DhtOutcome, NameHash, NewRecord, Place, RecordKind},
     id::NodeId,
-    node::{Command, Outcome, Refused, TableOrder},
+    node::{Command, Outcome, TableOrder},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
+use super::{
+    Deleted, DhtError, DhtStats, FoundNode, NearestNodes, Stored, StoredValue, ValueName, Values,
+};
 use crate::{
-    DecodeError,
     driver::{Order, Reply},
-    message::{decode, encode},
+    message::encode,
     orders::Orders,
 };
 
@@ -34,84 +33,11 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct HashTable {
     orders: Orders,
-    me: NodeId,
-}
-
-/// Where a record is kept now. This node keeps it, too, and renews it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Stored {
-    /// The key under which it is found.
-    pub key: Place,
-    /// Which of this publisher's records under the key it is: later ones have higher numbers.
-    pub sequence: u64,
-    /// The nodes besides this one that keep it: nobody, if this node is alone.
-    pub holders: Vec<NodeId>,
-    /// Who was asked to, and does not.
-    pub refused: Vec<(NodeId, StoreOutcome)>,
-    /// How many were asked to, and did not answer.
-    pub silent: usize,
-    /// How long it took.
-    #[serde(serialize_with = "seconds")]
-    pub took: Duration,
-}
-
-/// A value that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredValue {
-    /// Who published it: its signature was checked.
-    pub publisher: NodeId,
-    /// Which of its records under the key it is.
-    pub sequence: u64,
-    /// When it was published, by its publisher's clock.
-    pub created: SystemTime,
-    /// How long it is kept from now on, if nobody renews it.
-    pub remaining: Duration,
-    /// The node that had it; this one, if it did.
-    pub from: NodeId,
-    /// What it says: MessagePack by convention.
-    pub value: Bytes,
-}
-
-/// What became of a wish to delete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deleted {
-    /// A tombstone took its place on these nodes, and here.
-    Deleted(Stored),
-    /// This node published nothing there.
-    NotFound,
-    /// This node published nothing there; these did, and only they can take it back.
-    NotYours(Vec<NodeId>),
-}
-
-/// What the hash table did not do, and why.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DhtError {
-    /// The key cannot be one.
-    #[error(transparent)]
-    BadName(#[from] BadName),
-    /// The value cannot be written as MessagePack.
-    #[error("the value cannot be serialized: {0}")]
-    Encode(String),
-    /// The node does not do it.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// What was found is something else than what is wanted.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-    /// The node stopped.
-    #[error("the node stopped")]
-    Stopped,
-}
-
-impl From<DhtRefused> for DhtError {
-    fn from(refused: DhtRefused) -> Self {
-        Self::Refused(refused.into())
-    }
 }
 
 impl HashTable {
-    pub(crate) const fn new(orders: Orders, me: NodeId) -> Self {
-        Self { orders, me }
+    pub(crate) const fn new(orders: Orders) -> Self {
+        Self { orders }
     }
 
     /// Stores a value under a name that everybody may use; others find it by the name alone. Each
@@ -142,6 +68,32 @@ impl HashTable {
         self.publish(RecordKind::Owned, NameHash::of_name(name)?, encoded(value)?, ttl).await
     }
 
+    /// As [`store`](Self::store), with the value as it is.
+    ///
+    /// # Errors
+    /// Those of [`store`](Self::store).
+    pub async fn store_bytes(
+        &self,
+        name: &str,
+        value: impl Into<Bytes>,
+        ttl: Duration,
+    ) -> Result<Stored, DhtError> {
+        self.publish(RecordKind::Shared, NameHash::of_name(name)?, value.into(), ttl).await
+    }
+
+    /// As [`store_owned`](Self::store_owned), with the value as it is.
+    ///
+    /// # Errors
+    /// Those of [`store`](Self::store).
+    pub async fn store_owned_bytes(
+        &self,
+        name: &str,
+        value: impl Into<Bytes>,
+        ttl: Duration,
+    ) -> Result<Stored, DhtError> {
+        self.publish(RecordKind::Owned, NameHash::of_name(name)?, value.into(), ttl).await
+    }
+
     /// Stores bytes under their hash. [`retrieve_immutable`](Self::retrieve_immutable) takes the
     /// [`key`](Stored::key) that comes back.
     ///
@@ -157,8 +109,8 @@ impl HashTable {
     }
 
     /// The value under a shared name; `None`, if nobody published one that is alive. Of several
-    /// publishers the one that was published last, of two at the same time that of the smaller
-    /// hash: [`retrieve_all`](Self::retrieve_all) tells all,
+    /// publishers that of who stands highest in this node's eyes, of equals the one with the latest
+    /// sequence, then that of the smaller hash: [`retrieve_all`](Self::retrieve_all) tells all,
     /// [`retrieve_from`](Self::retrieve_from) that of one.
     ///
     /// # Errors
@@ -168,13 +120,13 @@ impl HashTable {
         Ok(all.into_iter().next().map(|found| found.decode()).transpose()?)
     }
 
-    /// The values of all publishers under a shared name, the last published first.
+    /// The values of all publishers under a shared name, first the one that
+    /// [`retrieve`](Self::retrieve) takes.
     ///
     /// # Errors
     /// The name cannot be one.
     pub async fn retrieve_all(&self, name: &str) -> Result<Vec<StoredValue>, DhtError> {
-        let name = NameHash::of_name(name)?;
-        self.read(name.key(RecordKind::Shared, &self.me), None, ReadMode::Fresh).await
+        Ok(self.look_up(ValueName::Shared(name, None)).await?.values)
     }
 
     /// The value of one publisher under a shared name.
@@ -186,8 +138,8 @@ impl HashTable {
         publisher: NodeId,
         name: &str,
     ) -> Result<Option<StoredValue>, DhtError> {
-        let key = NameHash::of_name(name)?.key(RecordKind::Shared, &publisher);
-        Ok(self.read(key, Some(publisher), ReadMode::Fresh).await?.into_iter().next())
+        let found = self.look_up(ValueName::Shared(name, Some(publisher))).await?;
+        Ok(found.values.into_iter().next())
     }
 
     /// What a node published under a name of its own.
@@ -199,8 +151,8 @@ impl HashTable {
         publisher: NodeId,
         name: &str,
     ) -> Result<Option<StoredValue>, DhtError> {
-        let key = NameHash::of_name(name)?.key(RecordKind::Owned, &publisher);
-        Ok(self.read(key, Some(publisher), ReadMode::Fresh).await?.into_iter().next())
+        let found = self.look_up(ValueName::Owned(name, publisher)).await?;
+        Ok(found.values.into_iter().next())
     }
 
     /// The bytes whose key this is.
@@ -208,7 +160,54 @@ impl HashTable {
     /// # Errors
     /// The node stopped, or has too much to do.
     pub async fn retrieve_immutable(&self, key: Place) -> Result<Option<StoredValue>, DhtError> {
-        Ok(self.read(key, None, ReadMode::First).await?.into_iter().next())
+        Ok(self.look_up(ValueName::Immutable(key)).await?.values.into_iter().next())
+    }
+
+    /// What is under a name, who had it, how long it took, and how many were asked.
+    ///
+    /// # Errors
+    /// The name cannot be one.
+    pub async fn look_up(&self, name: ValueName<'_>) -> Result<Values, DhtError> {
+        let (key, publisher, mode) = (name.key()?, name.publisher(), name.mode());
+        match self.carry_out(TableOrder::Read { key, publisher, mode }).await? {
+            DhtOutcome::Read(read) => Ok(read.into()),
+            _ => Err(DhtError::Stopped),
+        }
+    }
+
+    /// The nodes that are nearest to a place, and how they were found: those keep what is stored
+    /// under it, if it is a [key](ValueName::key).
+    ///
+    /// # Errors
+    /// The node stopped, or has too much to do.
+    pub async fn nearest(&self, place: Place) -> Result<NearestNodes, DhtError> {
+        match self.carry_out(TableOrder::Find(place)).await? {
+            DhtOutcome::Nearest(nearest) => Ok(NearestNodes::new(place, &nearest)),
+            _ => Err(DhtError::Stopped),
+        }
+    }
+
+    /// Where a node is, by its id: what it says of itself, as this node knows it or finds it in the
+    /// table. `None`, if nobody knows, or what was found cannot be used.
+    ///
+    /// # Errors
+    /// The node stopped, or has too much to do.
+    pub async fn find_node(&self, id: NodeId) -> Result<Option<FoundNode>, DhtError> {
+        match self.carry_out(TableOrder::FindNode(id)).await? {
+            DhtOutcome::Node(sought) => Ok(FoundNode::of(sought)),
+            _ => Err(DhtError::Stopped),
+        }
+    }
+
+    /// What the node tells of the table, as it is now.
+    ///
+    /// # Errors
+    /// The node stopped.
+    pub async fn stats(&self) -> Result<DhtStats, DhtError> {
+        let (reply, told) = oneshot::channel();
+        let order = Order::TableStats { reply };
+        self.orders.send(order).await.map_err(|_| DhtError::Stopped)?;
+        told.await.map_err(|_| DhtError::Stopped)
     }
 
     /// Takes back what this node published under a shared name. What others published there stays.
@@ -241,25 +240,6 @@ impl HashTable {
         }
     }
 
-    async fn read(
-        &self,
-        key: Place,
-        publisher: Option<NodeId>,
-        mode: ReadMode,
-    ) -> Result<Vec<StoredValue>, DhtError> {
-        match self.carry_out(TableOrder::Read { key, publisher, mode }).await? {
-            DhtOutcome::Read(read) => {
-                let mut found: Vec<_> = read.records.into_iter().map(StoredValue::from).collect();
-                found.sort_by(|a, b| {
-                    let order = |value: &StoredValue| (value.created, value.sequence);
-                    order(b).cmp(&order(a)).then_with(|| a.publisher.cmp(&b.publisher))
-                });
-                Ok(found)
-            }
-            _ => Err(DhtError::Stopped),
-        }
-    }
-
     async fn take_back(&self, kind: RecordKind, name: NameHash) -> Result<Deleted, DhtError> {
         match self.carry_out(TableOrder::Delete { kind, name }).await? {
             DhtOutcome::Stored(stored) => Ok(Deleted::Deleted(stored.into())),
@@ -281,41 +261,6 @@ impl HashTable {
     }
 }
 
-impl StoredValue {
-    /// The value, read as MessagePack.
-    ///
-    /// # Errors
-    /// It is no `T`.
-    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        decode(&self.value)
-    }
-}
-
-impl From<FoundRecord> for StoredValue {
-    fn from(found: FoundRecord) -> Self {
-        let record = found.record.content();
-        Self {
-            publisher: record.publisher.node_id(),
-            sequence: record.sequence,
-            created: SystemTime::UNIX_EPOCH + Duration::from_secs(record.created.into()),
-            remaining: found.remaining,
-            from: found.from,
-            value: record.value.clone().unwrap_or_default(),
-        }
-    }
-}
-
-impl From<StoredAt> for Stored {
-    fn from(stored: StoredAt) -> Self {
-        let StoredAt { key, sequence, holders, refused, silent, took, .. } = stored;
-        Self { key, sequence, holders, refused, silent, took }
-    }
-}
-
 fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, DhtError> {
     encode(value).map_err(|why| DhtError::Encode(why.to_string()))
-}
-
-fn seconds<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_f64((time.as_secs_f64() * 1e3).round() / 1e3)
 }

@@ -1,0 +1,136 @@
+//! A process with nodes of one contender. It does what its standard input says, and ends with it.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt as _, stream};
+use rustix::process::{Signal, set_parent_process_death_signal};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, stdin, stdout},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    contender::{Contender, value_of},
+    order::{Answer, Job, Order, Task, Want, Worked},
+    seen::{cpu_ms, memory},
+};
+
+/// Carries out orders until there are no more.
+///
+/// # Errors
+/// Standard input or output does not work.
+pub(crate) async fn run<C: Contender>() -> io::Result<()> {
+    // A frozen process would not notice that its input has ended.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    let mut nodes = Vec::<C>::new();
+    let mut lines = BufReader::new(stdin()).lines();
+    while let Some(line) = lines.next_line().await? {
+        let answer = carry_out(&mut nodes, serde_json::from_str(&line)?).await;
+        let mut line = serde_json::to_vec(&answer.unwrap_or_else(Answer::Failed))?;
+        line.push(b'\n');
+        let mut out = stdout();
+        out.write_all(&line).await?;
+        out.flush().await?;
+    }
+    Ok(())
+}
+
+async fn carry_out<C: Contender>(nodes: &mut Vec<C>, order: Order) -> Result<Answer, String> {
+    match order {
+        Order::Start { nodes: count, mut known } => {
+            let first = known.len();
+            for number in first..first + count {
+                let node = C::start(&some_of(&known, number)).await?;
+                known.push(node.address());
+                nodes.push(node);
+            }
+            Ok(Answer::Started(known.split_off(first)))
+        }
+        Order::Await { names } => {
+            let waits =
+                nodes.iter().map(|node| tokio::spawn(find_all(node.clone(), names.clone())));
+            for wait in waits.collect::<Vec<_>>() {
+                wait.await.map_err(|error| error.to_string())?;
+            }
+            Ok(Answer::Found)
+        }
+        Order::Work { jobs, at_once } => work(nodes, jobs, at_once).await.map(Answer::Worked),
+        Order::Count { nodes: of } => {
+            let mut sum = 0;
+            for node in of {
+                sum += nodes[node].requests().await;
+            }
+            Ok(Answer::Counted(sum))
+        }
+        Order::Look => Ok(Answer::Seen { cpu_ms: cpu_ms(), memory: memory()? }),
+    }
+}
+
+/// Addresses by which a node joins: a few of those that there are, the same ones in each run.
+fn some_of(known: &[String], number: usize) -> Vec<String> {
+    let mut some: Vec<String> = Vec::new();
+    let mut dice = number as u64;
+    while some.len() < known.len().min(JOINED_BY) {
+        // Numerical Recipes' linear congruential generator; its upper bits.
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let at = usize::try_from(dice >> 33).expect("31 bits") % known.len();
+        if !some.contains(&known[at]) {
+            some.push(known[at].clone());
+        }
+    }
+    some
+}
+
+async fn find_all<C: Contender>(node: C, names: Vec<String>) {
+    for name in names {
+        while node.get(Want::Newest, &name).await != Ok(Some(value_of(&name))) {
+            sleep(AGAIN).await;
+        }
+    }
+}
+
+async fn work<C: Contender>(nodes: &[C], jobs: Vec<Job>, at_once: usize) -> Result<Worked, String> {
+    let tasks = jobs.into_iter().map(|job| {
+        let node = nodes[job.node].clone();
+        async move { tokio::spawn(operation(node, job)).await }
+    });
+    let mut under_way = stream::iter(tasks).buffer_unordered(at_once);
+    let mut worked = Worked::default();
+    while let Some(done) = under_way.next().await {
+        let (took, result) = done.map_err(|error| error.to_string())?;
+        worked.took_ms.push(took.as_secs_f64() * 1e3);
+        worked.failures.extend(result.err());
+    }
+    Ok(worked)
+}
+
+async fn operation<C: Contender>(
+    node: C,
+    Job { task, name, .. }: Job,
+) -> (Duration, Result<(), String>) {
+    let began = Instant::now();
+    let value = value_of(&name);
+    let doing = async {
+        match task {
+            Task::Put(want) => node.put(want, &name, &value).await,
+            Task::Get(want) => match node.get(want, &name).await? {
+                Some(found) if found == value => Ok(()),
+                Some(_) => Err("another value was found".into()),
+                None => Err("nothing was found".into()),
+            },
+            Task::Delete => node.delete(&name).await,
+        }
+    };
+    let result = timeout(LONGEST, doing).await.unwrap_or_else(|_| Err("no end".into()));
+    (began.elapsed(), result)
+}
+
+/// Nodes by which another one joins.
+const JOINED_BY: usize = 3;
+/// When a value that was not found is looked for again.
+const AGAIN: Duration = Duration::from_millis(100);
+/// The longest that an operation is waited for: libp2p gives up after 60 s.
+const LONGEST: Duration = Duration::from_secs(90);

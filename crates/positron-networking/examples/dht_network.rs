@@ -1,0 +1,68 @@
+//! A hash table of many nodes on this machine: one stores values, and all others read each of them.
+//! Prints how long that takes from the start of the first node. How many nodes is the first
+//! argument (60), how many values the second (20).
+
+use std::time::{Duration, Instant};
+
+use positron_networking::{NetworkConfig, Node};
+use tokio::task::JoinSet;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut numbers = std::env::args().skip(1).map(|text| text.parse::<usize>());
+    let count = numbers.next().transpose()?.unwrap_or(60);
+    let values = numbers.next().transpose()?.unwrap_or(20);
+
+    let began = Instant::now();
+    let first = Node::start(NetworkConfig::loopback()).await?;
+    let bootstrap_nodes = vec![first.listen_addresses()[0].to_string()];
+    let mut nodes = vec![first];
+    for _ in 1..count {
+        let bootstrap_nodes = bootstrap_nodes.clone();
+        nodes.push(
+            Node::start(NetworkConfig { bootstrap_nodes, ..NetworkConfig::loopback() }).await?,
+        );
+    }
+    let started = began.elapsed();
+
+    // The last one stores: it is a stranger to most.
+    let mut fewest = usize::MAX;
+    for n in 0..values {
+        let stored = nodes[count - 1].dht_store(&format!("key {n}"), &n, HOUR).await?;
+        fewest = fewest.min(stored.holders.len());
+    }
+    let stored = began.elapsed();
+
+    let mut readers = JoinSet::new();
+    for node in nodes[..count - 1].iter().cloned() {
+        readers.spawn(async move {
+            let (mut again, mut longest) = (0, Duration::ZERO);
+            for n in 0..values {
+                let asked = Instant::now();
+                while node.dht_retrieve::<usize>(&format!("key {n}")).await? != Some(n) {
+                    again += 1;
+                    tokio::task::yield_now().await;
+                }
+                longest = longest.max(asked.elapsed());
+            }
+            Ok::<_, positron_networking::DhtError>((again, longest))
+        });
+    }
+    let (mut again, mut longest) = (0, Duration::ZERO);
+    while let Some(reader) = readers.join_next().await {
+        let (times, time) = reader??;
+        again += times;
+        longest = longest.max(time);
+    }
+    let read = began.elapsed();
+    println!("{count} nodes started after {started:.2?}");
+    println!("{values} values stored after {stored:.2?}, each by {fewest} others at least");
+    println!("{} reads done after {read:.2?}", values * (count - 1));
+    println!("{again} had to be asked again; the longest took {longest:.2?}");
+    for node in &nodes {
+        node.shutdown().await?;
+    }
+    Ok(())
+}
