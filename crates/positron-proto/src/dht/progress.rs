@@ -43,7 +43,7 @@ impl Dht {
             Goal::Read(reading) => reading.width(),
             Goal::Find | Goal::Delete(_) | Goal::Write(_) => LOOKUP_WIDTH,
         };
-        let lookup = self.lookup(now, target).as_wide_as(width);
+        let lookup = self.lookup(now, target).with_width(width);
         self.begin_with(now, ticket, lookup, goal, out);
     }
 
@@ -246,7 +246,8 @@ impl Dht {
     }
 
     /// Begins again over paths that share no node: where nothing was found although there are nodes
-    /// that nobody asked, or more nodes than chance puts there, or so few that others may be hidden.
+    /// that nobody asked, or more nodes than chance puts there, or so few that others may be
+    /// hidden.
     fn look_again(&mut self, now: Now, id: OperationId) -> bool {
         let Some(operation) = self.operations.get(id) else { return false };
         let (target, nearest) = (operation.target(), operation.nearest());
@@ -292,7 +293,8 @@ impl Dht {
         }
     }
 
-    /// Gives a record to those who are near enough to its key to be among the nearest almost surely.
+    /// Gives a record to those who are near enough to its key to be among the nearest almost
+    /// surely.
     fn give_early(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) {
         let Some(sure) = self.size.reach(REPLICAS / 2, 1) else { return };
         let Some(operation) = self.operations.get_mut(id) else { return };
