@@ -20,7 +20,7 @@ pub(super) struct Operations {
 }
 
 impl Operations {
-    pub(super) const fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.open.len()
     }
 
