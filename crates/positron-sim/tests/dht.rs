@@ -51,7 +51,7 @@ fn those_that_crash_or_are_slow_or_cannot_be_reached_take_nothing_with_them() {
 
 #[test]
 fn what_colluders_hide_is_found_over_other_paths() {
-    for (name, part) in [("hostile-20", 0.999), ("hostile-30", 0.99), ("hostile-50", 0.95)] {
+    for (name, part) in [("hostile-20", 0.999), ("hostile-30", 0.99), ("hostile-50", 0.9)] {
         let report = small(name, 200);
         let found = report.found as f64 / report.reads as f64;
         assert!(found >= part, "{name}: {found}");

@@ -77,7 +77,7 @@ pub enum DhtPlot {
 
 impl DhtScenario {
     /// The names of all stories.
-    pub const NAMES: [&'static str; 17] = [
+    pub const NAMES: [&'static str; 16] = [
         "quiet",
         "frozen",
         "crash",
@@ -89,7 +89,6 @@ impl DhtScenario {
         "hostile-20",
         "hostile-30",
         "hostile-50",
-        "replay",
         "eclipse-4",
         "eclipse-64",
         "eclipse-64-chosen",
@@ -118,7 +117,6 @@ impl DhtScenario {
             "hostile-20" => hostile(0.2),
             "hostile-30" => hostile(0.3),
             "hostile-50" => hostile(0.5),
-            "replay" => Self { hostility: Hostility::Replay, ..hostile(0.3) },
             "eclipse-4" => plot(DhtPlot::Eclipse { ids: 40, networks: 4, on_offer: 4096 }),
             "eclipse-64" => plot(DhtPlot::Eclipse { ids: 64, networks: 64, on_offer: 64 }),
             "eclipse-64-chosen" => plot(DhtPlot::Eclipse { ids: 64, networks: 64, on_offer: 4096 }),
