@@ -12,7 +12,7 @@ use super::{
     PendingRecord, Place, QuestionId, ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId,
     StoreOutcome, StoredAt, Via,
     errands::Errands,
-    handover::handed_over,
+    handover::{handed_over, parting_way},
     keeper::Keeper,
     operation::{Goal, Operation},
     published::{Published, Title},
@@ -537,7 +537,8 @@ impl Dht {
         let keeper = &self.keeper;
         let stores = here.map(|here| handed_over(now.mono, &here, &self.table, &keeper.store));
         for (next, living) in stores.unwrap_or_default() {
-            self.ask(now, (next, About::Push), DhtQuery::Store(living), Via::Any, out);
+            let via = parting_way(&living);
+            self.ask(now, (next, About::Push), DhtQuery::Store(living), via, out);
         }
         let operations = self.operations.values_mut();
         let ours = operations.filter_map(|operation| operation.ticket.take());
