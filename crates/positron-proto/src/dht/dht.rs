@@ -8,7 +8,7 @@ use super::{
     Place, QuestionId, ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome,
     StoredAt, Via,
     errands::Errands,
-    handover::handed_over,
+    handover::{handed_over, parting_way},
     keeper::Keeper,
     operation::Goal,
     operations::Operations,
@@ -538,7 +538,8 @@ impl Dht {
         let keeper = &self.keeper;
         let stores = here.map(|here| handed_over(now.mono, &here, &self.table, &keeper.store));
         for (next, living) in stores.unwrap_or_default() {
-            self.ask(now, (next, About::Push), DhtQuery::Store(living), Via::Any, out);
+            let via = parting_way(&living);
+            self.ask(now, (next, About::Push), DhtQuery::Store(living), via, out);
         }
         self.operations.take_tickets().chain(self.errands.give_up_all()).collect()
     }
