@@ -93,7 +93,7 @@ impl Nodes {
     fn pass(&mut self, time: Duration) {
         self.now = Now { mono: self.now.mono + time, wall: self.now.wall + time };
         for node in 0..self.all.len() {
-            self.with(node, |dht, now, out| dht.handle_timeout(now, out));
+            self.with(node, Dht::handle_timeout);
         }
     }
 
@@ -168,7 +168,9 @@ impl Nodes {
         let name = NameHash::of_name(name).unwrap();
         let ttl = Duration::from_secs(3_600);
         let new = NewRecord { kind: RecordKind::Shared, name, value: value.into(), ttl };
-        self.with(node, |dht, now, out| drop(dht.store(now, TICKET, new, out).unwrap()));
+        self.with(node, |dht, now, out| {
+            dht.store(now, TICKET, new, out).unwrap();
+        });
         match self.done.pop() {
             Some((at, TICKET, DhtOutcome::Stored(stored))) if at == node => stored,
             other => panic!("{other:?}"),

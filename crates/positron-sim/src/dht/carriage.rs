@@ -7,7 +7,7 @@ use std::{
 
 use positron_internet::Dice;
 use positron_proto::{
-    dht::{DhtAnswer, DhtAsk, QuestionId, Via},
+    dht::{Contact, DhtAnswer, DhtAsk, LivingRecord, QuestionId, Via},
     time::{Duration, Instant},
 };
 
@@ -173,8 +173,8 @@ impl Carriage {
 
 fn answer_len(answer: &DhtAnswer) -> usize {
     let DhtAnswer::Found(found) = answer else { return 2 };
-    let records = found.records.iter().map(|living| living.encoded_len());
-    let contacts = found.contacts.iter().map(|contact| contact.encoded_len());
+    let records = found.records.iter().map(LivingRecord::encoded_len);
+    let contacts = found.contacts.iter().map(Contact::encoded_len);
     4 + records.sum::<usize>() + contacts.sum::<usize>() + found.heads.len() * 44
 }
 
