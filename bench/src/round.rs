@@ -86,6 +86,16 @@ pub(crate) async fn measure(
     result.map(|()| measuring.round)
 }
 
+impl Step {
+    /// How long is waited for what is done after the last operation has ended.
+    const fn afterwards(self) -> Duration {
+        match self {
+            Self::FirstPut | Self::Put | Self::Delete => AFTER_WRITES,
+            Self::FirstGet | Self::GetAny | Self::GetNewest => AFTER_READS,
+        }
+    }
+}
+
 impl Measuring {
     async fn go_through(&mut self, stack: Stack, keys: usize) -> Result<(), String> {
         self.come_up().await?;
@@ -104,6 +114,7 @@ impl Measuring {
 
         let mut stored = self.puts("before", 2 * keys);
         self.crew.work(&stored, self.at_once).await?;
+        sleep(AFTER_WRITES).await;
         self.crew.work(&reads(&fresh, Want::Newest, CLIENTS), self.at_once).await?;
         let measured = self.puts("measured", keys);
         self.step(Step::Put, measured.clone()).await?;
@@ -154,7 +165,7 @@ impl Measuring {
         let asked = self.crew.requests(&jobs).await?;
         let (before, began) = (self.crew.used().await?, Instant::now());
         let worked = self.crew.work(&jobs, self.at_once).await?;
-        sleep(AFTERWARDS).await;
+        sleep(step.afterwards()).await;
         let used = self.crew.used().await?.cpu_ms - before.cpu_ms;
         let used = used - self.idle * began.elapsed().as_secs_f64();
         let asked = self.crew.requests(&jobs).await? - asked;
@@ -251,8 +262,11 @@ const RESTING: Duration = Duration::from_secs(3);
 const STILL_FALLING: f64 = 0.8;
 /// How long it may fall.
 const LONGEST_SETTLING: Duration = Duration::from_secs(60);
-/// How long is waited for what is done after an operation has ended.
-const AFTERWARDS: Duration = Duration::from_millis(300);
+/// How long is waited for what is done after a read has ended.
+const AFTER_READS: Duration = Duration::from_millis(300);
+/// The same of a write: a record that too few keep, as far as its publisher can tell, is offered
+/// again after 1 s, and then after 2 s.
+const AFTER_WRITES: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
 mod tests {

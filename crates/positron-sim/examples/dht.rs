@@ -1,5 +1,5 @@
-//! Plays a story of many hash tables and says what came of it, how long it took, and how much memory
-//! there was for each node, what carries its questions included.
+//! Plays a story of many hash tables and says what came of it, how long it took, and how much
+//! memory there was for each node, what carries its questions included.
 //!
 //! ```text
 //! cargo run --release -p positron-sim --example dht -- 10000 quiet 1

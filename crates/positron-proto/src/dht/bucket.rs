@@ -11,8 +11,8 @@ use crate::{
     time::{Duration, Instant},
 };
 
-/// The contacts whose places have the same number of first bits in common with ours: members, who answered a question of ours, and [`BUCKET_CANDIDATES`] who may become
-/// some.
+/// The contacts whose places have the same number of first bits in common with ours: members, who
+/// answered a question of ours, and [`BUCKET_CANDIDATES`] who may become some.
 ///
 /// Who is a member stays one for as long as it answers: who was there for long is there for longer
 /// (Maymounkov and Mazières 2002, 2.2), and a flood of new nodes replaces nobody.

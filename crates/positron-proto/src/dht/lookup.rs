@@ -163,7 +163,7 @@ impl Lookup {
     }
 
     /// The same with so many questions under way, as long as they are answered in time.
-    pub(super) const fn as_wide_as(mut self, width: usize) -> Self {
+    pub(super) const fn with_width(mut self, width: usize) -> Self {
         self.width = width;
         self
     }

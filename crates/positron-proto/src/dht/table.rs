@@ -400,8 +400,8 @@ impl RoutingTable {
         }
     }
 
-    /// Buckets that lack members. Those of our nearest neighbours are left out: whoever belongs there
-    /// is found by looking up our own place.
+    /// Buckets that lack members. Those of our nearest neighbours are left out: whoever belongs
+    /// there is found by looking up our own place.
     fn gaps(&self) -> Vec<u32> {
         let mut nearer = 0;
         let deepest = self.buckets.iter().rev().find(|(_, bucket)| {

@@ -12,7 +12,8 @@ use crate::{id::NodeId, identity::Verified, limits::REPLICAS, time::Duration};
 /// over
 /// ```
 ///
-/// Who surely is one of the nearest is given it while others are looked for. Whoever refuses or is silent is replaced by the next nearest, once each.
+/// Who surely is one of the nearest is given it while others are looked for. Whoever refuses or is
+/// silent is replaced by the next nearest, once each.
 #[derive(Debug)]
 pub(super) struct RecordWriting {
     record: Verified<DhtRecord>,

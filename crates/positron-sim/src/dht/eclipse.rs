@@ -13,7 +13,7 @@ use super::{Hostility, experiment::Experiment, hostile::Conspiracy, table_world:
 
 /// Ten keys are attacked, each by others, before anything is stored under them; then each is
 /// stored, and read by many.
-pub(super) fn play(experiment: &mut Experiment, ids: usize, networks: usize) {
+pub(super) fn play(experiment: &mut Experiment, ids: usize, networks: (usize, usize)) {
     for n in 0..KEYS {
         let name = NameHash::of_name(&format!("record {n}")).expect("a name");
         // Whoever publishes under a shared name, its key is the same.
@@ -31,12 +31,12 @@ pub(super) fn play(experiment: &mut Experiment, ids: usize, networks: usize) {
 }
 
 /// The best networks are taken, and in each of them the place that is nearest.
-fn surround(world: &mut TableWorld, prey: Place, ids: usize, networks: usize) {
+fn surround(world: &mut TableWorld, prey: Place, ids: usize, (networks, on_offer): (usize, usize)) {
     let harm = world.conspiracies.len();
     world.conspiracies.push(Conspiracy::new(Hostility::Collude, Some(prey)));
     let slots: Vec<_> = (0..=u8::MAX).take(8).map(|slot| NodeId::from_bytes([slot; 32])).collect();
     let mut offers = Vec::new();
-    for _ in 0..NETWORKS_ON_OFFER {
+    for _ in 0..on_offer {
         let addr = world.address();
         let nearest = slots.iter().map(|slot| prey.distance(&Place::of_node(slot, addr))).min();
         offers.push((nearest, addr));
@@ -60,5 +60,3 @@ fn surround(world: &mut TableWorld, prey: Place, ids: usize, networks: usize) {
 
 /// Keys that are attacked.
 const KEYS: usize = 10;
-/// Networks from which the attacker of a key takes the best: as many as a cloud of a /12 has.
-const NETWORKS_ON_OFFER: usize = 4096;

@@ -4,8 +4,8 @@
 //! The machines are the shipped ones; what is left out is what carries their questions. A question
 //! takes a round trip, and more where a session has to be made first. Who has no ticket of another
 //! node, which lasts for an hour, asks it with a padded handshake: the answer has less room, and
-//! records are not taken `[PROTOCOL 9.11]`. Both count in full as bytes. That a node serves is heard
-//! when it asks, in place of its peer record. Signatures are made and checked for real.
+//! records are not taken `[PROTOCOL 9.11]`. Both count in full as bytes. That a node serves is
+//! heard when it asks, in place of its peer record. Signatures are made and checked for real.
 //!
 //! - [`DhtScenario`]: how many nodes, how far apart, which of them are frozen, gone or hostile, and
 //!   what is done; [`DhtScenario::named`] has all stories;

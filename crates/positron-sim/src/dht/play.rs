@@ -8,7 +8,9 @@ pub fn play(scenario: &DhtScenario, seed: u64) -> DhtReport {
     match scenario.plot {
         DhtPlot::Measure => experiment.measure(),
         DhtPlot::Partition => experiment.partition(),
-        DhtPlot::Eclipse { ids, networks } => eclipse::play(&mut experiment, ids, networks),
+        DhtPlot::Eclipse { ids, networks, on_offer } => {
+            eclipse::play(&mut experiment, ids, (networks, on_offer));
+        }
         DhtPlot::Deletion => deletion::play(&mut experiment),
         DhtPlot::Flood => flood::play(&mut experiment),
     }

@@ -117,6 +117,9 @@ impl Spread {
 impl fmt::Display for DhtReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = |f: &mut fmt::Formatter<'_>, what: &str, time: &Spread, asked: &Spread| {
+            if time.values.is_empty() {
+                return Ok(());
+            }
             let (p50, p90, p99) = (time.quantile(0.5), time.quantile(0.9), time.quantile(0.99));
             writeln!(f, "{what:14} {p50:7.0} {p90:7.0} {p99:7.0} {:9.1}", asked.mean())
         };
@@ -125,15 +128,26 @@ impl fmt::Display for DhtReport {
         line(f, "put", &self.put, &self.put_asked)?;
         line(f, "get, first", &self.first, &self.first_asked)?;
         line(f, "get, fresh", &self.fresh, &self.fresh_asked)?;
-        let recall = self.recall.mean() * 100.0;
-        writeln!(f, "recall of the nearest {recall:.1} %, holders {:.2}", self.put_holders.mean())?;
+        if !self.find.values.is_empty() {
+            writeln!(f, "recall of the nearest {:.1} %", self.recall.mean() * 100.0)?;
+        }
+        if !self.put.values.is_empty() {
+            writeln!(f, "holders {:.2}", self.put_holders.mean())?;
+        }
         let Self { reads, found, false_answers, upkeep, .. } = self;
-        let part = number(*found) / number((*reads).max(1)) * 100.0;
-        writeln!(f, "read {found} of {reads} ({part:.2} %), false answers {false_answers}")?;
+        if *reads > 0 {
+            let part = number(*found) / number(*reads) * 100.0;
+            writeln!(f, "read {found} of {reads} ({part:.2} %), false answers {false_answers}")?;
+        }
+        if *upkeep > 0.0 {
+            writeln!(f, "upkeep {upkeep:.0} B/s a node")?;
+        }
         let (known, size) = (self.known.mean(), self.size.quantile(0.5));
-        writeln!(f, "upkeep {upkeep:.0} B/s, known {known:.0}, size estimated {size:.0}")?;
+        writeln!(f, "each knew {known:.0} and thought that there are {size:.0}")?;
         if let Some(deletion) = self.deletion {
-            writeln!(f, "{deletion:?}")?;
+            let DeletionReport { fresh_reads, fresh_saw, first_reads, first_saw } = deletion;
+            writeln!(f, "the old value: in {fresh_saw} of {fresh_reads} fresh reads")?;
+            writeln!(f, "               in {first_saw} of {first_reads} first reads")?;
         }
         if let Some(flood) = self.flood {
             let FloodReport { brought, most_kept, honest_near, honest_refused } = flood;

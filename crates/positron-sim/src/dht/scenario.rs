@@ -20,6 +20,8 @@ pub struct DhtScenario {
     pub settles: Duration,
     /// How long records stand before they are read.
     pub age: Duration,
+    /// How long they live if nobody renews them.
+    pub ttl: Duration,
     /// Part of the nodes that go, and are replaced by others, in an hour.
     pub churn: f64,
     /// Part of the nodes that crash at once before it is measured.
@@ -55,13 +57,15 @@ pub enum DhtPlot {
     Measure,
     /// The network is cut into two halves; records are stored in both, and read when it has healed.
     Partition,
-    /// For each of ten keys, networks whose places are near it are sought out, the best of 4,096,
-    /// and so many ids are ground there. They collude about that key, and are honest else.
+    /// For each of ten keys ids are ground in some networks, at the place of each that is nearest
+    /// to the key. They collude about that key, and are honest else.
     Eclipse {
         /// Ids for each key.
         ids: usize,
         /// IPv4 /24 networks for each key, each somewhere else.
         networks: usize,
+        /// Of so many, those whose places are nearest.
+        on_offer: usize,
     },
     /// Records are deleted, and everybody restarts; three former holders of each bring old copies
     /// back, to readers and to holders, for as long as records are to stand.
@@ -73,7 +77,7 @@ pub enum DhtPlot {
 
 impl DhtScenario {
     /// The names of all stories.
-    pub const NAMES: [&'static str; 17] = [
+    pub const NAMES: [&'static str; 16] = [
         "quiet",
         "frozen",
         "crash",
@@ -85,10 +89,9 @@ impl DhtScenario {
         "hostile-20",
         "hostile-30",
         "hostile-50",
-        "replay",
         "eclipse-4",
-        "eclipse-16",
         "eclipse-64",
+        "eclipse-64-chosen",
         "deletion",
         "flood",
     ];
@@ -103,8 +106,9 @@ impl DhtScenario {
             "frozen" => Self { frozen: 0.3, ..quiet },
             "crash" => Self { crashed: 0.1, ..quiet },
             "churn" => {
-                let age = Duration::from_secs(3600);
-                Self { churn: 0.2, crashed: 0.1, age, ..quiet }
+                // Many publishers are gone before their records are read.
+                let (age, ttl) = (Duration::from_secs(3600), Duration::from_secs(7200));
+                Self { churn: 0.2, crashed: 0.1, age, ttl, ..quiet }
             }
             "slow" => Self { slow: 0.2, ..quiet },
             "loss" => Self { loss: 0.05, ..quiet },
@@ -113,10 +117,9 @@ impl DhtScenario {
             "hostile-20" => hostile(0.2),
             "hostile-30" => hostile(0.3),
             "hostile-50" => hostile(0.5),
-            "replay" => Self { hostility: Hostility::Replay, ..hostile(0.3) },
-            "eclipse-4" => plot(DhtPlot::Eclipse { ids: 40, networks: 4 }),
-            "eclipse-16" => plot(DhtPlot::Eclipse { ids: 40, networks: 16 }),
-            "eclipse-64" => plot(DhtPlot::Eclipse { ids: 64, networks: 64 }),
+            "eclipse-4" => plot(DhtPlot::Eclipse { ids: 40, networks: 4, on_offer: 4096 }),
+            "eclipse-64" => plot(DhtPlot::Eclipse { ids: 64, networks: 64, on_offer: 64 }),
+            "eclipse-64-chosen" => plot(DhtPlot::Eclipse { ids: 64, networks: 64, on_offer: 4096 }),
             "deletion" => {
                 let age = Duration::from_secs(24 * 3600);
                 Self { operations: 20, age, ..plot(DhtPlot::Deletion) }
@@ -136,6 +139,7 @@ impl DhtScenario {
             loss: 0.0,
             settles: Duration::from_secs(1800),
             age: Duration::from_secs(60),
+            ttl: Duration::from_secs(3600),
             churn: 0.0,
             crashed: 0.0,
             frozen: 0.0,

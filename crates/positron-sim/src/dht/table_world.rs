@@ -163,7 +163,7 @@ impl<'a> TableWorld<'a> {
     ) -> (Ticket, Place) {
         let (ticket, now) = (self.ticket(), self.time());
         let name = NameHash::of_name(name).expect("a name");
-        let ttl = Duration::from_secs(3600);
+        let ttl = self.scenario.ttl;
         let (new, mut out) = (NewRecord { kind, name, value, ttl }, VecDeque::new());
         let key = self.nodes[at].dht.store(now, ticket, new, &mut out).expect("it may store");
         self.carry_out(at, out);

@@ -146,7 +146,8 @@ fn from_file(path: &PathBuf) -> Result<Vec<u8>, Failure> {
 /// Everything there is, if it is no more than that.
 fn bounded(from: impl Read, most: usize) -> io::Result<Option<Vec<u8>>> {
     let mut value = Vec::new();
-    from.take(most as u64 + 1).read_to_end(&mut value)?;
+    let one_more = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    from.take(one_more).read_to_end(&mut value)?;
     Ok(Some(value).filter(|value| value.len() <= most))
 }
 
