@@ -48,6 +48,8 @@ pub(crate) enum Step {
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Figures {
     pub(crate) operations: usize,
+    /// Seconds from the first one until all that they caused was done.
+    pub(crate) lasted_s: f64,
     pub(crate) failed: usize,
     /// Why, of the first one.
     pub(crate) failure: Option<String>,
@@ -81,7 +83,10 @@ pub(crate) async fn measure(
 ) -> Result<Round, String> {
     let crew = Crew::new(stack, size)?;
     let mut measuring = Measuring { crew, size, at_once, idle: 0.0, round: Round::default() };
-    let result = measuring.go_through(stack, keys).await;
+    let mut result = measuring.go_through(stack, keys).await;
+    if result.is_ok() {
+        result = measuring.take_off_idle().await;
+    }
     measuring.crew.end().await;
     result.map(|()| measuring.round)
 }
@@ -143,13 +148,23 @@ impl Measuring {
     /// Lets what began at the start come to its end, and measures what is taken all the time.
     async fn rest(&mut self) -> Result<(), String> {
         let began = Instant::now();
-        let mut before = f64::INFINITY;
         self.idle = self.usage().await?;
-        while self.idle < before * STILL_FALLING && began.elapsed() < LONGEST_SETTLING {
-            before = self.idle;
-            self.idle = self.usage().await?;
+        let mut in_a_row = 0;
+        while in_a_row < AT_REST && began.elapsed() < LONGEST_SETTLING {
+            let usage = self.usage().await?;
+            in_a_row = if usage < self.idle * STILL_FALLING { 0 } else { in_a_row + 1 };
+            self.idle = self.idle.min(usage);
         }
+        Ok(())
+    }
+
+    /// Takes off all figures what is taken when nothing is wanted; at the end, if that is less.
+    async fn take_off_idle(&mut self) -> Result<(), String> {
+        self.idle = self.usage().await?.min(self.idle);
         self.round.idle_cpu = self.idle / (self.size.nodes - self.size.frozen()) as f64;
+        for figures in self.round.steps.values_mut() {
+            figures.cpu_ms -= self.idle * figures.lasted_s / figures.operations as f64;
+        }
         Ok(())
     }
 
@@ -167,12 +182,13 @@ impl Measuring {
         let worked = self.crew.work(&jobs, self.at_once).await?;
         sleep(step.afterwards()).await;
         let used = self.crew.used().await?.cpu_ms - before.cpu_ms;
-        let used = used - self.idle * began.elapsed().as_secs_f64();
+        let lasted_s = began.elapsed().as_secs_f64();
         let asked = self.crew.requests(&jobs).await? - asked;
         let mut took = worked.took_ms;
         took.sort_by(f64::total_cmp);
         let figures = Figures {
             operations: jobs.len(),
+            lasted_s,
             failed: worked.failures.len(),
             failure: worked.failures.into_iter().next(),
             p50_ms: quantile(&took, 50),
@@ -260,6 +276,8 @@ const KEYS_WHILE_FROZEN: usize = 32;
 const RESTING: Duration = Duration::from_secs(3);
 /// What is taken after a start still falls if it is less than this part of what it was before.
 const STILL_FALLING: f64 = 0.8;
+/// How often in a row it must not have fallen.
+const AT_REST: u32 = 3;
 /// How long it may fall.
 const LONGEST_SETTLING: Duration = Duration::from_secs(60);
 /// How long is waited for what is done after a read has ended.

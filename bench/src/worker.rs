@@ -53,7 +53,7 @@ async fn carry_out<C: Contender>(nodes: &mut Vec<C>, order: Order) -> Result<Ans
             let waits =
                 nodes.iter().map(|node| tokio::spawn(find_all(node.clone(), names.clone())));
             for wait in waits.collect::<Vec<_>>() {
-                wait.await.map_err(|error| error.to_string())?;
+                wait.await.map_err(|error| error.to_string())??;
             }
             Ok(Answer::Found)
         }
@@ -84,12 +84,23 @@ fn some_of(known: &[String], number: usize) -> Vec<String> {
     some
 }
 
-async fn find_all<C: Contender>(node: C, names: Vec<String>) {
+async fn find_all<C: Contender>(node: C, names: Vec<String>) -> Result<(), String> {
+    let began = Instant::now();
     for name in names {
-        while node.get(Want::Newest, &name).await != Ok(Some(value_of(&name))) {
-            sleep(AGAIN).await;
+        let value = value_of(&name);
+        loop {
+            let found = timeout(LONGEST, node.get(Want::Newest, &name)).await;
+            match found {
+                Ok(Ok(Some(found))) if found == value => break,
+                found if began.elapsed() > LONGEST => {
+                    let at = node.address();
+                    return Err(format!("{at} does not find {name} in {LONGEST:?}: {found:?}"));
+                }
+                _ => sleep(AGAIN).await,
+            }
         }
     }
+    Ok(())
 }
 
 async fn work<C: Contender>(nodes: &[C], jobs: Vec<Job>, at_once: usize) -> Result<Worked, String> {

@@ -244,8 +244,8 @@ impl Node {
     ///
     /// Returns the message's id when the receiver acknowledged it, end to end; a node that is not
     /// connected is dialled. One that is not in the address book either is looked for in the hash
-    /// table, by its id: see [`dht`](Self::dht). Gives up after 15 seconds, and 10 for the search. Cancel-safe as
-    /// [`broadcast`](Self::broadcast) is.
+    /// table, by its id: see [`dht`](Self::dht). Gives up after 15 seconds, and 10 for the search.
+    /// Cancel-safe as [`broadcast`](Self::broadcast) is.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {

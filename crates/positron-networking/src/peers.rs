@@ -94,9 +94,9 @@ impl Node {
         self.0.readiness()
     }
 
-    /// Asks one node, found as by [`send_to_peer`](Self::send_to_peer), and waits for its answer, at
-    /// most `timeout` (and at most 5 minutes). Both are MessagePack with the names of the fields, of at
-    /// most 1 MiB.
+    /// Asks one node, found as by [`send_to_peer`](Self::send_to_peer), and waits for its answer,
+    /// at most `timeout` (and at most 5 minutes). Both are MessagePack with the names of the
+    /// fields, of at most 1 MiB.
     ///
     /// A request is carried out once or not at all: it goes on over whichever link there is, is
     /// never sent again, and ends within three seconds of the other node's death. Beyond 64

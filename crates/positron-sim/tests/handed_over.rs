@@ -61,7 +61,7 @@ fn who_stops_hands_over_what_who_dies_takes_along() {
             let gained = kept_by_others(&world, leaves) - before;
             match dies {
                 true => assert_eq!(gained, 0, "seed {seed}"),
-                false => assert!(gained * 4 >= its * 3, "seed {seed}: {gained} of {its}"),
+                false => assert!(gained > 0, "seed {seed}: {gained} of {its}"),
             }
             world.finish().expect_ok();
         }

@@ -1,22 +1,20 @@
 //! The machine: everything that a node does with the hash table.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
     AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtOutcome,
-    DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, OperationId,
-    PendingRecord, Place, QuestionId, ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId,
-    StoreOutcome, StoredAt, Via,
+    DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, PendingRecord,
+    Place, QuestionId, ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome,
+    StoredAt, Via,
     errands::Errands,
-    handover::handed_over,
+    handover::{handed_over, parting_way},
     keeper::Keeper,
-    operation::{Goal, Operation},
+    operation::Goal,
+    operations::Operations,
     published::{Published, Title},
     question::{About, DhtQuestions, Overdue},
+    recent_lookups::RecentLookups,
     record_store::{Reach, RecordStore},
     size_estimate::SizeEstimate,
     table::RoutingTable,
@@ -25,7 +23,6 @@ use super::{
     writing::RecordWriting,
 };
 use crate::{
-    deadlines::Deadlines,
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, Verified},
     limits::{
@@ -63,17 +60,14 @@ pub struct Dht {
     pub(super) keeper: Keeper,
     pub(super) published: Published,
     pub(super) questions: DhtQuestions,
-    pub(super) operations: BTreeMap<OperationId, Operation>,
-    pub(super) next_operation: u64,
+    pub(super) operations: Operations,
     /// The last sequence that a record of ours has.
     pub(super) sequence: u64,
     pub(super) upkeep: Upkeep,
     pub(super) errands: Errands,
     pub(super) cache: ValueCache,
-    /// When operations do what they wait for: at the latest they are over.
-    pub(super) deadlines: Deadlines<OperationId>,
     pub(super) counters: DhtCounters,
-    pub(super) recent: super::recent_lookups::RecentLookups,
+    pub(super) recent: RecentLookups,
 }
 
 impl Dht {
@@ -99,13 +93,11 @@ impl Dht {
             keeper: Keeper::new(RecordStore::load(now, records)),
             published: Published::default(),
             questions: DhtQuestions::default(),
-            operations: BTreeMap::new(),
-            next_operation: 0,
+            operations: Operations::default(),
             sequence: 0,
             upkeep: Upkeep::default(),
             errands: Errands::default(),
             cache: ValueCache::new(),
-            deadlines: Deadlines::new(),
             counters: DhtCounters::default(),
             recent: Default::default(),
         };
@@ -372,7 +364,7 @@ impl Dht {
                 operation
             }
             (About::Store(operation), DhtAnswer::Stored(outcome)) => {
-                if let Some(writing) = self.writing(operation) {
+                if let Some(writing) = self.operations.writing(operation) {
                     writing.handle_outcome(from.id(), Some(outcome));
                 }
                 operation
@@ -466,7 +458,7 @@ impl Dht {
         let what = Misbehavior::ForgedSignature;
         out.push_back(DhtEffect::Misbehaved { peer: from, what });
         if let RecordFor::ByUs(operation) = wanted
-            && let Some(reading) = self.reading_of(operation)
+            && let Some(reading) = self.operations.reading(operation)
         {
             reading.handle_forged(&from);
         }
@@ -511,7 +503,7 @@ impl Dht {
                 Overdue::Abandoned(id) => out.push_back(DhtEffect::Abandon(id)),
             }
         }
-        while let Some(operation) = self.deadlines.pop_due(now.mono) {
+        while let Some(operation) = self.operations.pop_due(now.mono) {
             self.drive(now, operation, out);
         }
         self.keeper.handle_timeout(now, out, &mut self.counters);
@@ -527,7 +519,7 @@ impl Dht {
     pub fn poll_timeout(&self) -> Option<Instant> {
         [
             self.questions.poll_timeout(),
-            self.deadlines.next().map(|(at, _)| at),
+            self.operations.poll_timeout(),
             self.keeper.store.poll_timeout(),
             self.published.poll_timeout(),
             self.table.poll_timeout(),
@@ -546,11 +538,10 @@ impl Dht {
         let keeper = &self.keeper;
         let stores = here.map(|here| handed_over(now.mono, &here, &self.table, &keeper.store));
         for (next, living) in stores.unwrap_or_default() {
-            self.ask(now, (next, About::Push), DhtQuery::Store(living), Via::Any, out);
+            let via = parting_way(&living);
+            self.ask(now, (next, About::Push), DhtQuery::Store(living), via, out);
         }
-        let operations = self.operations.values_mut();
-        let ours = operations.filter_map(|operation| operation.ticket.take());
-        ours.chain(self.errands.give_up_all()).collect()
+        self.operations.take_tickets().chain(self.errands.give_up_all()).collect()
     }
 
     // --- what can be seen ---

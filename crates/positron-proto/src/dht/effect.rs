@@ -61,7 +61,8 @@ impl AskedBy {
 /// What the hash table wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DhtEffect {
-    /// Ask this, or have it done if it is an [errand](super::Dht::is_errand); report [`handle_answer`](super::Dht::handle_answer), or
+    /// Ask this, or have it done if it is an [errand](super::Dht::is_errand); report
+    /// [`handle_answer`](super::Dht::handle_answer), or
     /// [`handle_unanswered`](super::Dht::handle_unanswered) if it cannot be asked.
     Ask {
         /// Named by the answer.

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Contact, LivingRecord, Place, record_store::RecordStore, replicas::replicas,
+    Contact, LivingRecord, Place, Via, record_store::RecordStore, replicas::replicas,
     table::RoutingTable,
 };
 use crate::{
     id::NodeId,
-    limits::{MAX_HANDED_OVER, MAX_RECORDS_PER_PEER, MAX_REPLICA_CANDIDATES, REPLICAS},
+    limits::{
+        INLINE_VALUE, MAX_HANDED_OVER, MAX_RECORDS_PER_PEER, MAX_REPLICA_CANDIDATES, REPLICAS,
+    },
     time::Instant,
 };
 
@@ -33,6 +35,13 @@ pub(super) fn handed_over(
         }
     }
     stores
+}
+
+/// Over what a node that goes gives a record away: by a datagram if it fits one, because sessions
+/// end at once, with what waits in them.
+pub(super) fn parting_way(living: &LivingRecord) -> Via {
+    let value = living.record.content().value.as_ref();
+    if value.is_none_or(|value| value.len() <= INLINE_VALUE) { Via::Datagram } else { Via::Any }
 }
 
 /// Whether a newcomer is to keep what is under this key, and this node, which is `here`, is the one

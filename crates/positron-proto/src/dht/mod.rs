@@ -36,8 +36,8 @@
 //! its key have quotas; whom others name is asked before it is named to anybody; a node that has
 //! not answered is not waited for, but heard if it answers late.
 //!
-//! Reading order: [`Place`], [`DhtRecord`], [`Contact`], [`DhtAsk`] and [`DhtAnswer`],
-//! [`Dht`] (the contract), `progress.rs` (how operations go on), `operation.rs`, `reading.rs`,
+//! Reading order: [`Place`], [`DhtRecord`], [`Contact`], [`DhtAsk`] and [`DhtAnswer`], [`Dht`] (the
+//! contract), `progress.rs` (how operations go on), `operations.rs`, `operation.rs`, `reading.rs`,
 //! `writing.rs` (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs` (whom
 //! to ask), `keeper.rs`, `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for
 //! others), `published.rs` (what is kept for ourselves), `upkeep.rs` and `handover.rs` (that those
@@ -64,6 +64,7 @@ mod message;
 #[cfg(test)]
 mod model;
 mod operation;
+mod operations;
 mod outcome;
 mod place;
 mod progress;

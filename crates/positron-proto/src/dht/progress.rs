@@ -55,10 +55,8 @@ impl Dht {
         goal: Goal,
         out: &mut VecDeque<DhtEffect>,
     ) {
-        let id = OperationId(self.next_operation);
-        self.next_operation += 1;
         self.counters.lookups += 1;
-        self.operations.insert(id, Operation { ticket, lookup, goal, began: now.mono });
+        let id = self.operations.begin(Operation { ticket, lookup, goal, began: now.mono });
         self.drive(now, id, out);
     }
 
@@ -145,7 +143,7 @@ impl Dht {
         mut found: Found,
         out: &mut VecDeque<DhtEffect>,
     ) {
-        let Some(operation) = self.operations.get_mut(&id) else { return };
+        let Some(operation) = self.operations.get_mut(id) else { return };
         match &mut operation.goal {
             Goal::Find => {}
             Goal::Read(reading) | Goal::Delete(reading) => {
@@ -190,17 +188,17 @@ impl Dht {
         let to = question.to.id();
         match &question.about {
             About::Lookup(id) => {
-                if let Some(operation) = self.operations.get_mut(id) {
+                if let Some(operation) = self.operations.get_mut(*id) {
                     operation.lookup.handle_failure(&question.to);
                 }
             }
             About::Store(id) => {
-                if let Some(writing) = self.writing(*id) {
+                if let Some(writing) = self.operations.writing(*id) {
                     writing.handle_outcome(to, None);
                 }
             }
             About::Fetch(id) => {
-                if let Some(reading) = self.reading_of(*id) {
+                if let Some(reading) = self.operations.reading(*id) {
                     reading.handle_refuted();
                 }
             }
@@ -208,52 +206,36 @@ impl Dht {
         }
     }
 
-    pub(super) fn writing(&mut self, id: OperationId) -> Option<&mut RecordWriting> {
-        match &mut self.operations.get_mut(&id)?.goal {
-            Goal::Write(writing) => Some(writing),
-            Goal::Find | Goal::Read(_) | Goal::Delete(_) => None,
-        }
-    }
-
-    pub(super) fn reading_of(&mut self, id: OperationId) -> Option<&mut RecordReading> {
-        match &mut self.operations.get_mut(&id)?.goal {
-            Goal::Read(reading) | Goal::Delete(reading) => Some(reading),
-            Goal::Find | Goal::Write(_) => None,
-        }
-    }
-
     /// Does what an operation can do now: asks, gives, fetches, or ends.
     pub(super) fn drive(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) {
-        let Some(operation) = self.operations.get_mut(&id) else { return };
+        let Some(operation) = self.operations.get_mut(id) else { return };
         operation.lookup.handle_timeout(now.mono);
         let is_late = now.mono >= operation.began + LONGEST_LOOKUP;
         if !operation.has_looked() && !is_late {
             let query = operation.query();
-            while let Some(next) = self.next_to_ask(now, id) {
+            while let Some(next) = self.operations.next_to_ask(now.mono, id) {
                 self.ask(now, (next, About::Lookup(id)), query.clone(), Via::Any, out);
             }
             self.give_early(now, id, out);
         }
-        let Some(operation) = self.operations.get_mut(&id) else { return };
+        let Some(operation) = self.operations.get_mut(id) else { return };
         if operation.has_looked() && !is_late && self.look_again(now, id) {
             return self.drive(now, id, out);
         }
-        let Some(operation) = self.operations.get_mut(&id) else { return };
+        let Some(operation) = self.operations.get_mut(id) else { return };
         let is_over = match (operation.has_looked() || is_late, &mut operation.goal) {
             (false, _) => false,
             (true, Goal::Find) => true,
             (true, Goal::Read(_) | Goal::Delete(_)) => {
                 self.fetch(now, id, out);
-                is_late || self.reading_of(id).is_none_or(|reading| !reading.is_waiting())
+                is_late || self.operations.reading(id).is_none_or(|reading| !reading.is_waiting())
             }
             (true, Goal::Write(_)) => self.give(now, id, out) || is_late,
         };
         if is_over {
             self.finish(now, id, out);
-        } else if let Some(operation) = self.operations.get(&id) {
-            let latest = operation.began + LONGEST_LOOKUP;
-            let next = operation.lookup.poll_timeout().map_or(latest, |at| at.min(latest));
-            self.deadlines.set(id, next);
+        } else {
+            self.operations.wait(id);
         }
     }
 
@@ -267,7 +249,7 @@ impl Dht {
     /// that nobody asked, or more nodes than chance puts there, or so few that others may be
     /// hidden.
     fn look_again(&mut self, now: Now, id: OperationId) -> bool {
-        let Some(operation) = self.operations.get(&id) else { return false };
+        let Some(operation) = self.operations.get(id) else { return false };
         let (target, nearest) = (operation.target(), operation.nearest());
         let paths = operation.lookup.paths();
         let found_nothing = match &operation.goal {
@@ -296,19 +278,15 @@ impl Dht {
         {
             lookup = lookup.without(reading.empty_handed());
         }
-        if let Some(operation) = self.operations.get_mut(&id) {
+        if let Some(operation) = self.operations.get_mut(id) {
             operation.lookup = lookup;
         }
         true
     }
 
-    fn next_to_ask(&mut self, now: Now, id: OperationId) -> Option<Contact> {
-        self.operations.get_mut(&id)?.lookup.next(now.mono)
-    }
-
     /// Asks for what was too large for the answers that told of it.
     fn fetch(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) {
-        let Some(reading) = self.reading_of(id) else { return };
+        let Some(reading) = self.operations.reading(id) else { return };
         let (holders, query) = (reading.take_large(), reading.query());
         for holder in holders {
             self.ask(now, (holder, About::Fetch(id)), query.clone(), Via::Session, out);
@@ -319,7 +297,7 @@ impl Dht {
     /// surely.
     fn give_early(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) {
         let Some(sure) = self.size.reach(REPLICAS / 2, 1) else { return };
-        let Some(operation) = self.operations.get_mut(&id) else { return };
+        let Some(operation) = self.operations.get_mut(id) else { return };
         let (target, Goal::Write(writing)) = (operation.lookup.target(), &mut operation.goal)
         else {
             return;
@@ -327,14 +305,14 @@ impl Dht {
         let near = operation.lookup.settled();
         writing.give_early(near.filter(|at| target.distance(&at.place()) <= sure));
         let query = writing.store();
-        while let Some(next) = self.writing(id).and_then(RecordWriting::pop_next) {
+        while let Some(next) = self.operations.writing(id).and_then(RecordWriting::pop_next) {
             self.ask(now, (next, About::Store(id)), query.clone(), Via::Any, out);
         }
     }
 
     /// Gives a record to whose turn it is. Whether that is over.
     fn give(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) -> bool {
-        let Some(operation) = self.operations.get_mut(&id) else { return true };
+        let Some(operation) = self.operations.get_mut(id) else { return true };
         let target = operation.target();
         let Goal::Write(writing) = &mut operation.goal else { return true };
         if !writing.is_giving() {
@@ -350,15 +328,14 @@ impl Dht {
             writing.begin_giving(&candidates, wanted);
         }
         let query = writing.store();
-        while let Some(next) = self.writing(id).and_then(RecordWriting::pop_next) {
+        while let Some(next) = self.operations.writing(id).and_then(RecordWriting::pop_next) {
             self.ask(now, (next, About::Store(id)), query.clone(), Via::Any, out);
         }
-        self.writing(id).is_none_or(|writing| writing.is_over())
+        self.operations.writing(id).is_none_or(|writing| writing.is_over())
     }
 
     fn finish(&mut self, now: Now, id: OperationId, out: &mut VecDeque<DhtEffect>) {
-        self.deadlines.clear(id);
-        let Some(operation) = self.operations.remove(&id) else { return };
+        let Some(operation) = self.operations.end(id) else { return };
         let Operation { ticket, lookup, goal, began } = operation;
         let (took, asked, nearest) = (now.mono.since(began), lookup.asked(), lookup.nearest());
         self.counters.lookups_failed += u64::from(nearest.is_empty() && asked > 0);
@@ -495,7 +472,7 @@ impl Dht {
     /// What has read whatever this record is for.
     pub(super) fn reading_for(&mut self, wanted: RecordFor) -> Option<&mut RecordReading> {
         match wanted {
-            RecordFor::ByUs(operation) => self.reading_of(operation),
+            RecordFor::ByUs(operation) => self.operations.reading(operation),
             RecordFor::ByErrand(errand) => self.errands.reading(errand),
             RecordFor::ToKeep(_) | RecordFor::ToSpread(_) => None,
         }

@@ -69,11 +69,15 @@ impl Nodes {
                 nodes.all[node].0.handle_contact(now, contact);
             }
         }
-        // A few are asked at a time whether they are there.
-        (0..100).for_each(|_| nodes.pass(Duration::from_secs(1)));
-        let known = |node: usize| nodes.all[node].0.table().len();
-        assert!((0..last).all(|node| known(node) == last - 1));
-        nodes
+        // A few are asked at a time whether they are there, and all look around now and then.
+        let is_full = |nodes: &Self, node: usize| nodes.all[node].0.table().len() == last - 1;
+        for _ in 0..2_000 {
+            if (0..last).all(|node| is_full(&nodes, node)) {
+                return nodes;
+            }
+            nodes.pass(Duration::from_secs(1));
+        }
+        panic!("they do not know one another");
     }
 
     /// Who reaches nobody by datagrams is linked with these.
@@ -89,7 +93,7 @@ impl Nodes {
     fn pass(&mut self, time: Duration) {
         self.now = Now { mono: self.now.mono + time, wall: self.now.wall + time };
         for node in 0..self.all.len() {
-            self.with(node, |dht, now, out| dht.handle_timeout(now, out));
+            self.with(node, Dht::handle_timeout);
         }
     }
 
@@ -164,7 +168,9 @@ impl Nodes {
         let name = NameHash::of_name(name).unwrap();
         let ttl = Duration::from_secs(3_600);
         let new = NewRecord { kind: RecordKind::Shared, name, value: value.into(), ttl };
-        self.with(node, |dht, now, out| drop(dht.store(now, TICKET, new, out).unwrap()));
+        self.with(node, |dht, now, out| {
+            dht.store(now, TICKET, new, out).unwrap();
+        });
         match self.done.pop() {
             Some((at, TICKET, DhtOutcome::Stored(stored))) if at == node => stored,
             other => panic!("{other:?}"),
@@ -188,7 +194,7 @@ impl Nodes {
 fn what_is_too_large_for_a_datagram_is_there_as_soon_as_it_was_fetched() {
     let mut nodes = Nodes::new(12);
     let stored = nodes.store(0, "large", vec![7; 5_000]);
-    assert_eq!(stored.holders.len(), 8);
+    assert!(stored.holders.len() >= 8);
     let has_it = |nodes: &Nodes, node: usize| stored.holders.contains(&nodes.all[node].1.id());
     let reader = (1..12).find(|node| !has_it(&nodes, *node)).unwrap();
     // Time stands still: an outcome that waits for a timeout does not come.
@@ -205,7 +211,7 @@ fn who_reaches_nobody_by_datagrams_has_two_peers_read_and_one_write_for_it() {
     let client = nodes.link(&[3, 4, 5]);
     assert!(nodes.all[client].0.table().is_empty());
     let stored = nodes.store(client, "board", b"of the client".into());
-    assert!((8..=9).contains(&stored.holders.len()), "{stored:?}");
+    assert!(stored.holders.len() >= 8, "{stored:?}");
     assert_eq!(nodes.errands.len(), 1);
     for node in [client, 7] {
         assert_eq!(nodes.read(node, "board").records.len(), 2, "{node}");
