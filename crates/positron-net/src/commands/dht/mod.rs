@@ -34,7 +34,7 @@ enum DhtCommand {
     /// Find a node by its id, or who is nearest to a key
     Find(find::FindOptions),
     /// Tell what this node keeps, knows and did of the table
-    Stats(stats::StatsOptions),
+    Stats(stats::TableStatsOptions),
 }
 
 impl DhtOptions {

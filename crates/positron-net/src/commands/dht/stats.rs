@@ -17,12 +17,12 @@ use crate::{
 /// Tells what this node keeps for others and publishes itself, whom it knows, how its lookups go,
 /// and whether it serves the table, and why.
 #[derive(Args, Debug)]
-pub(crate) struct StatsOptions {
+pub(crate) struct TableStatsOptions {
     #[command(flatten)]
     selector: NodeSelector,
 }
 
-impl StatsOptions {
+impl TableStatsOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
         let running = Running::of(&self.selector, terminal)?;
