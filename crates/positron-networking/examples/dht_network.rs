@@ -45,7 +45,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stored = began.elapsed();
 
     let mut readers = JoinSet::new();
-    for node in nodes[..count - 1].iter().cloned() {
+    for node in &nodes[..count - 1] {
+        let node = node.clone();
         readers.spawn(async move {
             let (mut again, mut longest) = (0, Duration::ZERO);
             let mut looks = interval(LOOK);

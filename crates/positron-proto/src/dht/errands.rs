@@ -33,12 +33,12 @@ pub(super) struct Errands {
     /// The same, until it has come.
     first: Option<Instant>,
     next: u64,
-    open: BTreeMap<ErrandId, Errand>,
+    open: BTreeMap<ErrandId, OpenErrand>,
 }
 
 /// One errand.
 #[derive(Debug)]
-pub(super) struct Errand {
+pub(super) struct OpenErrand {
     pub(super) ticket: Option<Ticket>,
     pub(super) goal: Goal,
     target: Place,
@@ -100,7 +100,7 @@ impl Errands {
     ) -> ErrandId {
         let id = ErrandId(self.next);
         self.next += 1;
-        let errand = Errand {
+        let errand = OpenErrand {
             ticket,
             goal,
             target,
@@ -125,7 +125,7 @@ impl Errands {
         id: ErrandId,
         questions: &mut DhtQuestions,
         out: &mut VecDeque<DhtEffect>,
-    ) -> Option<Errand> {
+    ) -> Option<OpenErrand> {
         let errand = self.open.get_mut(&id)?;
         while let Some((to, part)) = errand.next_to_ask() {
             let question = questions.ask(now, (to, About::Errand(id, part)), None, true);
@@ -212,7 +212,7 @@ impl Errands {
     }
 }
 
-impl Errand {
+impl OpenErrand {
     fn reading(&mut self) -> Option<&mut RecordReading> {
         match &mut self.goal {
             Goal::Read(reading) | Goal::Delete(reading) => Some(reading),
@@ -329,7 +329,7 @@ mod tests {
         errands: Errands,
         questions: DhtQuestions,
         id: ErrandId,
-        over: Option<Errand>,
+        over: Option<OpenErrand>,
         /// Who was asked and did not answer yet, and to keep something itself or to walk.
         asked: VecDeque<(Contact, bool)>,
     }

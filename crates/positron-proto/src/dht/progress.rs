@@ -72,7 +72,7 @@ impl Dht {
         let is_wanted = |record: &Verified<DhtRecord>| {
             publisher.is_none_or(|wanted| wanted == record.content().publisher.node_id())
         };
-        for publication in self.published.under(&key, &self.id) {
+        if let Some(publication) = self.published.under(&key) {
             let left = publication.ends.since(now.mono).as_secs();
             if is_wanted(&publication.record) && left > 0 {
                 let left = u32::try_from(left).unwrap_or(u32::MAX);

@@ -47,6 +47,8 @@ pub(super) enum Due {
 #[derive(Debug, Default)]
 pub(super) struct Published {
     by_title: BTreeMap<Title, Publication>,
+    /// Everybody who reads asks whether something of ours is under a key: it is under one only.
+    by_key: BTreeMap<Place, Title>,
     deadlines: Deadlines<(Title, Wait)>,
 }
 
@@ -99,7 +101,7 @@ impl Published {
         let next = if is_tombstone { life } else { life.min(record.content().life() / 2) };
         self.deadlines.set((title, Wait::Life), now + next);
         self.deadlines.clear((title, Wait::Holders));
-        self.by_title.insert(title, Publication::new(record, ends));
+        self.insert(title, record, ends);
     }
 
     /// What this node published before it stopped. It is said again at once, a tombstone for as
@@ -119,7 +121,12 @@ impl Published {
         let left = content.life().saturating_sub(now.wall.since(created));
         let wait = if content.is_tombstone() { left } else { Duration::ZERO };
         self.deadlines.set((title, Wait::Life), now.mono + wait);
-        self.by_title.insert(title, Publication::new(record, now.mono + left));
+        self.insert(title, record, now.mono + left);
+    }
+
+    fn insert(&mut self, title: Title, record: Verified<DhtRecord>, ends: Instant) {
+        self.by_key.insert(record.content().key(), title);
+        self.by_title.insert(title, Publication::new(record, ends));
     }
 
     /// So many others keep this record of ours, of so many that should.
@@ -181,7 +188,9 @@ impl Published {
     pub(super) fn forget(&mut self, title: &Title) -> Option<Publication> {
         self.deadlines.clear((*title, Wait::Life));
         self.deadlines.clear((*title, Wait::Holders));
-        self.by_title.remove(title)
+        let publication = self.by_title.remove(title)?;
+        self.by_key.remove(&publication.record.content().key());
+        Some(publication)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Publication> {
@@ -193,12 +202,8 @@ impl Published {
     }
 
     /// What of ours is under this key.
-    pub(super) fn under<'a>(
-        &'a self,
-        key: &'a Place,
-        me: &'a NodeId,
-    ) -> impl Iterator<Item = &'a Publication> {
-        self.by_title.iter().filter(|(title, _)| title.key(me) == *key).map(|(_, kept)| kept)
+    pub(super) fn under(&self, key: &Place) -> Option<&Publication> {
+        self.by_title.get(self.by_key.get(key)?)
     }
 
     /// What of ours is under this key, as whoever asks wants it.
@@ -212,7 +217,7 @@ impl Published {
         if publisher.is_some_and(|wanted| wanted != *me) {
             return;
         }
-        for Publication { record, ends, .. } in self.under(key, me) {
+        if let Some(Publication { record, ends, .. }) = self.under(key) {
             let left = u32::try_from(ends.since(now).as_secs()).unwrap_or(u32::MAX);
             if left > 0 && values {
                 found

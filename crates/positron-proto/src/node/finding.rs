@@ -2,7 +2,7 @@
 
 use super::{
     Event, NodeCore, Outcome, Refused,
-    node_finder::{Search, SearchProgress, Waiting, Wish},
+    node_finder::{PendingWish, Search, SearchProgress, Wish},
 };
 use crate::{
     dht::{DhtOutcome, FoundRecord, NameHash, ReadFrom, ReadMode, RecordKind, SoughtNode},
@@ -39,7 +39,7 @@ impl Finding<'_> {
             self.begin(now, peer)?;
         }
         let ticket = self.0.publisher.ticket();
-        self.0.table.finder.wait(&peer, Waiting { ticket, wish, since: now.mono });
+        self.0.table.finder.wait(&peer, PendingWish { ticket, wish, since: now.mono });
         Ok(ticket)
     }
 
@@ -139,7 +139,7 @@ impl Finding<'_> {
             SearchProgress::Read { asked, .. } => Some(Refused::UnknownPeer { peer, asked }),
             SearchProgress::Reading => Some(Refused::UnknownPeer { peer, asked: 0 }),
         };
-        for Waiting { ticket, wish, since } in waiting {
+        for PendingWish { ticket, wish, since } in waiting {
             let waited = now.mono.since(since);
             let done = match (wish, why_not.clone()) {
                 (Wish::Record, _) => {
@@ -201,7 +201,7 @@ mod tests {
         dht::{DhtRecord, Place},
         id::NetworkId,
         identity::{Identity, Signed},
-        node::{Effect, Input, NodeConfig, Snapshot, node_finder::Waiting},
+        node::{Effect, Input, NodeConfig, Snapshot, node_finder::PendingWish},
         rng::Seed,
         time::{Duration, Instant, WallTime},
     };
@@ -226,7 +226,7 @@ mod tests {
         let mut core = NodeCore::new(config, me, Snapshot::default(), &seed, NOW);
         core.table.finder.begin(of, READ);
         let wish = Wish::Send(b"hello".as_slice().into());
-        core.table.finder.wait(&of, Waiting { ticket: SENT, wish, since: NOW.mono });
+        core.table.finder.wait(&of, PendingWish { ticket: SENT, wish, since: NOW.mono });
         core
     }
 

@@ -51,7 +51,7 @@ impl Default for NodeFinder {
 #[derive(Debug)]
 pub(super) struct Search {
     /// What waits for it, in order.
-    pub(super) waiting: Vec<Waiting>,
+    pub(super) waiting: Vec<PendingWish>,
     pub(super) progress: SearchProgress,
 }
 
@@ -73,7 +73,7 @@ pub(super) enum SearchProgress {
 
 /// Something that waits for a node to be found.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct PendingWish {
     /// Whose completion is told.
     pub(super) ticket: Ticket,
     /// What.
@@ -127,7 +127,7 @@ impl NodeFinder {
     }
 
     /// Something waits for a node that is looked for.
-    pub(super) fn wait(&mut self, peer: &NodeId, waiting: Waiting) {
+    pub(super) fn wait(&mut self, peer: &NodeId, waiting: PendingWish) {
         let Some(search) = self.sought.get_mut(peer) else { return };
         self.wishes += 1;
         self.bytes += waiting.wish.bytes();
@@ -176,7 +176,7 @@ impl NodeFinder {
         ended.flat_map(|search| search.waiting).map(|waiting| waiting.ticket).collect()
     }
 
-    fn let_go(&mut self, waiting: &Waiting) {
+    fn let_go(&mut self, waiting: &PendingWish) {
         self.wishes -= 1;
         self.bytes -= waiting.wish.bytes();
     }
@@ -209,9 +209,9 @@ mod tests {
         NodeId::from_bytes([n; 32])
     }
 
-    fn wish(ticket: u64, bytes: usize) -> Waiting {
+    fn wish(ticket: u64, bytes: usize) -> PendingWish {
         let wish = Wish::Send(vec![0; bytes].into());
-        Waiting { ticket: Ticket(ticket), wish, since: Instant::ORIGIN }
+        PendingWish { ticket: Ticket(ticket), wish, since: Instant::ORIGIN }
     }
 
     #[test]

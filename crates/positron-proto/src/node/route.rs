@@ -104,23 +104,8 @@ impl NodeCore {
             sessions::SessionEffect::DialledUs { peer, from } => {
                 self.peers.handle_dialled_us(now, peer, from, &mut self.queues.peers);
             }
-            sessions::SessionEffect::Down { peer, reason, session } => {
-                self.endings.handle_down(now, &session, &reason);
-                if let DownReason::ByPeer(CloseReason::OtherProcess(there)) = &reason {
-                    let there = there.parse().ok();
-                    self.handle_used_twice(now, self.id(), Vec::from_iter(there));
-                }
-                let ended = ((&reason).into(), (&reason).into());
-                self.counters.sessions_lost.add(ended, 1);
-                self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
-                self.gossip.peer_down(now, peer, &mut self.queues.gossip);
-                self.direct.peer_down(now, peer, &mut self.queues.direct);
-                self.requests.peer_down(now, peer, &mut self.queues.requests);
-                self.substreams.peer_down(now, peer, &mut self.queues.substream);
-                self.successions.peer_down(&peer);
-                self.traces.peer_down(now, peer, &mut self.queues.trace);
-                self.dht.peer_down(&peer);
-                self.emit(Event::PeerLeft { peer, reason });
+            sessions::SessionEffect::Down { reason, session, .. } => {
+                self.peer_down(now, &session, reason);
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
                 self.counters.dials_ended.add(((&outcome).into(),), 1);
@@ -386,6 +371,26 @@ impl NodeCore {
         self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
         self.traces.peer_up(now, peer.id);
         HashTable(self).peer_up(now, &peer);
+    }
+
+    fn peer_down(&mut self, now: Now, session: &sessions::EndedSession, reason: DownReason) {
+        let peer = session.peer.id;
+        self.endings.handle_down(now, session, &reason);
+        if let DownReason::ByPeer(CloseReason::OtherProcess(there)) = &reason {
+            let there = there.parse().ok();
+            self.handle_used_twice(now, self.id(), Vec::from_iter(there));
+        }
+        let ended = ((&reason).into(), (&reason).into());
+        self.counters.sessions_lost.add(ended, 1);
+        self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
+        self.gossip.peer_down(now, peer, &mut self.queues.gossip);
+        self.direct.peer_down(now, peer, &mut self.queues.direct);
+        self.requests.peer_down(now, peer, &mut self.queues.requests);
+        self.substreams.peer_down(now, peer, &mut self.queues.substream);
+        self.successions.peer_down(&peer);
+        self.traces.peer_down(now, peer, &mut self.queues.trace);
+        self.dht.peer_down(&peer);
+        self.emit(Event::PeerLeft { peer, reason });
     }
 
     /// A linked peer said something: to the room that it concerns.
