@@ -80,27 +80,41 @@ fn trace(world: &mut World, message: &MessageId, until: Duration) -> NetworkTrac
     report
 }
 
-/// What a whole and exact trace would say, where some nodes stand still: reached, declined, silent.
+/// Who is not linked any more with whom it has a message from: a node lets go links that it has
+/// too many of, and asks only those that it is linked with.
+fn gone(world: &World, way: &[WayPoint]) -> BTreeSet<usize> {
+    let is_gone = |point: &&WayPoint| {
+        let Some(from) = point.from else { return false };
+        let view = world.view(from).unwrap();
+        !view.peers.iter().any(|peer| peer.session.peer.id == world.id(point.node))
+    };
+    way.iter().filter(is_gone).map(|point| point.node).collect()
+}
+
+/// What a whole and exact trace would say, where some nodes are gone and some stand still: reached,
+/// declined, silent, gone.
 fn expected(
     way: &[WayPoint],
     declining: &BTreeSet<usize>,
+    gone: &BTreeSet<usize>,
     still: &BTreeSet<usize>,
-) -> (u32, u32, u32) {
+) -> (u32, u32, u32, u32) {
     let by_node: BTreeMap<usize, &WayPoint> = way.iter().map(|point| (point.node, point)).collect();
-    let (mut reached, mut declined, mut silent) = (0, 0, 0);
+    let (mut reached, mut declined, mut silent, mut lost) = (0, 0, 0, 0);
     for point in way {
         let before = std::iter::successors(point.from, |node| by_node[node].from);
-        if before.into_iter().any(|node| still.contains(&node)) {
+        if before.into_iter().any(|node| gone.contains(&node) || still.contains(&node)) {
             continue;
         }
         let counter = match point.node {
+            node if gone.contains(&node) => &mut lost,
             node if still.contains(&node) => &mut silent,
             node if declining.contains(&node) => &mut declined,
             _ => &mut reached,
         };
         *counter += 1;
     }
-    (reached, declined, silent)
+    (reached, declined, silent, lost)
 }
 
 /// Plays the whole story: one trace of a whole network, and one while some nodes stand still.
@@ -118,9 +132,10 @@ fn tell(nodes: usize, seed: u64) {
     assert_eq!(walked, handed_over, "what nodes remember of the way is what the world saw");
 
     let report = trace(&mut world, &message, secs(40));
-    let found = (report.reached, report.declined, report.silent);
+    let found = (report.reached, report.declined, report.silent, report.lost.gone);
     println!("seed {seed}: {}\n{:?}", report.sentence, report.by_depth);
-    assert_eq!(found, expected(&way, &declining, &BTreeSet::new()), "coverage is exact");
+    let nobody = BTreeSet::new();
+    assert_eq!(found, expected(&way, &declining, &nobody, &nobody), "coverage is exact");
     assert!(!report.implausible);
     assert_eq!(report.lost, positron_proto::trace::LostTrace::default());
 
@@ -179,10 +194,11 @@ fn tell(nodes: usize, seed: u64) {
     for node in &still {
         world.apply(&Fault::Freeze { who: Selector::Node(*node), lasting: secs(30) });
     }
+    let gone = gone(&world, &way);
     let report = trace(&mut world, &message, secs(115));
     println!("some stand still: {}", report.sentence);
-    let found = (report.reached, report.declined, report.silent);
-    assert_eq!(found, expected(&way, &declining, &still));
+    let found = (report.reached, report.declined, report.silent, report.lost.gone);
+    assert_eq!(found, expected(&way, &declining, &gone, &still));
 }
 
 #[test]
