@@ -252,7 +252,8 @@ mod tests {
     fn so_many_nodes_are_looked_for_and_no_more() {
         let mut finder = NodeFinder::default();
         for n in 0..MAX_SOUGHT {
-            let peer = NodeId::from_bytes(core::array::from_fn(|i| (n as u64).to_le_bytes()[i % 8]));
+            let peer =
+                NodeId::from_bytes(core::array::from_fn(|i| (n as u64).to_le_bytes()[i % 8]));
             assert!(finder.has_room(&peer, &Wish::Record));
             finder.begin(peer, Ticket(n as u64));
         }
