@@ -238,8 +238,10 @@ pub const MAX_WANTED: usize = 8192;
 /// Announced messages that are being fetched because one peer told of them: an equal share of
 /// [`MAX_WANTED`] for each peer, and at least this many (guess).
 pub const MIN_WANTED_PER_PEER: usize = 64;
-/// Peers remembered as holders of one announced message.
-pub const MAX_HOLDERS: usize = 8;
+/// Peers remembered as holders of one announced message: all that a node is linked with unless it
+/// is configured otherwise, for nobody is sent what it announced. With 32 bytes each, all of
+/// [`MAX_WANTED`] take 16 MiB if so many peers invent the same ones.
+pub const MAX_HOLDERS: usize = 64;
 /// Longest wait between an announcement and the request: an eager push is usually on its way. Two
 /// links of 30 ms.
 pub const WANT_DELAY: Duration = Duration::from_millis(60);

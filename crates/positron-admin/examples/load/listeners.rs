@@ -11,7 +11,7 @@ use positron_networking::{Inbox, NetworkConfig, Node};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    sync::oneshot,
+    sync::watch,
     task::JoinSet,
     time::{MissedTickBehavior, interval, timeout},
 };
@@ -20,6 +20,9 @@ use crate::node_process::NodeProcess;
 
 /// Events that fill the ring before anything is measured.
 const FIRST: u64 = 8_192;
+/// Times that nobody and everybody listens, in turn, so that what else the machine does is the same
+/// for both.
+const TURNS: u32 = 6;
 /// What the memory of the node may grow by.
 const MAX_GROWTH: u64 = 16 << 20;
 /// Between two broadcasts, and two portions of events.
@@ -30,32 +33,30 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) async fn run(minutes: f64, events: u64) -> Result<(), Box<dyn Error>> {
     let mut node = NodeProcess::start()?;
     let mut talk = Talk::start(&node.address).await?;
-    let mut others = JoinSet::new();
-    let (stop_all, _) = tokio::sync::watch::channel(());
-    for _ in 1..MAX_LISTENERS {
-        let mut stopped = stop_all.subscribe();
-        let stopped = async move { while stopped.changed().await.is_ok() {} };
-        others.spawn(read_until(listen(&node).await?, stopped));
-    }
-    let (stop_one, stopped) = oneshot::channel::<()>();
-    let one = tokio::spawn(read_until(listen(&node).await?, async { drop(stopped.await) }));
     let lasting = Duration::from_secs_f64(minutes * 60.0);
     pass(&mut node, &mut talk, Duration::ZERO, FIRST).await?;
-    let all_read = pass(&mut node, &mut talk, lasting / 4, events / 4).await?;
-    drop(stop_one);
+    let (mut nobody, mut everybody) = (Latency::default(), Latency::default());
+    for _ in 0..TURNS {
+        let of_turn = events / u64::from(4 * TURNS);
+        nobody.add(pass(&mut node, &mut talk, lasting / (4 * TURNS), of_turn).await?);
+        let listeners = Listeners::start(&node, MAX_LISTENERS).await?;
+        everybody.add(pass(&mut node, &mut talk, lasting / (4 * TURNS), of_turn).await?);
+        listeners.stop().await?;
+    }
+    println!("in turn: nobody listens: {nobody}");
+    println!("in turn: {MAX_LISTENERS} listen: {everybody}");
+    let listeners = Listeners::start(&node, MAX_LISTENERS - 1).await?;
     // Open, and nobody reads it.
-    let (deaf, _) = one.await??;
+    let deaf = listen(&node).await?;
     let before = node.resident()?;
     let one_stopped = pass(&mut node, &mut talk, lasting, events).await?;
-    drop((deaf, stop_all));
-    let mut told = Vec::new();
-    while let Some(other) = others.join_next().await {
-        told.push(other??.1);
-    }
     let growth = one_stopped.resident.saturating_sub(before);
-    println!("all {MAX_LISTENERS} read: {}", all_read.latency);
-    println!("one reads nothing for {lasting:?}, {events} events: {}", one_stopped.latency);
-    println!("each of the others read {} events at least", told.iter().min().unwrap_or(&0));
+    drop(deaf);
+    let told = listeners.stop().await?;
+    let mut latency = Latency::default();
+    latency.add(one_stopped);
+    println!("one reads nothing for {lasting:?}, {events} events: {latency}");
+    println!("each of the others read {told} events at least");
     println!("the node took {before} bytes, and {growth} more at most");
     match growth > MAX_GROWTH {
         true => Err(format!("{growth} bytes are more than {MAX_GROWTH}").into()),
@@ -63,9 +64,36 @@ pub(crate) async fn run(minutes: f64, events: u64) -> Result<(), Box<dyn Error>>
     }
 }
 
+/// Those who read all events.
+struct Listeners {
+    reading: JoinSet<std::io::Result<u64>>,
+    stop: watch::Sender<()>,
+}
+
+impl Listeners {
+    async fn start(node: &NodeProcess, count: usize) -> Result<Self, Box<dyn Error>> {
+        let (stop, stopped) = watch::channel(());
+        let mut reading = JoinSet::new();
+        for _ in 0..count {
+            reading.spawn(read_until(listen(node).await?, stopped.clone()));
+        }
+        Ok(Self { reading, stop })
+    }
+
+    /// How many events each of them read at least.
+    async fn stop(mut self) -> Result<u64, Box<dyn Error>> {
+        drop(self.stop);
+        let mut least = u64::MAX;
+        while let Some(read) = self.reading.join_next().await {
+            least = least.min(read??);
+        }
+        Ok(least)
+    }
+}
+
 /// What was seen while events passed.
 struct Passed {
-    latency: Latency,
+    took: Vec<Duration>,
     /// The most that the node took.
     resident: u64,
 }
@@ -89,7 +117,7 @@ async fn pass(
         took.push(talk.say_something().await?);
         resident = resident.max(node.resident()?);
     }
-    Ok(Passed { latency: Latency::of(took), resident })
+    Ok(Passed { took, resident })
 }
 
 /// Two nodes that are linked to the one that is watched, and to nobody else: what one broadcasts
@@ -133,12 +161,14 @@ impl Talk {
     }
 }
 
+/// How long broadcasts took.
+#[derive(Default)]
 struct Latency(Vec<Duration>);
 
 impl Latency {
-    fn of(mut took: Vec<Duration>) -> Self {
-        took.sort_unstable();
-        Self(took)
+    fn add(&mut self, passed: Passed) {
+        self.0.extend(passed.took);
+        self.0.sort_unstable();
     }
 }
 
@@ -164,16 +194,12 @@ async fn listen(node: &NodeProcess) -> Result<TcpStream, Box<dyn Error>> {
     }
 }
 
-/// Reads until it is to stop: the stream, and how many events there were.
-async fn read_until(
-    mut stream: TcpStream,
-    stop: impl Future<Output = ()>,
-) -> std::io::Result<(TcpStream, u64)> {
+/// How many events there were until nobody wants more.
+async fn read_until(mut stream: TcpStream, mut stop: watch::Receiver<()>) -> std::io::Result<u64> {
     let (mut chunk, mut events) = (vec![0; 64 * 1024], 0);
-    tokio::pin!(stop);
     loop {
         let read = tokio::select! {
-            () = &mut stop => return Ok((stream, events)),
+            _ = stop.changed() => return Ok(events),
             read = stream.read(&mut chunk) => read?,
         };
         if read == 0 {
