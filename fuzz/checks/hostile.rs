@@ -15,6 +15,7 @@ use positron_proto::{
     handshake::{Expect, link_public_key},
     id::{NetworkId, NodeId},
     identity::{Identity, Signature, Signed},
+    limits::LARGE_GOSSIP,
     node::Message,
     peers::PeersMessage,
     rng::Seed,
@@ -316,6 +317,10 @@ impl Hostile {
             2 if how & 1 == 1 => PeersMessage::ObservedAddress(address(how % 9).into()).into(),
             9 if how & 1 == 1 => GossipMessage::Offer(holdings(input)).into(),
             10 if how & 1 == 1 => GossipMessage::Receipt(holdings(input)).into(),
+            11 if how & 1 == 1 => {
+                let (sender, sequence) = (identity(how % 5).node_id(), number(input.byte()));
+                GossipMessage::Large { sender, sequence, bytes: LARGE_GOSSIP << (how % 7) }.into()
+            }
             2 => PeersMessage::Heartbeat(u32::MAX >> (how % 32)).into(),
             3 => PeersMessage::Discovery(u8::try_from(how).unwrap_or(0)).into(),
             4 => PeersMessage::Announcement(self.records(now, how % 33, input)).into(),

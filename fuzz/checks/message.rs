@@ -7,9 +7,9 @@ use positron_proto::{
     id::NodeId,
     identity::Signed,
     limits::{
-        MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_CONTACTS_PER_ANSWER, MAX_FAILURE_TEXT,
-        MAX_HOLDERS_TOLD, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD, MAX_PEER_RECORD,
-        MAX_RECORD_TTL, MAX_RECORDS_PER_MESSAGE, MAX_SLOTS, MAX_SOFTWARE,
+        LARGE_GOSSIP, MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_CONTACTS_PER_ANSWER,
+        MAX_FAILURE_TEXT, MAX_HOLDERS_TOLD, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD,
+        MAX_PEER_RECORD, MAX_RECORD_TTL, MAX_RECORDS_PER_MESSAGE, MAX_SLOTS, MAX_SOFTWARE,
         MAX_SUCCESSIONS_PER_MESSAGE, MAX_TRACE_ANSWER, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL,
         MAX_VALUE, MIN_RECORD_TTL, SUBSTREAM_PIECE,
     },
@@ -66,6 +66,9 @@ fn check_bounds(message: &Message) {
             | GossipMessage::Offer(holdings)
             | GossipMessage::Receipt(holdings),
         ) => check_holdings(holdings),
+        Message::Gossip(GossipMessage::Large { bytes, .. }) => {
+            assert!((LARGE_GOSSIP..=MAX_PAYLOAD).contains(bytes));
+        }
         Message::Peers(
             PeersMessage::Heartbeat(_)
             | PeersMessage::Discovery(_)

@@ -275,6 +275,15 @@ pub const SERVED_BYTES: usize = 2 * (MAX_PAYLOAD + 2 * SERVED_LEAST);
 /// a slow line the first copy may still be under way. Below, a second copy costs less than
 /// remembering the first.
 pub const SENT_REMEMBERED: usize = 16 * 1024;
+/// Bytes of large messages that one peer is asked for at once: what it may have queued for us beside
+/// as much again.
+pub const ASKED_BYTES: usize = 2 * MAX_PAYLOAD;
+/// How fast they are expected at least, beside the patience that any answer gets. A guess: who has
+/// less than 4 Mbit/s gets some of them twice.
+pub const ASKED_BYTES_PER_SECOND: u64 = 512 * 1024;
+/// Large messages that a peer was told of and may ask for without spending its budget: a retention
+/// window of them, [`RETENTION_BYTES`] by [`LARGE_GOSSIP`].
+pub const MAX_OWED: usize = RETENTION_BYTES / LARGE_GOSSIP;
 /// How long a payload that was sent to a peer may be under way: a session is reliable and keeps its
 /// messages for [`CONVERSATION_GRACE`].
 pub const SENT_AGAIN_AFTER: Duration = CONVERSATION_GRACE;

@@ -278,6 +278,11 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("gossip_iwant", GossipMessage::IWant(want).into()),
         ("gossip_offer", GossipMessage::Offer(have.clone()).into()),
         ("gossip_receipt", GossipMessage::Receipt(have).into()),
+        (
+            "gossip_large",
+            GossipMessage::Large { sender: identity(2).node_id(), sequence: 64, bytes: 65_536 }
+                .into(),
+        ),
         ("gossip_digest", GossipMessage::Digest { count: 4, fingerprint: [0xAB; 32] }.into()),
     ]
 }

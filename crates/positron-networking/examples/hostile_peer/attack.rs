@@ -36,6 +36,8 @@ pub(crate) enum Attack {
     Offers,
     /// Needs nothing kept that does not exist.
     Receipts,
+    /// Has large messages that do not exist, and would be asked for them.
+    Promises,
     /// Asks whom the other knows.
     Discoveries,
     /// Says what nobody understands, in as few bytes as may be.
@@ -59,12 +61,13 @@ pub(crate) enum Attack {
 }
 
 impl Attack {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Lists,
         Self::Wants,
         Self::Digests,
         Self::Offers,
         Self::Receipts,
+        Self::Promises,
         Self::Discoveries,
         Self::Tiny,
         Self::Inventions,
@@ -84,6 +87,7 @@ impl Attack {
             Self::Digests => "digests",
             Self::Offers => "offers",
             Self::Receipts => "receipts",
+            Self::Promises => "promises",
             Self::Discoveries => "discoveries",
             Self::Tiny => "tiny",
             Self::Inventions => "inventions",
@@ -212,6 +216,10 @@ impl Speaker {
             }
             Attack::Offers => said(GossipMessage::Offer(self.nonsense())),
             Attack::Receipts => said(GossipMessage::Receipt(self.nonsense())),
+            Attack::Promises => {
+                let (sender, sequence) = (NodeId::from_bytes(self.dice.bytes()), self.sequence);
+                said(GossipMessage::Large { sender, sequence, bytes: MAX_PAYLOAD })
+            }
             Attack::Discoveries => said(PeersMessage::Discovery(u8::MAX)),
             Attack::Tiny => (Lane::CONTROL, Bytes::from_static(&[0x7F])),
             Attack::Inventions => self.invention(),

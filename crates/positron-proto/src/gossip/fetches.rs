@@ -13,8 +13,8 @@ use crate::{
     deadlines::Deadlines,
     id::NodeId,
     limits::{
-        MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER, NAMED_AGAIN_AFTER, POSTPONED_FOR,
-        WANT_TIMEOUT,
+        ASKED_BYTES, ASKED_BYTES_PER_SECOND, MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER,
+        NAMED_AGAIN_AFTER, POSTPONED_FOR, WANT_TIMEOUT,
     },
     time::{Duration, Instant},
 };
@@ -24,7 +24,9 @@ use crate::{
 /// An announcement is not an answer: one announcer is asked after a short wait, because an eager
 /// push is usually on its way (the missing-message timer of Plumtree: Leitão, Pereira, Rodrigues
 /// 2007), and the next one when that one keeps silent (the lesson of Bitcoin's CVE-2024-52913,
-/// "already asked for").
+/// "already asked for"). Nobody pushes what is large: its announcer is asked at once, unless so much
+/// is under way from it that an answer would wait. Who kept silent the last time is asked after all
+/// others.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     fetches: BTreeMap<MessageKey, Fetch>,
@@ -37,6 +39,20 @@ pub(super) struct Wanted {
     patience: FetchDelay,
     /// How long each peer takes to answer; those that never did are not in it.
     answers: BTreeMap<NodeId, AnswerTimeout>,
+    /// Who did not answer the last question whose time is over.
+    silent: BTreeSet<NodeId>,
+    /// Bytes that each peer was asked for and has not sent.
+    under_way: BTreeMap<NodeId, usize>,
+    /// Large ones of which enough is under way from all who have them, the oldest first.
+    crowded: BTreeSet<(Instant, MessageKey)>,
+}
+
+/// Who has a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Announced {
+    pub(super) by: NodeId,
+    /// Bytes of its payload, if it is large, and sent only to who asks.
+    pub(super) bytes: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -44,11 +60,15 @@ struct Fetch {
     caused_by: NodeId,
     /// When it was announced first.
     since: Instant,
+    /// What it takes, as far as anybody said.
+    bytes: usize,
     /// Whether nothing of it came yet.
     missing: bool,
     /// Who has it and was not asked yet, the first to say so first.
     holders: Vec<NodeId>,
     asked: Option<Asked>,
+    /// The bytes that it was asked for.
+    bytes_asked: usize,
     /// When a question named it last.
     named: Instant,
     /// Who was asked before, and may answer yet.
@@ -63,20 +83,34 @@ pub(super) struct Asked {
 }
 
 impl Wanted {
-    /// `holder` says that it has `item`, which is not known here. Returns whether it is being
-    /// fetched now: the room is shared among all `peers`, so that no peer's made-up announcements
-    /// keep out the true ones of others.
+    /// `item`, which is not known here, was announced. Returns whether it is being fetched now: the
+    /// room is shared among all `peers`, so that no peer's made-up announcements keep out the true
+    /// ones of others.
     pub(super) fn handle_announcement(
         &mut self,
         now: Instant,
         item: MessageKey,
-        holder: NodeId,
+        announced: Announced,
         peers: usize,
     ) -> bool {
+        let Announced { by: holder, bytes } = announced;
         if let Some(fetch) = self.fetches.get_mut(&item) {
-            let asked = fetch.asked.is_some_and(|asked| asked.whom == holder);
-            if !asked && fetch.holders.len() < MAX_HOLDERS && !fetch.holders.contains(&holder) {
-                fetch.holders.push(holder);
+            fetch.bytes = fetch.bytes.max(bytes.unwrap_or(0));
+            let asked = fetch.asked.map(|asked| asked.whom);
+            if asked == Some(holder)
+                || fetch.holders.len() >= MAX_HOLDERS
+                || fetch.holders.contains(&holder)
+            {
+                return true;
+            }
+            fetch.holders.push(holder);
+            // Whoever kept silent before is not waited for when somebody else has it.
+            let is_hopeless = |asked: &NodeId| self.silent.contains(asked);
+            if asked.as_ref().is_some_and(is_hopeless) && !self.silent.contains(&holder) {
+                self.give_up_question(&item);
+            }
+            if bytes.is_some() {
+                self.hurry(now, &item);
             }
             return true;
         }
@@ -93,14 +127,17 @@ impl Wanted {
         let fetch = Fetch {
             caused_by: holder,
             since: now,
+            bytes: bytes.unwrap_or(0),
             missing: true,
             holders,
             asked,
+            bytes_asked: 0,
             named: now,
             late: None,
         };
         self.fetches.insert(item, fetch);
-        self.deadlines.set(item, now + self.patience.wait());
+        let wait = bytes.map_or_else(|| self.patience.wait(), |_| Duration::ZERO);
+        self.deadlines.set(item, now + wait);
         true
     }
 
@@ -168,11 +205,32 @@ impl Wanted {
         }
     }
 
-    /// Takes note that nobody is asked any more, and returns who was.
+    /// The time of whoever was asked is over: takes note that nobody is asked any more, and returns
+    /// who was.
     pub(super) fn take_asked(&mut self, item: &MessageKey) -> Option<Asked> {
+        let asked = self.give_up_question(item)?;
+        self.silent.insert(asked.whom);
+        Some(asked)
+    }
+
+    /// Nobody is waited for any more; who was asked may answer yet.
+    fn give_up_question(&mut self, item: &MessageKey) -> Option<Asked> {
         let fetch = self.fetches.get_mut(item)?;
-        fetch.late = fetch.asked.take();
-        fetch.late
+        let asked = fetch.asked.take()?;
+        fetch.late = Some(asked);
+        let bytes = fetch.bytes_asked;
+        self.take_off(asked.whom, bytes);
+        Some(asked)
+    }
+
+    /// So much is not waited for any more.
+    fn take_off(&mut self, whom: NodeId, bytes: usize) {
+        if let Some(under_way) = self.under_way.get_mut(&whom) {
+            *under_way = under_way.saturating_sub(bytes);
+            if *under_way == 0 {
+                self.under_way.remove(&whom);
+            }
+        }
     }
 
     /// `peer` still has it: it is asked again after all others.
@@ -184,17 +242,38 @@ impl Wanted {
         }
     }
 
-    /// Chooses the next holder to be asked; without one, the fetch ends.
+    /// Chooses the next holder to be asked; without one, the fetch ends. If so much is under way
+    /// from all of them that an answer would have to wait, so does the question.
     pub(super) fn ask_next(&mut self, now: Instant, item: MessageKey) -> Option<NodeId> {
         let fetch = self.fetches.get_mut(&item)?;
         if fetch.holders.is_empty() {
             self.end(&item);
             return None;
         }
-        let whom = fetch.holders.remove(0);
+        let under_way = |holder: &NodeId| self.under_way.get(holder).copied().unwrap_or(0);
+        let has_room = |holder: &NodeId| match under_way(holder) {
+            0 => true,
+            bytes => bytes + fetch.bytes <= ASKED_BYTES,
+        };
+        let candidates = || (0_usize..).zip(&fetch.holders).filter(|(_, holder)| has_room(holder));
+        let reliable = candidates().find(|(_, holder)| !self.silent.contains(*holder));
+        let Some((place, _)) = reliable.or_else(|| candidates().next()) else {
+            self.crowded.insert((fetch.since, item));
+            self.deadlines.set(item, now + WANT_TIMEOUT);
+            return None;
+        };
+        let whom = fetch.holders.remove(place);
+        self.crowded.remove(&(fetch.since, item));
         (fetch.asked, fetch.named) = (Some(Asked { whom, at: now }), now);
+        fetch.bytes_asked = fetch.bytes;
         let wait = self.answers.get(&whom).map_or(WANT_TIMEOUT, AnswerTimeout::wait);
-        self.deadlines.set(item, now + wait);
+        let mut way = Duration::ZERO;
+        if fetch.bytes > 0 {
+            let under_way = self.under_way.entry(whom).or_default();
+            *under_way += fetch.bytes;
+            way = Duration::from_micros(*under_way as u64 * 1_000_000 / ASKED_BYTES_PER_SECOND);
+        }
+        self.deadlines.set(item, now + wait + way);
         Some(whom)
     }
 
@@ -229,6 +308,7 @@ impl Wanted {
         // Of two questions nobody knows which was answered (RFC 6298, 3: Karn's algorithm).
         if let (Some(Asked { at, .. }), None) = (questions.next(), questions.next()) {
             self.answers.entry(from).or_default().learn(now.since(at));
+            self.silent.remove(&from);
         }
         fetch.late = fetch.late.filter(|late| late.whom != from);
         if fetch.asked.is_none_or(|asked| asked.whom != from) {
@@ -238,7 +318,14 @@ impl Wanted {
             return false;
         }
         fetch.asked = None;
+        let bytes = fetch.bytes_asked;
+        self.take_off(from, bytes);
         self.set_due(*item, now + WANT_TIMEOUT);
+        // As much as came may be asked for again; two, so that small ones follow a large one.
+        for _ in 0..2 {
+            let Some((_, next)) = self.crowded.pop_first() else { break };
+            self.set_due(next, now);
+        }
         true
     }
 
@@ -260,6 +347,10 @@ impl Wanted {
         let Some(fetch) = self.fetches.remove(item) else { return Vec::new() };
         self.deadlines.clear(*item);
         self.postponed.remove(item);
+        self.crowded.remove(&(fetch.since, *item));
+        if let Some(asked) = fetch.asked {
+            self.take_off(asked.whom, fetch.bytes_asked);
+        }
         if let Some(caused) = self.caused.get_mut(&fetch.caused_by) {
             *caused -= 1;
             if *caused == 0 {
@@ -272,6 +363,8 @@ impl Wanted {
     /// `peer` cannot be asked any more: what it was asked for is due at once.
     pub(super) fn peer_down(&mut self, now: Instant, peer: NodeId) {
         self.answers.remove(&peer);
+        self.silent.remove(&peer);
+        self.under_way.remove(&peer);
         let mut orphans = Vec::new();
         for (item, fetch) in &mut self.fetches {
             fetch.holders.retain(|holder| *holder != peer);
@@ -306,7 +399,8 @@ mod tests {
         let later = start + POSTPONED_FOR / 2;
         let mut wanted = Wanted::default();
         for item in (1..4).flat_map(|sender| (0..100).map(move |number| of(sender, number))) {
-            assert!(wanted.handle_announcement(start, item, holder, 1));
+            let announced = Announced { by: holder, bytes: None };
+            assert!(wanted.handle_announcement(start, item, announced, 1));
             wanted.postpone(start, item);
         }
         assert_eq!(due(&mut wanted, later), []);

@@ -7,7 +7,7 @@ use super::{
     announcements::{Announcements, Rumour, send_all},
     checks_under_way::{AddedCheck, ChecksUnderWay},
     config::interval,
-    fetches::Wanted,
+    fetches::{Announced, Wanted},
     message_key::{MessageKey, same_claim},
     message_store::{Candidate, Evicted, MessageStore},
     peer_state::GossipPeer,
@@ -20,7 +20,10 @@ use crate::{
     id::NodeId,
     identity::{Signed, Verified},
     journey::{CameFrom, DropReason, Forwarding, JourneyStep, Nth},
-    limits::{ANNOUNCE_DELAY, CROWDED_RETRY, MAX_TTL, MAX_WANTED, REACH_WITHIN, RETENTION_BYTES},
+    limits::{
+        ANNOUNCE_DELAY, CROWDED_RETRY, LARGE_GOSSIP, MAX_TTL, MAX_WANTED, REACH_WITHIN,
+        RETENTION_BYTES,
+    },
     metric::Level,
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
@@ -171,6 +174,9 @@ impl Gossip {
             }
             GossipMessage::Offer(holdings) => self.handle_offer(now, from, &holdings, out),
             GossipMessage::Receipt(holdings) => self.handle_receipt(now, from, &holdings, out),
+            GossipMessage::Large { sender, sequence, bytes } => {
+                self.handle_large(now, from, MessageKey { sender, sequence }, bytes, out);
+            }
         }
     }
 
@@ -444,7 +450,8 @@ impl Gossip {
         }
     }
 
-    /// Pushes a new message to a few peers while its hops last, and has the rest told of it.
+    /// Pushes a new message to a few peers while its hops last, and has the rest told of it; of a
+    /// large one all are told at once.
     fn push_eagerly(
         &mut self,
         now: Now,
@@ -462,15 +469,15 @@ impl Gossip {
             .filter(|peer| !has.contains(*peer) && welcome(peer))
             .copied()
             .collect();
-        if let Some(ttl) = ttl.min(MAX_TTL).checked_sub(1) {
+        if message.content().payload.len() >= LARGE_GOSSIP {
+            has.extend(&others);
+            self.tell_of_large(item, nth, message, core::mem::take(&mut others), out);
+        } else if let Some(ttl) = ttl.min(MAX_TTL).checked_sub(1) {
             for nth in 0..self.config.fanout.min(others.len()) {
                 let other = nth + self.rng.index(others.len() - nth);
                 others.swap(nth, other);
                 has.insert(others[nth]);
                 self.counters.eager_pushed += 1;
-                if let Some(link) = self.links.get_mut(&others[nth]) {
-                    link.sent.note(now.mono, item, message.content().payload.len());
-                }
             }
             let rest = others.split_off(self.config.fanout.min(others.len()));
             let to = core::mem::replace(&mut others, rest);
@@ -506,7 +513,8 @@ impl Gossip {
 
     fn ask_again(&mut self, now: Now, item: MessageKey, from: NodeId) {
         if self.links.contains_key(&from) && !self.store.is_known(&item) {
-            self.wanted.handle_announcement(now.mono, item, from, self.links.len());
+            let announced = Announced { by: from, bytes: None };
+            self.wanted.handle_announcement(now.mono, item, announced, self.links.len());
         }
     }
 

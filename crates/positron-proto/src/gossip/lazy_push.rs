@@ -6,7 +6,7 @@ use super::{
     Gossip, GossipEffect, GossipMessage,
     announcements::send_all,
     config::interval,
-    fetches::Asked,
+    fetches::{Announced, Asked},
     gossip::GossipWake,
     message_key::MessageKey,
     peer_state::{Comparison, Suspicion},
@@ -14,12 +14,16 @@ use super::{
 };
 use crate::{
     id::NodeId,
+    identity::Verified,
     journey::{Forwarding, JourneyStep, Nth},
     limits::{OFFER_INTERVAL, SERVED_LEAST, WITHHELD_AFTER},
     misbehavior::{Misbehavior, Observation},
     standings::TrustTable,
     time::Now,
-    wire::holdings::{Holdings, Ranges},
+    wire::{
+        holdings::{Holdings, Ranges},
+        message::AppMessage,
+    },
 };
 
 /// Announcements and requests.
@@ -97,12 +101,66 @@ impl Gossip {
             });
             for sequence in unknown {
                 let item = MessageKey { sender: *sender, sequence };
-                if !self.wanted.handle_announcement(now.mono, item, from, peers) {
+                let announced = Announced { by: from, bytes: None };
+                if !self.wanted.handle_announcement(now.mono, item, announced, peers) {
                     break;
                 }
             }
         }
         self.trim(now, out);
+    }
+
+    /// Whatever takes longer to send than a round trip is sent to who asks: nobody gets it twice.
+    pub(super) fn tell_of_large(
+        &mut self,
+        item: MessageKey,
+        nth: Nth,
+        message: &Verified<AppMessage>,
+        to: Vec<NodeId>,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        if to.is_empty() {
+            return;
+        }
+        for peer in &to {
+            self.counters.ihave_sent += 1;
+            if let Some(link) = self.links.get_mut(peer) {
+                link.owed.add(item);
+            }
+        }
+        let step = JourneyStep::Forwarded { to: to.clone(), how: Forwarding::Announce };
+        trace(nth, step, out);
+        let MessageKey { sender, sequence } = item;
+        let bytes = message.content().payload.len();
+        let message = GossipMessage::Large { sender, sequence, bytes };
+        out.push_back(GossipEffect::Send { to, message });
+    }
+
+    /// `from` has a large message, and waits to be asked for it.
+    pub(super) fn handle_large(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        item: MessageKey,
+        bytes: usize,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let peers = self.links.len();
+        let Some(link) = self.links.get_mut(&from) else { return };
+        if !link.examining.take(now.mono, 1) {
+            self.counters.rate_limited += 1;
+            return;
+        }
+        let mut ranges = Ranges::new();
+        ranges.insert(item.sequence);
+        self.announcements.peer_has_all(from, item.sender, &ranges);
+        self.note_reached(now, from, item);
+        if let Some(kept) = self.store.get(&item) {
+            trace(kept.nth, JourneyStep::Had(from), out);
+        } else if !self.store.is_known(&item) {
+            let announced = Announced { by: from, bytes: Some(bytes) };
+            self.wanted.handle_announcement(now.mono, item, announced, peers);
+        }
     }
 
     /// Asks for what is due, each holder once for all of it, and reminds it of the oldest.
@@ -195,7 +253,7 @@ impl Gossip {
                         continue;
                     }
                     let cost = SERVED_LEAST + bytes;
-                    if !link.serving.take(now.mono, cost) {
+                    if !link.owed.take(&item) && !link.serving.take(now.mono, cost) {
                         self.counters.rate_limited += 1;
                         return;
                     }
@@ -351,7 +409,8 @@ impl Gossip {
             }
             for sequence in &unknown {
                 let item = MessageKey { sender: *sender, sequence: *sequence };
-                self.wanted.handle_announcement(now.mono, item, from, peers);
+                let announced = Announced { by: from, bytes: None };
+                self.wanted.handle_announcement(now.mono, item, announced, peers);
             }
             receipt.insert_ranges(*sender, ranges.without(&unknown.into_iter().collect()));
             self.note_all_reached(now, from, *sender, ranges, |_| {});

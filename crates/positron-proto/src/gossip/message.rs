@@ -5,7 +5,7 @@ use bytes::BufMut as _;
 use crate::{
     id::NodeId,
     identity::Signed,
-    limits::{LARGE_GOSSIP, MAX_TTL},
+    limits::{LARGE_GOSSIP, MAX_PAYLOAD, MAX_TTL},
     wire::{
         Malformed, Reader, Writer as _,
         frame::Lane,
@@ -19,6 +19,7 @@ const GOSSIP_IWANT: u8 = 13;
 const GOSSIP_DIGEST: u8 = 14;
 const GOSSIP_OFFER: u8 = 27;
 const GOSSIP_RECEIPT: u8 = 28;
+const GOSSIP_LARGE: u8 = 29;
 
 /// What gossip says to the gossip of another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,15 @@ pub enum GossipMessage {
     Gossip(u8, Signed<AppMessage>),
     /// Broadcasts that I have; an empty list ends the answer to a [`GossipMessage::Digest`].
     IHave(Holdings),
+    /// A broadcast of [`LARGE_GOSSIP`] bytes or more that I have, and send only to who asks.
+    Large {
+        /// Whose it is.
+        sender: NodeId,
+        /// Its number.
+        sequence: u64,
+        /// Bytes of its payload.
+        bytes: usize,
+    },
     /// Broadcasts that I want.
     IWant(Holdings),
     /// The fingerprint of all broadcasts that I keep.
@@ -44,8 +54,15 @@ pub enum GossipMessage {
 }
 
 impl RoomMessage for GossipMessage {
-    const TYPES: &'static [u8] =
-        &[GOSSIP_MESSAGE, GOSSIP_IHAVE, GOSSIP_IWANT, GOSSIP_DIGEST, GOSSIP_OFFER, GOSSIP_RECEIPT];
+    const TYPES: &'static [u8] = &[
+        GOSSIP_MESSAGE,
+        GOSSIP_IHAVE,
+        GOSSIP_IWANT,
+        GOSSIP_DIGEST,
+        GOSSIP_OFFER,
+        GOSSIP_RECEIPT,
+        GOSSIP_LARGE,
+    ];
 
     fn message_type(&self) -> u8 {
         match self {
@@ -55,6 +72,7 @@ impl RoomMessage for GossipMessage {
             Self::Digest { .. } => GOSSIP_DIGEST,
             Self::Offer(_) => GOSSIP_OFFER,
             Self::Receipt(_) => GOSSIP_RECEIPT,
+            Self::Large { .. } => GOSSIP_LARGE,
         }
     }
 
@@ -85,6 +103,11 @@ impl RoomMessage for GossipMessage {
             | Self::IWant(holdings)
             | Self::Offer(holdings)
             | Self::Receipt(holdings) => holdings.encode(out),
+            Self::Large { sender, sequence, bytes } => {
+                out.append_raw(sender.as_bytes());
+                out.append_varint(*sequence);
+                out.append_varint(*bytes as u64);
+            }
             Self::Digest { count, fingerprint } => {
                 out.put_u64(*count);
                 out.append_raw(fingerprint);
@@ -106,6 +129,14 @@ impl RoomMessage for GossipMessage {
             GOSSIP_IWANT => Self::IWant(Holdings::decode(reader)?),
             GOSSIP_OFFER => Self::Offer(Holdings::decode(reader)?),
             GOSSIP_RECEIPT => Self::Receipt(Holdings::decode(reader)?),
+            GOSSIP_LARGE => {
+                let (sender, sequence) = (NodeId::from_bytes(reader.array()?), reader.varint()?);
+                let bytes = usize::try_from(reader.varint()?).unwrap_or(usize::MAX);
+                if !(LARGE_GOSSIP..=MAX_PAYLOAD).contains(&bytes) {
+                    return Err(reader.malformed("a large message is not that large"));
+                }
+                Self::Large { sender, sequence, bytes }
+            }
             GOSSIP_DIGEST => Self::Digest { count: reader.u64()?, fingerprint: reader.array()? },
             _ => return Err(reader.malformed("type of another room")),
         })

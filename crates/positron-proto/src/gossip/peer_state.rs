@@ -6,8 +6,8 @@ use super::{message_key::MessageKey, reach::ReachPlace};
 use crate::{
     id::NodeId,
     limits::{
-        GOSSIP_BUDGET_INTERVAL, HAD_WITHIN, MAX_EXAMINED, SENT_AGAIN_AFTER, SENT_REMEMBERED,
-        SERVED_BYTES, SYNC_TIMEOUT,
+        GOSSIP_BUDGET_INTERVAL, HAD_WITHIN, MAX_EXAMINED, MAX_OWED, SENT_AGAIN_AFTER,
+        SENT_REMEMBERED, SERVED_BYTES, SYNC_TIMEOUT,
     },
     time::{Duration, Instant},
     wire::holdings::Ranges,
@@ -22,6 +22,8 @@ pub(super) struct GossipPeer {
     pub(super) serving: Budget,
     /// What it was sent, and may not have yet.
     pub(super) sent: SentDigest,
+    /// Large messages that it was told of, and may ask for once beside its budget.
+    pub(super) owed: Owed,
     /// Announced ranges and numbers that are still looked at for it.
     pub(super) examining: Budget,
     /// When it last sent something that it was asked for.
@@ -68,6 +70,7 @@ impl GossipPeer {
             offered: None,
             serving: Budget::new(SERVED_BYTES, now),
             sent: SentDigest::default(),
+            owed: Owed::default(),
             examining: Budget::new(MAX_EXAMINED, now),
             answered: None,
             suspicion: None,
@@ -90,6 +93,32 @@ impl GossipPeer {
         }
         self.digest_sent = Some(now);
         true
+    }
+}
+
+/// The last [`MAX_OWED`] large messages that a peer was told of, and has not asked for.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    items: BTreeSet<MessageKey>,
+    order: VecDeque<MessageKey>,
+}
+
+impl Owed {
+    pub(super) fn add(&mut self, item: MessageKey) {
+        if !self.items.insert(item) {
+            return;
+        }
+        self.order.push_back(item);
+        if self.order.len() > MAX_OWED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.items.remove(&oldest);
+        }
+    }
+
+    /// Whether `item` is owed, which it is no more.
+    pub(super) fn take(&mut self, item: &MessageKey) -> bool {
+        self.items.remove(item)
     }
 }
 

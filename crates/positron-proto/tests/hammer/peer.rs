@@ -10,7 +10,7 @@ use positron_proto::{
     handshake::{Expect, link_public_key},
     id::NodeId,
     identity::{Identity, Signature, Signed},
-    limits::{MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD},
+    limits::{LARGE_GOSSIP, MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD},
     node::{Command, Event, HandedOver, Message},
     peers::PeersMessage,
     rng::Rng,
@@ -47,11 +47,16 @@ fn number(rng: &mut Rng) -> u64 {
     if rng.chance(0.5) { rng.below(20) } else { edge[rng.index(edge.len())] }
 }
 
+/// One of those who have names, or nobody.
+fn somebody(rng: &mut Rng, names: &[NodeId]) -> NodeId {
+    let nobody = NodeId::from_bytes(rng.bytes());
+    rng.choose(names).copied().filter(|_| rng.chance(0.3)).unwrap_or(nobody)
+}
+
 fn holdings(rng: &mut Rng, names: &[NodeId]) -> Holdings {
     let mut holdings = Holdings::new();
     for _ in 0..[0, 1, 3, 200][rng.index(4)] {
-        let somebody = NodeId::from_bytes(rng.bytes());
-        let sender = rng.choose(names).copied().filter(|_| rng.chance(0.3)).unwrap_or(somebody);
+        let sender = somebody(rng, names);
         let mut ranges = Ranges::new();
         for _ in 0..1 + rng.index(20) {
             let (a, b) = (number(rng), number(rng));
@@ -117,7 +122,7 @@ impl Hostile {
 
     fn body(&mut self, rng: &mut Rng, names: &[NodeId]) -> (Lane, Bytes) {
         let to = names[HONEST];
-        let message: Message = match rng.index(12) {
+        let message: Message = match rng.index(13) {
             0 => PeersMessage::Hello {
                 answer: rng.chance(0.5),
                 record: self.record(rng, &self.me),
@@ -138,6 +143,11 @@ impl Hostile {
             8 => GossipMessage::Offer(holdings(rng, names)).into(),
             9 => GossipMessage::Receipt(holdings(rng, names)).into(),
             10 => {
+                let (sender, sequence) = (somebody(rng, names), number(rng));
+                let bytes = LARGE_GOSSIP << rng.index(7);
+                GossipMessage::Large { sender, sequence, bytes }.into()
+            }
+            11 => {
                 let at = SocketAddr::from((rng.bytes::<4>(), 4000));
                 PeersMessage::ObservedAddress(at.into()).into()
             }

@@ -12,7 +12,10 @@ use positron_proto::{
     gossip::GossipMessage,
     id::{MessageId, NodeId},
     identity::{PublicKey, Signature, Signed},
-    limits::{MAX_ADDRESSES, MAX_CARRIERS, MAX_NUMBER, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL},
+    limits::{
+        LARGE_GOSSIP, MAX_ADDRESSES, MAX_CARRIERS, MAX_NUMBER, MAX_PAYLOAD, MAX_TRACE_DEPTH,
+        MAX_TRACE_SAMPLE, MAX_TTL,
+    },
     node::Message,
     peers::PeersMessage,
     request::{RequestMessage, Status},
@@ -336,6 +339,12 @@ fn any_gossip_message() -> impl Strategy<Value = GossipMessage> {
         any_holdings().prop_map(GossipMessage::IWant),
         any_holdings().prop_map(GossipMessage::Offer),
         any_holdings().prop_map(GossipMessage::Receipt),
+        (prop::array::uniform32(any::<u8>()), 0..1_u64 << 62, LARGE_GOSSIP..=MAX_PAYLOAD).prop_map(
+            |(sender, sequence, bytes)| {
+                let sender = NodeId::from_bytes(sender);
+                GossipMessage::Large { sender, sequence, bytes }
+            }
+        ),
         (any::<u64>(), prop::array::uniform32(any::<u8>()))
             .prop_map(|(count, fingerprint)| GossipMessage::Digest { count, fingerprint }),
     ]

@@ -268,25 +268,27 @@ fn a_sender_of_every_other_number_keeps_no_more_than_others() {
 }
 
 #[test]
-fn two_of_the_largest_messages_are_served_at_once() {
-    let mut node = node_with(2, config());
+fn two_of_the_largest_messages_are_served_at_once_to_who_was_not_told_of_them() {
+    let mut node = node_with(1, config());
     let largest = vec![0; MAX_PAYLOAD];
     for number in 0..3 {
         let message = say(&identity(9), number, &largest);
         node.hear(at(START), peer(1), GossipMessage::Gossip(0, message.claim().clone()));
     }
+    node.up(at(START), peer(2));
     let wanted = GossipMessage::IWant(ranges(peer(9), 0..=2));
     assert_eq!(node.hear(at(Duration::from_millis(1)), peer(2), wanted).len(), 2);
 }
 
 #[test]
 fn a_flood_of_requests_is_served_within_its_budget() {
-    let mut node = node_with(2, config());
+    let mut node = node_with(1, config());
     let large = vec![0; 100_000];
     for number in 0..100 {
         let message = say(&identity(9), number, &large);
         node.hear(at(START), peer(1), GossipMessage::Gossip(0, message.claim().clone()));
     }
+    node.up(at(START), peer(2));
     let served = |node: &mut Node, when| -> usize {
         let wanted = ranges(peer(9), 0..=(1 << 62) - 1);
         let sent: Vec<_> = (0..50)

@@ -298,9 +298,13 @@ impl World {
     }
 
     pub(super) fn publish(&mut self, who: NodeId, sequence: u64) {
+        self.say(who, sequence, b"hello");
+    }
+
+    pub(super) fn say(&mut self, who: NodeId, sequence: u64, payload: &[u8]) {
         let now = at(self.now);
         let node = self.nodes.get_mut(&who).unwrap();
-        let message = say_at(&node.identity, sequence, b"hello", now.wall);
+        let message = say_at(&node.identity, sequence, payload, now.wall);
         let sent = node.publish(now, message);
         self.post(who, sent);
     }

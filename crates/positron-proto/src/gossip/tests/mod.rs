@@ -2,6 +2,7 @@
 
 mod attacks;
 mod harness;
+mod large;
 mod network;
 mod one;
 pub(crate) mod pace;
