@@ -23,9 +23,8 @@ run_everything() {
     section 'fuzz targets' check_fuzz_targets
     together 'tests' run_tests \
         'the pure crate without an operating system' check_pure_crate_alone
-    section 'planted bugs are found by the seeds' find_planted_bugs
+    together 'the page' check_page 'planted bugs are found by the seeds' find_planted_bugs
     section 'documentation' check_documentation
-    section 'the page' check_page
     together 'release build' build_release 'thousands of requests to the API' ask_the_api
     section '5 real nodes' run_5_nodes 'release build'
     section '50 real nodes' run_50_nodes 'release build'
