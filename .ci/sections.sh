@@ -21,11 +21,10 @@ run_everything() {
     section 'clippy' check_clippy
     section 'licences, sources, advisories' check_dependencies
     section 'fuzz targets' check_fuzz_targets
-    section 'tests' run_tests
-    together 'planted bugs are found by the seeds' find_planted_bugs \
+    together 'tests' run_tests \
         'the pure crate without an operating system' check_pure_crate_alone
+    together 'the page' check_page 'planted bugs are found by the seeds' find_planted_bugs
     section 'documentation' check_documentation
-    section 'the page' check_page
     together 'release build' build_release 'thousands of requests to the API' ask_the_api
     section '5 real nodes' run_5_nodes 'release build'
     section '50 real nodes' run_50_nodes 'release build'
@@ -104,6 +103,10 @@ test_pure_crate() { cargo test -p positron-proto --no-fail-fast; }
 # Examples too: tests/examples.rs runs each and reads what it says.
 run_tests() { cargo test --workspace --no-fail-fast; }
 
+# The command as the tests have it: built alone, its dependencies have other features, and half of
+# them are built anew.
+build_command() { cargo test --workspace --no-run --test command; }
+
 # That dist/ is what the sources make, and that it works in a browser, served by a node of this build.
 check_page() {
     if ! command -v npm >/dev/null || ! node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; then
@@ -111,7 +114,7 @@ check_page() {
         return
     fi
     command -v chromium >/dev/null || skip 'no chromium here: the page is built and not opened'
-    cargo build -p positron-net
+    build_command
     (
         cd web
         npm ci
@@ -122,7 +125,10 @@ check_page() {
 
 find_planted_bugs() { cargo xtask mutants; }
 
-ask_the_api() { .ci/api; }
+ask_the_api() {
+    build_command
+    .ci/api "${CARGO_TARGET_DIR:-target}/debug/positron-net"
+}
 
 check_documentation() { RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps; }
 
@@ -131,7 +137,7 @@ check_pure_crate_alone() { .ci/wasm; }
 # Optimised as a release, but crate by crate: what is run here is a tenth slower and built in half
 # the time.
 build_release() {
-    CARGO_PROFILE_RELEASE_LTO=thin CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
         cargo build --release -p positron-net
 }
 

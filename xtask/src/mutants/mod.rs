@@ -1,12 +1,14 @@
-//! Are the seeds any good? `cargo xtask mutants` plants bugs, one at a time, in a copy of the
-//! tree, and expects that simulated connections find each of them.
+//! Are the seeds any good? `cargo xtask mutants` plants bugs in a copy of the tree, wakes one at a
+//! time, and expects that simulated connections find each of them.
 //!
-//! The copy is below `target/mutants`; what it is built from in common with the tree itself is
-//! shared, so that a bug costs the rebuilding of two crates.
+//! The copy is below `target/mutants`, and built once with all of them asleep: the environment of
+//! the program says which one wakes. What a build of the tree itself shares with it is not built
+//! again.
 
 mod mutation;
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -20,10 +22,12 @@ use mutation::Mutation;
 
 /// Where the bugs are described.
 const FOLDER: &str = "crates/positron-sim/mutations";
-/// What the copy holds of the tree.
-const COPIED: [&str; 3] =
-    ["crates/positron-internet", "crates/positron-proto", "crates/positron-sim"];
-/// The example under a name of its own, so that a build with a bug in it never lies where somebody
+/// What the copy holds of the tree: all that says which features the dependencies have, so that
+/// those are built once for the copy and for the tests.
+const COPIED: [&str; 4] = ["Cargo.toml", "Cargo.lock", "crates", "xtask"];
+/// The manifest of the simulator.
+const SIMULATOR: &str = "crates/positron-sim/Cargo.toml";
+/// The example under a name of its own, so that a build with bugs in it never lies where somebody
 /// looks for one without.
 const EXAMPLE: &str = "\n[[example]]\nname = \"mutant\"\npath = \"examples/packets.rs\"\n";
 /// Seeds that each bug is looked for with, unless told otherwise.
@@ -55,28 +59,26 @@ pub(crate) fn run(root: &Path, names: &[&str], seeds: Option<u64>) -> ExitCode {
 
 /// How many were not found.
 fn plant_all(root: &Path, names: &[&str], seeds: u64) -> Result<usize, String> {
-    let mut mutations = Mutation::all(&root.join(FOLDER))?;
-    mutations.retain(|one| names.is_empty() || names.iter().any(|name| one.name.contains(name)));
-    if mutations.is_empty() {
+    let all = Mutation::all(&root.join(FOLDER))?;
+    let asked = |one: &&Mutation| names.is_empty() || names.iter().any(|n| one.name.contains(n));
+    let asked: Vec<&Mutation> = all.iter().filter(asked).collect();
+    if asked.is_empty() {
         return Err(format!("no bug in {FOLDER} is called {}", names.join(" or ")));
     }
-    mutations.iter().try_for_each(|mutation| mutation.check(root))?;
-    let copy = root.join("target/mutants");
-    copy_tree(root, &copy).map_err(|error| format!("{}: {error}", copy.display()))?;
     let began = Instant::now();
-    match judge(root, &copy, seeds) {
-        Verdict::Survived => println!("without a bug: {seeds} seeds, {:.1?}", began.elapsed()),
-        Verdict::Found(what) => return Err(format!("no bug was planted, but: {what}")),
+    let example = build(root, &Mutation::plant_all(&all, root)?)?;
+    println!("built with {} bugs ({:.1?})", all.len(), began.elapsed());
+    let began = Instant::now();
+    match judge(&example, None, seeds) {
+        Verdict::Survived => println!("while they sleep: {seeds} seeds, {:.1?}", began.elapsed()),
+        Verdict::Found(what) => return Err(format!("no bug is awake, but: {what}")),
         Verdict::Unclear(why) => return Err(why),
     }
     let mut missed = 0;
-    for mutation in &mutations {
+    for Mutation { name, breaks, .. } in &asked {
         let began = Instant::now();
-        mutation.apply(&copy)?;
-        let verdict = judge(root, &copy, seeds);
-        mutation.undo(root, &copy).map_err(|error| format!("{}: {error}", mutation.name))?;
+        let verdict = judge(&example, Some(name), seeds);
         let took = began.elapsed();
-        let Mutation { name, breaks, .. } = mutation;
         match verdict {
             Verdict::Found(what) => println!("found    {name} ({took:.1?}): {what}"),
             Verdict::Survived => {
@@ -89,33 +91,36 @@ fn plant_all(root: &Path, names: &[&str], seeds: u64) -> Result<usize, String> {
             }
         }
     }
-    println!("mutants: {} of {} found", mutations.len() - missed, mutations.len());
+    println!("mutants: {} of {} found", asked.len() - missed, asked.len());
     Ok(missed)
 }
 
-/// Builds the copy as it is, and plays seeds until one fails.
-fn judge(root: &Path, copy: &Path, seeds: u64) -> Verdict {
+/// Builds a copy of the tree with `texts` in place of files of it. The program that plays seeds.
+fn build(root: &Path, texts: &BTreeMap<PathBuf, String>) -> Result<PathBuf, String> {
+    let copy = root.join("target/mutants");
+    copy_tree(root, &copy, texts).map_err(|error| format!("{}: {error}", copy.display()))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--offline", "-p", "positron-sim", "--example", "mutant"])
+        .args(["build", "--quiet", "--offline", "--workspace", "--example", "mutant"])
         .current_dir(copy)
         .env("CARGO_TARGET_DIR", &target)
-        .env("CARGO_INCREMENTAL", "1")
         .env("CARGO_PROFILE_DEV_DEBUG", "false")
-        .env("RUSTFLAGS", "--cap-lints=allow")
         .stderr(Stdio::piped())
-        .output();
-    match built {
-        Ok(built) if built.status.success() => {}
-        Ok(built) => {
-            return Verdict::Unclear(String::from_utf8_lossy(&built.stderr).into_owned());
-        }
-        Err(error) => return Verdict::Unclear(format!("cargo: {error}")),
+        .output()
+        .map_err(|error| format!("cargo: {error}"))?;
+    if !built.status.success() {
+        return Err(String::from_utf8_lossy(&built.stderr).into_owned());
     }
-    let example = target.join("debug/examples/mutant");
+    Ok(target.join("debug/examples/mutant"))
+}
+
+/// Plays seeds with one bug awake, or none, until one fails.
+fn judge(example: &Path, awake: Option<&str>, seeds: u64) -> Verdict {
     let child = Command::new(example)
         .args(["--failures", "1", "--seeds", &seeds.to_string()])
+        .env_remove("PLANTED")
+        .envs(awake.map(|name| ("PLANTED", name)))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn();
@@ -159,25 +164,24 @@ fn first_finding(text: &str) -> Option<String> {
     Some(line.chars().take(160).collect())
 }
 
-fn copy_tree(root: &Path, copy: &Path) -> io::Result<()> {
+fn copy_tree(root: &Path, copy: &Path, texts: &BTreeMap<PathBuf, String>) -> io::Result<()> {
     fs::create_dir_all(copy)?;
-    let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
-    let members = |line: &&str| !line.starts_with("default-members");
-    let manifest: Vec<&str> = manifest.lines().filter(members).collect();
-    let manifest = manifest.join("\n").replace("[\"crates/*\", \"xtask\"]", "[\"crates/*\"]");
-    write_if_other(&copy.join("Cargo.toml"), manifest.as_bytes())?;
-    write_if_other(&copy.join("Cargo.lock"), &fs::read(root.join("Cargo.lock"))?)?;
-    for folder in COPIED {
-        copy_folder(&root.join(folder), &copy.join(folder))?;
-    }
-    let manifest = copy.join("crates/positron-sim/Cargo.toml");
-    let text = fs::read_to_string(root.join("crates/positron-sim/Cargo.toml"))?;
-    write_if_other(&manifest, (text + EXAMPLE).as_bytes())
+    let simulator = fs::read_to_string(root.join(SIMULATOR))? + EXAMPLE;
+    let mut instead: BTreeMap<PathBuf, &str> =
+        texts.iter().map(|(file, text)| (root.join(file), text.as_str())).collect();
+    instead.insert(root.join(SIMULATOR), &simulator);
+    COPIED.iter().try_for_each(|name| copy_into(&root.join(name), &copy.join(name), &instead))
 }
 
-/// Makes `to` a copy of `from`; what is the same already keeps its time, so that it is not built
-/// again.
-fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+/// Makes `to` a copy of `from`, a file or a folder, with what stands `instead` of files; what is
+/// the same already keeps its time, so that it is not built again.
+fn copy_into(from: &Path, to: &Path, instead: &BTreeMap<PathBuf, &str>) -> io::Result<()> {
+    if let Some(text) = instead.get(from) {
+        return write_if_other(to, text.as_bytes());
+    }
+    if !from.is_dir() {
+        return write_if_other(to, &fs::read(from)?);
+    }
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(to)? {
         let entry = entry?;
@@ -188,14 +192,7 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     }
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else if entry.path().file_name() != Some("Cargo.toml".as_ref())
-            || !from.ends_with("positron-sim")
-        {
-            write_if_other(&target, &fs::read(entry.path())?)?;
-        }
+        copy_into(&entry.path(), &to.join(entry.file_name()), instead)?;
     }
     Ok(())
 }
@@ -212,11 +209,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mutation_fits_the_tree() {
+    fn all_mutations_fit_the_tree_together() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for mutation in Mutation::all(&root.join(FOLDER)).unwrap() {
-            mutation.check(&root).unwrap();
-        }
+        let all = Mutation::all(&root.join(FOLDER)).unwrap();
+        Mutation::plant_all(&all, &root).unwrap();
     }
 
     #[test]
