@@ -44,6 +44,18 @@ fn a_third_that_is_frozen_holds_nobody_up_for_long() {
     assert!(report.first.quantile(0.99) <= 300.0);
 }
 
+/// Newcomers meet one another before who keeps a record meets them: it comes to all of them.
+#[test]
+fn what_is_stored_when_few_are_there_comes_to_those_who_are_nearest_when_many_are() {
+    for seed in 1..=3 {
+        let story = DhtScenario::named("growth", 300).expect("a story of that name");
+        let report = play(&story, seed);
+        println!("{report}");
+        assert_eq!((report.found, report.false_answers), (report.reads, 0));
+        assert!(report.kept.quantile(0.0) >= 0.75 && report.kept.mean() >= 0.98);
+    }
+}
+
 #[test]
 fn those_that_crash_or_are_slow_or_cannot_be_reached_take_nothing_with_them() {
     for name in ["crash", "slow", "clients", "loss", "partition"] {

@@ -4,8 +4,8 @@ use super::{Contact, place::network};
 use crate::{
     id::NodeId,
     limits::{
-        BUCKET, BUCKET_CANDIDATES, CONTACT_CHECK_INTERVAL, CONTACT_RETRY, MAX_CONTACT_FAILURES,
-        MAX_PER_NETWORK_IN_BUCKET,
+        BUCKET, BUCKET_CANDIDATES, CONTACT_CHECK_INTERVAL, CONTACT_RETRY, LONGEST_LOOKUP,
+        MAX_CONTACT_FAILURES, MAX_PER_NETWORK_IN_BUCKET,
     },
     subnet::Subnet,
     time::{Duration, Instant},
@@ -34,6 +34,8 @@ pub struct KnownContact {
     pub answered: Option<Instant>,
     /// Questions in a row that it left unanswered since.
     pub failures: u8,
+    /// Since when it is a member, or what it is now.
+    pub(super) since: Instant,
     /// When it was last heard of, or asked in vain.
     pub(super) checked: Instant,
     /// Whose limit it counts against.
@@ -57,12 +59,18 @@ impl KnownContact {
     /// Somebody says that it is there.
     pub(super) fn new(now: Instant, contact: Contact) -> Self {
         let network = network(contact.addr());
-        Self { contact, rtt: None, answered: None, failures: 0, checked: now, network }
+        Self { contact, rtt: None, answered: None, failures: 0, since: now, checked: now, network }
     }
 
     /// Whether it may be handed on: it answers.
     pub const fn is_alive(&self) -> bool {
         self.failures < MAX_CONTACT_FAILURES
+    }
+
+    /// Whether it has been there for longer than any lookup takes: whoever gave a record to the
+    /// nodes nearest to a key has found it, if it is one of them.
+    pub(super) fn is_settled(&self, now: Instant) -> bool {
+        now.since(self.since) > LONGEST_LOOKUP
     }
 
     pub(super) fn handle_answer(&mut self, now: Instant, rtt: Option<Duration>) {

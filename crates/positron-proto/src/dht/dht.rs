@@ -7,6 +7,7 @@ use super::{
     DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, PendingRecord,
     Place, QuestionId, ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome,
     StoredAt, Via,
+    candour::Candour,
     errands::Errands,
     handover::{handed_over, parting_way},
     keeper::Keeper,
@@ -15,7 +16,7 @@ use super::{
     published::{Published, Title},
     question::{About, DhtQuestions, Overdue},
     recent_lookups::RecentLookups,
-    record_store::{Reach, RecordStore},
+    record_store::RecordStore,
     size_estimate::SizeEstimate,
     table::RoutingTable,
     upkeep::Upkeep,
@@ -26,7 +27,7 @@ use crate::{
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, Verified},
     limits::{
-        FARTHEST_KEPT, MAX_CONTACTS_PER_ANSWER, MAX_DHT_OPERATIONS, MAX_PUBLISHED, MAX_RECORD_TTL,
+        MAX_CONTACTS_PER_ANSWER, MAX_DHT_OPERATIONS, MAX_PUBLISHED, MAX_RECORD_TTL,
         MAX_REPLICA_CANDIDATES, MAX_VALUE, MIN_RECORD_TTL, PEER_RECORD_LIFE, REPLICAS,
     },
     metric::Level,
@@ -57,6 +58,7 @@ pub struct Dht {
     pub(super) mode: DhtMode,
     pub(super) table: RoutingTable,
     pub(super) size: SizeEstimate,
+    pub(super) candour: Candour,
     pub(super) keeper: Keeper,
     pub(super) published: Published,
     pub(super) questions: DhtQuestions,
@@ -90,6 +92,7 @@ impl Dht {
             mode: DhtMode::Unreachable,
             table: RoutingTable::new(now.mono, here),
             size: SizeEstimate::default(),
+            candour: Candour::default(),
             keeper: Keeper::new(RecordStore::load(now, records)),
             published: Published::default(),
             questions: DhtQuestions::default(),
@@ -296,7 +299,7 @@ impl Dht {
                     return;
                 };
                 self.upkeep.heard_of(now.mono, living.record.content().key(), &mut self.rng);
-                let reach = self.reach(here);
+                let reach = self.size.kept_around(here);
                 self.keeper.handle_store(now, (asker, reply), living, reach.as_ref(), out);
                 return;
             }
@@ -350,8 +353,7 @@ impl Dht {
         };
         // An answer over a session does not show that strangers reach the node.
         if via == Via::Datagram && self.table.handle_answer(now.mono, question.to, Some(rtt)) {
-            self.published.handle_newcomer(now.mono, self.wanted_holders());
-            self.upkeep.handle_newcomer(question.to);
+            self.handle_newcomer(now, question.to, out);
         }
         let from = question.to;
         let operation = match (question.about, answer) {
@@ -374,10 +376,14 @@ impl Dht {
                 return self.drive_errand(now, id, out);
             }
             (About::Probe, _) => return,
+            (About::Push, DhtAnswer::Stored(StoreOutcome::Refused))
+                if !self.table.is_settled(now.mono, &from.id()) =>
+            {
+                return self.upkeep.handle_lost_push(now.mono, from);
+            }
             (About::Push, _) => {
                 self.upkeep.handle_pushed();
-                self.keep_up(now, out);
-                return;
+                return self.keep_up(now, out);
             }
             // It answers something else than it was asked.
             (About::Lookup(operation) | About::Fetch(operation) | About::Store(operation), _) => {
@@ -430,7 +436,7 @@ impl Dht {
                     &mut self.counters,
                 );
                 if outcome == Some(StoreOutcome::Kept) {
-                    self.upkeep.handle_kept(now.mono, key, &mut self.rng);
+                    self.handle_kept(now, key, from, out);
                 }
             }
             RecordFor::ByUs(_) | RecordFor::ByErrand(_) => {
@@ -523,6 +529,7 @@ impl Dht {
             self.keeper.store.poll_timeout(),
             self.published.poll_timeout(),
             self.table.poll_timeout(),
+            self.size.poll_timeout(),
             self.upkeep.poll_timeout(),
             self.errands.poll_timeout(),
         ]
@@ -545,12 +552,6 @@ impl Dht {
     }
 
     // --- what can be seen ---
-
-    /// How far from here records are kept; everything, while nobody knows how many nodes there are.
-    pub(super) fn reach(&self, place: Place) -> Option<Reach> {
-        let within = self.size.reach(REPLICAS, FARTHEST_KEPT)?;
-        Some(Reach { place, within })
-    }
 
     /// Whether a question of ours is an errand: a linked peer is not asked, but to do it.
     pub fn is_errand(&self, question: QuestionId) -> bool {

@@ -45,15 +45,19 @@ pub(super) fn parting_way(living: &LivingRecord) -> Via {
 }
 
 /// Whether a newcomer is to keep what is under this key, and this node, which is `here`, is the one
-/// to bring it: of all holders that it knows the nearest, so that it comes once.
+/// to bring it: of all holders that it knows the nearest, so that it comes once. Another newcomer
+/// is none, as far as anybody knows.
 pub(super) fn is_to_push(
+    now: Instant,
     table: &RoutingTable,
     here: &Place,
     newcomer: &Contact,
     key: &Place,
 ) -> bool {
     let nearest = table.nearest(key, REPLICAS + 1);
-    let mut others = nearest.iter().filter(|contact| contact.id() != newcomer.id());
+    let is_holder =
+        |contact: &&Contact| contact.id() != newcomer.id() && table.is_settled(now, &contact.id());
+    let mut others = nearest.iter().filter(is_holder);
     let ours = here.distance(key);
     let is_near = nearest.iter().take(REPLICAS).any(|contact| contact.id() == newcomer.id());
     is_near && others.all(|other| other.place().distance(key) > ours)

@@ -93,6 +93,14 @@ pub enum StepOutcome {
     Failed,
 }
 
+/// Of the nodes found nearest to a place, how often one named somebody farther than another of
+/// them, and not that one; and how often it could have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Omissions {
+    pub(super) omitted: usize,
+    pub(super) of: usize,
+}
+
 /// The address too: whoever names a node at a wrong one must not hide it at the right one.
 type Key = (Distance, NodeId, core::net::SocketAddr);
 
@@ -121,6 +129,10 @@ struct List {
     asked: usize,
     /// One of it answered, or it is our own.
     is_good: bool,
+    /// Who named it; nobody, if it is our own.
+    by: Option<Key>,
+    /// How far it goes.
+    farthest: Option<Distance>,
 }
 
 impl Lookup {
@@ -232,7 +244,9 @@ impl Lookup {
         let (hop, DhtQuestion { at, path, .. }) = (hop + 1, *question);
         let plausible = named.into_iter().filter(|contact| contact.is_plausible(from.addr()));
         let plausible = plausible.take(MAX_CONTACTS_PER_ANSWER).collect();
+        let list = self.lists.len();
         let new = self.add_list(path, false, hop, plausible);
+        self.lists[list].by = Some(key);
         if let Some(candidate) = self.known.get_mut(&key) {
             for list in &candidate.lists {
                 self.lists[*list].is_good = true;
@@ -327,6 +341,24 @@ impl Lookup {
         answered.take(self.wanted).map(|candidate| candidate.hop).max().unwrap_or(0)
     }
 
+    /// Whom of the nodes found nearest the others of them left out.
+    pub(super) fn omissions(&self) -> Omissions {
+        let answered = self.known.iter().filter(|(_, candidate)| candidate.has_answered());
+        let nearest: Vec<_> = answered.take(self.wanted).collect();
+        let mut seen = Omissions::default();
+        for (at, list) in self.lists.iter().enumerate() {
+            let is_near = |by: &Key| nearest.iter().any(|(key, _)| *key == by);
+            let Some(by) = list.by.as_ref().filter(|by| is_near(by)) else { continue };
+            for (_, other) in
+                nearest.iter().filter(|(key, _)| *key != by && Some(key.0) < list.farthest)
+            {
+                seen.of += 1;
+                seen.omitted += usize::from(!other.lists.contains(&at));
+            }
+        }
+        seen
+    }
+
     /// What was asked, in this order.
     pub(super) fn steps(&self) -> impl Iterator<Item = LookupStep> {
         self.questions().map(|(candidate, question)| LookupStep {
@@ -359,7 +391,7 @@ impl Lookup {
     /// How many of them nobody had named.
     fn add_list(&mut self, path: usize, is_good: bool, hop: u32, contacts: Vec<Contact>) -> usize {
         let (list, before) = (self.lists.len(), self.known.len());
-        self.lists.push(List { path, asked: 0, is_good });
+        self.lists.push(List { path, asked: 0, is_good, by: None, farthest: None });
         for contact in contacts.into_iter().filter(|contact| contact.id() != self.me) {
             let key = self.key(&contact);
             let candidate = self.known.entry(key).or_insert_with(|| Candidate {
@@ -370,6 +402,7 @@ impl Lookup {
                 question: None,
             });
             self.lists[list].is_good |= candidate.has_answered();
+            self.lists[list].farthest = self.lists[list].farthest.max(Some(key.0));
             if !candidate.lists.contains(&list) {
                 candidate.lists.push(list);
             }

@@ -38,14 +38,16 @@
 //!
 //! Reading order: [`Place`], [`DhtRecord`], [`Contact`], [`DhtAsk`] and [`DhtAnswer`], [`Dht`] (the
 //! contract), `progress.rs` (how operations go on), `operations.rs`, `operation.rs`, `reading.rs`,
-//! `writing.rs` (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs` (whom
-//! to ask), `keeper.rs`, `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for
-//! others), `published.rs` (what is kept for ourselves), `upkeep.rs` and `handover.rs` (that those
-//! who should keep it do), `errands.rs` (what others do for a node without datagrams),
-//! `value_cache.rs` (what was read and cannot change), [`change`] (what is kept across restarts, as
-//! rows), [`DhtStats`] and `recent_lookups.rs` (what is told of all that).
+//! `writing.rs` (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs`,
+//! `candour.rs` (whom to ask, and whom to believe), `keeper.rs`, `record_store.rs`, `held.rs`,
+//! `quota.rs`, `floors.rs` (what is kept for others), `published.rs` (what is kept for ourselves),
+//! `upkeep.rs` and `handover.rs` (that those who should keep it do), `errands.rs` (what others do
+//! for a node without datagrams), `value_cache.rs` (what was read and cannot change), [`change`]
+//! (what is kept across restarts, as rows), [`DhtStats`] and `recent_lookups.rs` (what is told of
+//! all that).
 
 mod bucket;
+mod candour;
 pub mod change;
 mod config;
 mod contact;

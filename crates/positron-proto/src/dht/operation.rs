@@ -50,6 +50,14 @@ impl Operation {
         }
     }
 
+    /// Whether what it wants has come, and is being checked: nobody else is asked before that.
+    pub(super) const fn is_checking(&self) -> bool {
+        match &self.goal {
+            Goal::Read(reading) => reading.is_checking_first(),
+            Goal::Find | Goal::Delete(_) | Goal::Write(_) => false,
+        }
+    }
+
     /// The place that it is about.
     pub(super) fn target(&self) -> Place {
         self.lookup.target()

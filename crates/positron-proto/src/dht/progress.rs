@@ -11,7 +11,7 @@ use super::{
     lookup::Lookup,
     operation::{Goal, Operation},
     published::{Due, Title},
-    question::{About, DhtQuestion},
+    question::{About, DhtQuestion, way},
     reading::RecordReading,
     remembered::{forget_published, keep_published},
     replicas::replicas,
@@ -22,9 +22,9 @@ use crate::{
     id::{NodeId, Ticket},
     identity::Verified,
     limits::{
-        DISJOINT_PATHS, DOUBTFUL_DENSITY, HEDGE_AFTER, LONGEST_LOOKUP, LOOKUP_WIDTH,
-        MAX_DISJOINT_PATHS, MAX_READ_REPAIRS, MAX_RECORD_TTL, MAX_REPLICA_CANDIDATES, MIN_DENSITY,
-        PUSH_WIDTH, RECORD_CLOCK_TOLERANCE, REPLICAS, STILL_DOUBTFUL_DENSITY,
+        DISJOINT_PATHS, HEDGE_AFTER, LONGEST_LOOKUP, LOOKUP_WIDTH, MAX_DISJOINT_PATHS,
+        MAX_READ_REPAIRS, MAX_RECORD_TTL, MAX_REPLICA_CANDIDATES, MIN_DENSITY, NEIGHBOURS,
+        PUSH_WIDTH, RECORD_CLOCK_TOLERANCE, REPLICAS, SIZE_SAMPLES_ANEW,
     },
     time::{Duration, Now},
 };
@@ -128,6 +128,7 @@ impl Dht {
     ) {
         self.counters.questions += 1;
         let rtt = self.table.rtt_of(&to.id());
+        let via = way(via, about, &query, self.table.silent_for(now.mono, &to.id()));
         let slow = via == Via::Session;
         let question = self.questions.ask(now.mono, (to, about), rtt, slow);
         let ask = DhtAsk { serves: matches!(self.mode, DhtMode::Server(_)), query };
@@ -175,7 +176,7 @@ impl Dht {
         match question.about {
             About::Lookup(id) | About::Store(id) | About::Fetch(id) => self.drive(now, id, out),
             About::Probe => {}
-            About::Push => self.upkeep.handle_pushed(),
+            About::Push => self.upkeep.handle_lost_push(now.mono, question.to),
             About::Errand(id, part) => {
                 self.errands.handle_failure(id, part);
                 self.drive_errand(now, id, out);
@@ -211,7 +212,7 @@ impl Dht {
         let Some(operation) = self.operations.get_mut(id) else { return };
         operation.lookup.handle_timeout(now.mono);
         let is_late = now.mono >= operation.began + LONGEST_LOOKUP;
-        if !operation.has_looked() && !is_late {
+        if !operation.has_looked() && !operation.is_checking() && !is_late {
             let query = operation.query();
             while let Some(next) = self.operations.next_to_ask(now.mono, id) {
                 self.ask(now, (next, About::Lookup(id)), query.clone(), Via::Any, out);
@@ -342,6 +343,7 @@ impl Dht {
         self.recent.add(asked, lookup.hops(), took);
         if lookup.is_done() {
             self.size.add(&lookup.target(), &nearest);
+            self.candour.add(lookup.omissions());
             self.table.handle_lookup(now.mono, &lookup.target(), &mut self.rng);
         }
         let outcome = match goal {
@@ -370,7 +372,7 @@ impl Dht {
                 let record = writing.record().content();
                 if record.publisher.node_id() == self.id {
                     self.published.handle_holders(now.mono, record, holders, wanted);
-                    if let Some(paths) = self.doubt(&lookup, &nearest) {
+                    if let Some(paths) = self.candour.paths_again(&lookup, &self.size, &nearest) {
                         self.published.doubt(now.mono, record, paths);
                     }
                 }
@@ -410,17 +412,6 @@ impl Dht {
                 }
             }
         }
-    }
-
-    /// Over how many paths a record of ours is to be offered again, because somebody may hide nodes
-    /// that are nearer than those that were found.
-    fn doubt(&self, lookup: &Lookup, nearest: &[Contact]) -> Option<usize> {
-        let (paths, density) = match lookup.paths() {
-            1 => (DISJOINT_PATHS, DOUBTFUL_DENSITY),
-            paths if paths < MAX_DISJOINT_PATHS => (MAX_DISJOINT_PATHS, STILL_DOUBTFUL_DENSITY),
-            _ => return None,
-        };
-        self.size.is_sparse(&lookup.target(), nearest, density).then_some(paths)
     }
 
     /// How many others should keep a record: as many as there are, at most [`REPLICAS`].
@@ -522,6 +513,10 @@ impl Dht {
     /// Looks where the table has gaps, and asks who may take the place of who is gone.
     pub(super) fn handle_table_wishes(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
         let mut wishes = VecDeque::new();
+        if self.size.pop_due(now.mono) {
+            let place = |_| TableWish::LookUp(Place::from_bytes(self.rng.bytes()));
+            wishes.extend((0..SIZE_SAMPLES_ANEW).map(place));
+        }
         self.table.handle_timeout(now.mono, &mut self.rng, &mut wishes);
         out.extend(self.table.take_changes().into_iter().map(DhtEffect::Keep));
         for wish in wishes {
@@ -535,26 +530,53 @@ impl Dht {
         }
     }
 
+    /// A node is new in the table: it may lack what is kept here.
+    pub(super) fn handle_newcomer(
+        &mut self,
+        now: Now,
+        newcomer: Contact,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        self.published.handle_newcomer(now.mono, self.wanted_holders());
+        let here = self.table.here();
+        self.size.handle_neighbours(now.mono, &here, &self.table.nearest(&here, NEIGHBOURS));
+        self.bring(newcomer);
+        self.keep_up(now, out);
+    }
+
+    fn bring(&mut self, newcomer: Contact) {
+        let (place, everywhere) = (newcomer.place(), Distance::of_part(1.0));
+        let within = self.size.kept_around(place).map_or(everywhere, |reach| reach.within);
+        let keys = self.keeper.store.keys_near(place, within);
+        self.upkeep.queue_pushes(keys.map(|key| (newcomer, key)));
+    }
+
+    /// A record is kept here from now on that this node brought: newcomers may lack it.
+    pub(super) fn handle_kept(
+        &mut self,
+        now: Now,
+        key: Place,
+        from: NodeId,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        self.upkeep.handle_kept(now.mono, key, &mut self.rng);
+        let newcomers = self.table.newcomers(now.mono).filter(|newcomer| newcomer.id() != from);
+        self.upkeep.queue_pushes(newcomers.map(|newcomer| (newcomer, key)));
+        self.keep_up(now, out);
+    }
+
     /// Brings newcomers what they are to keep, and replaces holders that are gone.
     pub(super) fn keep_up(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
-        while let Some(newcomer) = self.upkeep.pop_newcomer() {
-            let reach = self.reach(newcomer.place());
-            let within = reach.map_or(Distance::of_part(1.0), |reach| reach.within);
-            let keys = self.keeper.store.keys_near(newcomer.place(), within);
-            self.upkeep.queue_pushes(newcomer, keys);
+        while let Some(again) = self.upkeep.pop_again(now.mono) {
+            self.bring(again);
         }
         let here = self.place();
         while self.upkeep.pushes_under_way() < PUSH_WIDTH {
             let Some((to, key)) = self.upkeep.pop_push() else { break };
-            if here.is_none_or(|here| !is_to_push(&self.table, &here, &to, &key)) {
+            if here.is_none_or(|here| !is_to_push(now.mono, &self.table, &here, &to, &key)) {
                 continue;
             }
-            let records: Vec<_> = self.keeper.store.get(now.mono, &key, None).collect();
-            let living = records.into_iter().map(|(record, remaining)| LivingRecord {
-                record: record.claim().clone(),
-                remaining,
-            });
-            for living in living.collect::<Vec<_>>() {
+            for living in self.keeper.found(now, &key, None, true).records {
                 self.upkeep.push_begins();
                 self.ask(now, (to, About::Push), DhtQuery::Store(living), Via::Any, out);
             }
@@ -566,13 +588,8 @@ impl Dht {
                 self.upkeep.handle_kept(now.mono, key, &mut self.rng);
             }
             for (record, remaining) in kept {
-                self.begin(
-                    now,
-                    None,
-                    key,
-                    Goal::Write(RecordWriting::new(record, remaining).into()),
-                    out,
-                );
+                let goal = Goal::Write(RecordWriting::new(record, remaining).into());
+                self.begin(now, None, key, goal, out);
             }
         }
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Contact, ErrandId, QuestionId, operation::OperationId};
+use super::{Contact, DhtQuery, ErrandId, QuestionId, Via, operation::OperationId};
 use crate::{
     deadlines::Deadlines,
-    limits::{LONGEST_ERRAND, LONGEST_QUESTION, QUESTION_TIMEOUT},
+    limits::{LONGEST_ERRAND, LONGEST_QUESTION, MAX_TICKETED_QUERY, QUESTION_TIMEOUT, TICKET_LIFE},
     time::{Duration, Instant},
 };
 
@@ -33,6 +33,16 @@ pub(super) enum ErrandPart {
     Walk,
     /// To keep something itself.
     Keep,
+}
+
+/// Over what a question of an operation goes that may go over anything: by a datagram, if it fits
+/// one and its other end answered one so lately that there is a ticket. That takes half of the
+/// packets that it takes over a session, and no alarms.
+pub(super) fn way(via: Via, about: About, query: &DhtQuery, silent_for: Option<Duration>) -> Via {
+    let is_step = matches!(about, About::Lookup(_) | About::Store(_));
+    let has_ticket = silent_for.is_some_and(|time| time < TICKET_LIFE);
+    let fits = query.encoded_len() < MAX_TICKETED_QUERY;
+    if via == Via::Any && is_step && has_ticket && fits { Via::Datagram } else { via }
 }
 
 /// A question under way.
@@ -122,5 +132,24 @@ impl DhtQuestions {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.next().map(|(at, _)| at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dht::Place;
+
+    #[test]
+    fn a_step_goes_by_datagram_where_a_ticket_is_good() {
+        let query = DhtQuery::Find(Place::from_bytes([7; 32]));
+        let step = About::Lookup(OperationId(1));
+        let lately = Some(TICKET_LIFE / 2);
+        assert_eq!(way(Via::Any, step, &query, lately), Via::Datagram);
+        assert_eq!(way(Via::Session, step, &query, lately), Via::Session);
+        for silent_for in [None, Some(TICKET_LIFE)] {
+            assert_eq!(way(Via::Any, step, &query, silent_for), Via::Any);
+        }
+        assert_eq!(way(Via::Any, About::Push, &query, lately), Via::Any, "no answer came before");
     }
 }

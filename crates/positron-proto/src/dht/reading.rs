@@ -164,6 +164,11 @@ impl RecordReading {
         self.mode == ReadMode::First && !self.newest.is_empty()
     }
 
+    /// Whether no more is wanted than the first that comes, and something is being checked.
+    pub(super) const fn is_checking_first(&self) -> bool {
+        matches!(self.mode, ReadMode::First) && self.is_waiting()
+    }
+
     /// Whether nobody had anything, and nothing is waited for.
     pub(super) fn found_nothing(&self) -> bool {
         self.newest.is_empty() && self.large.is_empty() && !self.is_waiting()

@@ -2,8 +2,14 @@
 
 use std::collections::VecDeque;
 
-use super::{Contact, Distance, Place};
-use crate::limits::{MAX_DENSITY, REPLICAS, SIZE_SAMPLES};
+use super::{Contact, Distance, Place, record_store::Reach};
+use crate::{
+    limits::{
+        ANEW_DIFFERS, FARTHEST_KEPT, LONGEST_LOOKUP, MAX_DENSITY, NEIGHBOURS, OUTGROWN, REPLICAS,
+        SIZE_SAMPLES, SIZE_SAMPLES_ANEW,
+    },
+    time::Instant,
+};
 
 /// How many nodes serve the table, from how near to a place the nearest of them are.
 ///
@@ -14,6 +20,12 @@ use crate::limits::{MAX_DENSITY, REPLICAS, SIZE_SAMPLES};
 #[derive(Debug, Default)]
 pub(super) struct SizeEstimate {
     samples: VecDeque<Sample>,
+    /// How many nodes there were when they were found to be too few.
+    outgrown_by: f64,
+    /// When the network is looked at anew.
+    anew: Option<Instant>,
+    /// Samples of that which are still to come.
+    awaited: usize,
 }
 
 #[derive(Debug)]
@@ -27,20 +39,60 @@ impl SizeEstimate {
     /// A lookup found these nearest to its target, nearest first; only the [`REPLICAS`] nearest
     /// count, because behind them there are gaps.
     pub(super) fn add(&mut self, target: &Place, nearest: &[Contact]) {
-        let Some(spacing) = spacing(target, nearest) else { return };
+        let Some(spacing) = spacing(target, nearest, REPLICAS) else { return };
         self.samples.retain(|sample| sample.target != *target);
         if self.samples.len() >= SIZE_SAMPLES {
             self.samples.pop_front();
         }
         self.samples.push_back(Sample { target: *target, spacing });
+        if self.awaited == 1 {
+            self.forget_outgrown();
+        }
+        self.awaited = self.awaited.saturating_sub(1);
+    }
+
+    /// What is older than the last few samples counts no more if these tell of many more nodes.
+    fn forget_outgrown(&mut self) {
+        let samples: Vec<_> = self.samples.iter().map(|sample| sample.spacing).collect();
+        let Some(old) = samples.len().checked_sub(SIZE_SAMPLES_ANEW) else { return };
+        let medians = median(&samples[..old]).zip(median(&samples[old..]));
+        if medians.is_some_and(|(before, now)| before > ANEW_DIFFERS * now) {
+            self.samples.drain(..old);
+        }
+    }
+
+    /// These are nearest to where we are, as far as we know. If the network has grown since it was
+    /// looked at, it is to be looked at anew, as soon as lookups that are under way have ended.
+    /// Neighbours alone are not believed: whoever sought places beside us hides nothing by it.
+    pub(super) fn handle_neighbours(&mut self, now: Instant, here: &Place, nearest: &[Contact]) {
+        let Some((spacing, nodes)) = spacing(here, nearest, NEIGHBOURS).zip(self.nodes()) else {
+            return;
+        };
+        let around = 1.0 / spacing - 1.0;
+        if around > OUTGROWN * nodes.max(self.outgrown_by) {
+            self.outgrown_by = around;
+            self.anew.get_or_insert(now + LONGEST_LOOKUP);
+        }
+    }
+
+    /// When that is.
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.anew
+    }
+
+    /// Whether it is now, told once: [`SIZE_SAMPLES_ANEW`] lookups are wanted.
+    pub(super) fn pop_due(&mut self, now: Instant) -> bool {
+        let is_due = self.anew.take_if(|at| *at <= now).is_some();
+        if is_due {
+            self.awaited = SIZE_SAMPLES_ANEW;
+        }
+        is_due
     }
 
     /// How many nodes there are beside us; unknown before the first lookup.
     pub(super) fn nodes(&self) -> Option<f64> {
-        let mut spacings: Vec<_> = self.samples.iter().map(|sample| sample.spacing).collect();
-        spacings.sort_unstable_by(f64::total_cmp);
-        let (last, middle) = (spacings.len().checked_sub(1)?, spacings.len() / 2);
-        let median = f64::midpoint(spacings[last / 2], spacings[middle]);
+        let spacings: Vec<_> = self.samples.iter().map(|sample| sample.spacing).collect();
+        let median = median(&spacings)?;
         // At least one: somebody answered.
         Some((1.0 / median - 1.0).max(1.0))
     }
@@ -52,10 +104,17 @@ impl SizeEstimate {
         (part < 1.0).then(|| Distance::of_part(part))
     }
 
+    /// How far from a node at `place` records are kept there; everything, while nobody knows how
+    /// many nodes there are.
+    pub(super) fn kept_around(&self, place: Place) -> Option<Reach> {
+        let within = self.reach(REPLICAS, FARTHEST_KEPT)?;
+        Some(Reach { place, within })
+    }
+
     /// How many times as many nodes there are around a place as there should be, if these are the
     /// nearest to it.
     pub(super) fn density(&self, target: &Place, nearest: &[Contact]) -> Option<f64> {
-        Some(1.0 / (spacing(target, nearest)? * (self.nodes()? + 1.0)))
+        Some(1.0 / (spacing(target, nearest, REPLICAS)? * (self.nodes()? + 1.0)))
     }
 
     /// Whether there are so few that somebody may hide others.
@@ -71,9 +130,9 @@ impl SizeEstimate {
     }
 }
 
-/// The slope of the line through the origin that fits the distances best.
-fn spacing(target: &Place, nearest: &[Contact]) -> Option<f64> {
-    let distances = nearest.iter().take(REPLICAS).map(|node| target.distance(&node.place()));
+/// The slope of the line through the origin that fits the distances of so many best.
+fn spacing(target: &Place, nearest: &[Contact], count: usize) -> Option<f64> {
+    let distances = nearest.iter().take(count).map(|node| target.distance(&node.place()));
     let (mut products, mut squares) = (0.0, 0.0);
     for (distance, i) in distances.zip(1_u32..) {
         products += f64::from(i) * distance.part_of_space();
@@ -81,6 +140,13 @@ fn spacing(target: &Place, nearest: &[Contact]) -> Option<f64> {
     }
     // Who is just there is not infinitely dense.
     (squares > 0.0).then(|| (products / squares).max(SMALLEST_SPACING))
+}
+
+fn median(of: &[f64]) -> Option<f64> {
+    let mut sorted = of.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let (last, middle) = (sorted.len().checked_sub(1)?, sorted.len() / 2);
+    Some(f64::midpoint(sorted[last / 2], sorted[middle]))
 }
 
 fn number(n: usize) -> f64 {
@@ -146,6 +212,49 @@ mod tests {
         }
         let after = size.nodes().unwrap();
         assert!((after / estimate - 1.0).abs() < 0.3, "{estimate} became {after}");
+    }
+
+    #[test]
+    fn a_network_that_has_grown_is_looked_at_anew_once_and_neighbours_alone_are_not_believed() {
+        let mut rng = Seed::from_number(7).stream("growth");
+        let here = Place::from_bytes(rng.bytes());
+        let mut somebody = || {
+            let [a, b, c, _] = rng.bytes();
+            let key = *Identity::from_seed(rng.bytes()).public_key();
+            Contact::new(key, [0; 32], ([11 + a % 80, b, c, 1], 1).into())
+        };
+        let mut nodes: Vec<_> = (0..600).map(|_| somebody()).collect();
+        let nearest = |target: &Place, of: &[Contact]| {
+            let mut nearest = of.to_vec();
+            nearest.sort_unstable_by_key(|node| target.distance(&node.place()));
+            nearest
+        };
+        let (mut size, mut now) = (SizeEstimate::default(), Instant::ORIGIN);
+        size.handle_neighbours(now, &here, &nearest(&here, &nodes));
+        assert_eq!(size.poll_timeout(), None, "nothing is known that may be wrong");
+        for n in 0..9 {
+            let target = Place::from_bytes([n * 27; 32]);
+            size.add(&target, &nearest(&target, &nodes[..100]));
+        }
+        size.handle_neighbours(now, &here, &nearest(&here, &nodes[..100]));
+        assert_eq!(size.poll_timeout(), None);
+        let few = size.nodes();
+        size.handle_neighbours(now, &here, &nearest(&here, &nodes));
+        assert!(!size.pop_due(now) && size.nodes() == few);
+        now = size.poll_timeout().unwrap();
+        assert!(size.pop_due(now) && !size.pop_due(now));
+        // The same neighbours say nothing new, wherever else nodes are.
+        size.handle_neighbours(now, &here, &nearest(&here, &nodes));
+        assert_eq!((size.poll_timeout(), size.nodes()), (None, few));
+        for n in 0..SIZE_SAMPLES_ANEW {
+            assert!(size.nodes().unwrap() < 200.0, "until all that is wanted has come");
+            let target = Place::from_bytes([u8::try_from(n).unwrap() * 31 + 5; 32]);
+            size.add(&target, &nearest(&target, &nodes));
+        }
+        assert!(size.nodes().unwrap() > 300.0, "{:?}", size.nodes());
+        nodes.extend((0..1_800).map(|_| somebody()));
+        size.handle_neighbours(now, &here, &nearest(&here, &nodes));
+        assert!(size.poll_timeout().is_some());
     }
 
     #[test]

@@ -206,6 +206,17 @@ impl RoutingTable {
         nearest.into_iter().map(|(_, contact)| *contact).collect()
     }
 
+    /// Who answers, and has been here for so short that others may have got records in its place.
+    pub(super) fn newcomers(&self, now: Instant) -> impl Iterator<Item = Contact> {
+        let newcomers = self.members().filter(move |known| !known.is_settled(now));
+        newcomers.filter(|known| known.is_alive()).map(|known| known.contact)
+    }
+
+    /// Whether a node is in the table, and no newcomer.
+    pub(super) fn is_settled(&self, now: Instant, id: &NodeId) -> bool {
+        self.get(id).is_some_and(|known| known.is_settled(now))
+    }
+
     /// Does what is due. What it wishes ends in [`handle_answer`](Self::handle_answer) or
     /// [`handle_failure`](Self::handle_failure).
     pub(super) fn handle_timeout(
@@ -288,6 +299,11 @@ impl RoutingTable {
     /// The smoothed round trip to a node.
     pub(super) fn rtt_of(&self, id: &NodeId) -> Option<Duration> {
         self.get(id)?.rtt
+    }
+
+    /// For how long a node has not answered a question; unknown, if it never did.
+    pub(super) fn silent_for(&self, now: Instant, id: &NodeId) -> Option<Duration> {
+        Some(now.since(self.get(id)?.answered?))
     }
 
     fn members(&self) -> impl Iterator<Item = &KnownContact> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{Contact, Place};
 use crate::{
     deadlines::Deadlines,
-    limits::{BUCKET, MAX_PUSHES, MAX_REPAIRS_PUT_OFF, REPAIR_INTERVAL},
+    limits::{CONTACT_RETRY, MAX_PUSHES, MAX_REPAIRS_PUT_OFF, REPAIR_INTERVAL},
     rng::Rng,
     time::Instant,
 };
@@ -13,11 +13,11 @@ use crate::{
 /// What a holder does for the records that it keeps, beside answering.
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
-    /// Who is new in the table, and has not been looked at.
-    newcomers: VecDeque<Contact>,
     /// What a newcomer may lack.
     pushes: VecDeque<(Contact, Place)>,
     under_way: usize,
+    /// Who was brought something in vain, and when it is looked at again.
+    again: Deadlines<Contact>,
     /// When the others are asked what they lack, unless somebody does it before.
     repairs: Deadlines<Place>,
     /// How often in a row this was put off.
@@ -47,28 +47,15 @@ impl Upkeep {
         }
     }
 
-    /// Somebody new can be asked to keep records.
-    pub(super) fn handle_newcomer(&mut self, newcomer: Contact) {
-        if self.newcomers.len() < BUCKET {
-            self.newcomers.push_back(newcomer);
-        } else {
-            // It gets what it lacks when holders repair.
-            self.dropped += 1;
-        }
-    }
-
-    pub(super) fn pop_newcomer(&mut self) -> Option<Contact> {
-        self.newcomers.pop_front()
-    }
-
-    /// A newcomer may lack what is under these keys.
-    pub(super) fn queue_pushes(&mut self, newcomer: Contact, keys: impl Iterator<Item = Place>) {
-        for key in keys {
+    /// Newcomers may lack what is under these keys.
+    pub(super) fn queue_pushes(&mut self, pushes: impl Iterator<Item = (Contact, Place)>) {
+        for push in pushes {
             if self.pushes.len() >= MAX_PUSHES {
+                // It gets what it lacks when holders repair.
                 self.dropped += 1;
                 break;
             }
-            self.pushes.push_back((newcomer, key));
+            self.pushes.push_back(push);
         }
     }
 
@@ -78,6 +65,17 @@ impl Upkeep {
 
     pub(super) const fn push_begins(&mut self) {
         self.under_way += 1;
+    }
+
+    /// A push was lost. Whoever answers nothing is no contact any more before long.
+    pub(super) fn handle_lost_push(&mut self, now: Instant, to: Contact) {
+        self.handle_pushed();
+        self.again.set(to, now + CONTACT_RETRY);
+    }
+
+    /// The next one that may still lack something; call until `None`.
+    pub(super) fn pop_again(&mut self, now: Instant) -> Option<Contact> {
+        self.again.pop_due(now)
     }
 
     /// A push is over.
@@ -97,7 +95,8 @@ impl Upkeep {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.repairs.next().map(|(at, _)| at)
+        let (repair, again) = (self.repairs.next(), self.again.next());
+        repair.map(|(at, _)| at).into_iter().chain(again.map(|(at, _)| at)).min()
     }
 }
 
@@ -105,6 +104,19 @@ impl Upkeep {
 mod tests {
     use super::*;
     use crate::{rng::Seed, time::Duration};
+
+    #[test]
+    fn whom_a_push_did_not_reach_is_looked_at_again_once_for_each() {
+        let key = *crate::identity::Identity::from_seed([1; 32]).public_key();
+        let to = Contact::new(key, [1; 32], ([11, 0, 0, 1], 8888).into());
+        let (mut upkeep, now) = (Upkeep::default(), Instant::ORIGIN);
+        upkeep.push_begins();
+        upkeep.handle_lost_push(now, to);
+        assert_eq!((upkeep.pushes_under_way(), upkeep.pop_again(now)), (0, None));
+        let later = upkeep.poll_timeout().unwrap();
+        assert_eq!((later, upkeep.pop_again(later)), (now + CONTACT_RETRY, Some(to)));
+        assert_eq!((upkeep.pop_again(later), upkeep.poll_timeout()), (None, None));
+    }
 
     #[test]
     fn nobody_keeps_a_key_from_being_repaired_by_asking_for_it_or_renewing_a_slot_of_it() {

@@ -142,17 +142,33 @@ pub const DISJOINT_PATHS: usize = 4;
 pub const MAX_DISJOINT_PATHS: usize = 8;
 /// Lookups whose results the size of the network is estimated from.
 pub const SIZE_SAMPLES: usize = 16;
+/// How many times as many nodes there must be, as far as the nearest of them tell, as were found by
+/// lookups, before those are done anew: these are too far off by chance once in a thousand nodes.
+pub const OUTGROWN: f64 = 2.0;
+/// Nodes from which that is seen.
+pub const NEIGHBOURS: usize = 2 * REPLICAS;
+/// Lookups that are done then.
+pub const SIZE_SAMPLES_ANEW: usize = 3;
+/// How many times as many nodes these must tell of for older ones to be forgotten: twice, less what
+/// three samples deviate.
+pub const ANEW_DIFFERS: f64 = 1.5;
 /// How many times as dense as elsewhere nodes may be around a key before that is taken for an
 /// attack: 8 honest ones are denser once in a thousand keys.
 pub const MAX_DENSITY: f64 = 4.0;
 /// How many times as dense they are at least where nobody hides any: 8 honest ones are sparser
 /// once in 60 keys. Whoever names colluders only, of a fifth or a third of all nodes, is sparser.
 pub const MIN_DENSITY: f64 = 0.5;
-/// Below this, which half of all keys are, a record of ours is soon offered again over other paths:
-/// somebody may be hidden.
-pub const DOUBTFUL_DENSITY: f64 = 1.0;
+/// Lookups from which it is judged whether nodes tell of one another: one may be an accident.
+pub const CANDOUR_SAMPLES: usize = 8;
+/// One in so many may be left out by another that is as near to the same place. Where nobody hides
+/// anybody, one in some 250 is while nodes come and go, one in 30 in the first ten minutes; where a
+/// fifth of all nodes name only one another, one in 6 is, and where half of all do, one in 4.
+pub const MAX_OMITTED: usize = 8;
+/// Below this, which most of all keys are, a record of ours is soon offered again over other paths
+/// where nodes leave out others: somebody may be hidden.
+pub const DOUBTFUL_DENSITY: f64 = 2.0;
 /// The same, where it was looked for over [`DISJOINT_PATHS`]: over [`MAX_DISJOINT_PATHS`] then.
-pub const STILL_DOUBTFUL_DENSITY: f64 = 0.75;
+pub const STILL_DOUBTFUL_DENSITY: f64 = 1.5;
 /// Operations of this node that are under way.
 pub const MAX_DHT_OPERATIONS: usize = 1024;
 /// Nodes that must have answered before the newest of what they keep is read: in different /16.

@@ -1,8 +1,10 @@
 //! What is done in a world of hash tables, and what came of it.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use positron_proto::{
-    dht::{DhtOutcome, Place, ReadFrom, ReadMode, RecordKind},
+    dht::{DhtOutcome, DhtStats, Place, ReadFrom, ReadMode, RecordKind},
     id::Ticket,
     limits::REPLICAS,
     time::Duration,
@@ -26,7 +28,9 @@ impl<'a> Experiment<'a> {
     pub(super) fn new(scenario: &'a DhtScenario, seed: u64) -> Self {
         let mut world = TableWorld::new(scenario, seed);
         world.has_disks = scenario.plot == DhtPlot::Deletion;
-        world.gather();
+        if scenario.plot != DhtPlot::Growth {
+            world.gather();
+        }
         let mut experiment = Self { world, report: DhtReport::default() };
         experiment.look_at_tables();
         experiment
@@ -43,6 +47,21 @@ impl<'a> Experiment<'a> {
         for mode in [ReadMode::First, ReadMode::Fresh] {
             self.gets(0, &early, mode);
             self.gets(count, &late, mode);
+        }
+    }
+
+    /// A tenth is there when records are stored, and all others come.
+    pub(super) fn grow(&mut self) {
+        let (count, nodes) = (self.world.scenario.operations, self.world.scenario.nodes);
+        let first = nodes / 10;
+        self.world.come(first);
+        let keys = self.puts(0..count, true);
+        self.world.come(nodes - first);
+        self.world.run_for(self.world.scenario.age);
+        self.look_at_tables();
+        self.look_at_holders(&keys);
+        for mode in [ReadMode::First, ReadMode::Fresh] {
+            self.gets(0, &keys, mode);
         }
     }
 
@@ -190,6 +209,23 @@ impl<'a> Experiment<'a> {
             } else if node.state == NodeState::Runs && self.world.dice.chance(frozen) {
                 node.state = NodeState::Frozen;
             }
+        }
+    }
+
+    /// Of the nodes that should keep what is under these keys, who does.
+    fn look_at_holders(&mut self, keys: &[Place]) {
+        let now = self.world.time();
+        let kept = |node: &TableNode| {
+            let kept = DhtStats::of(&node.dht, now).kept.into_iter();
+            kept.map(|record| record.key).collect::<BTreeSet<_>>()
+        };
+        let nodes = self.world.nodes.iter().filter(|node| node.is_of_use());
+        let nodes: Vec<_> = nodes.map(|node| (node.contact.place(), kept(node))).collect();
+        for key in keys {
+            let mut nearest: Vec<_> = nodes.iter().collect();
+            nearest.sort_by_key(|(place, _)| key.distance(place));
+            let holders = nearest.iter().take(REPLICAS).filter(|(_, kept)| kept.contains(key));
+            self.report.kept.add(number(holders.count()) / number(REPLICAS));
         }
     }
 

@@ -7,6 +7,7 @@ pub fn play(scenario: &DhtScenario, seed: u64) -> DhtReport {
     let mut experiment = Experiment::new(scenario, seed);
     match scenario.plot {
         DhtPlot::Measure => experiment.measure(),
+        DhtPlot::Growth => experiment.grow(),
         DhtPlot::Partition => experiment.partition(),
         DhtPlot::Eclipse { ids, networks, on_offer } => {
             eclipse::play(&mut experiment, ids, (networks, on_offer));

@@ -33,6 +33,9 @@ pub struct DhtReport {
     pub fresh: Spread,
     /// Questions for it.
     pub fresh_asked: Spread,
+    /// Of each record, the part of the nodes that should keep it that do, when the network has
+    /// grown.
+    pub kept: Spread,
     /// Reads of records that were there.
     pub reads: usize,
     /// Of them, those that found it.
@@ -133,6 +136,9 @@ impl fmt::Display for DhtReport {
         }
         if !self.put.values.is_empty() {
             writeln!(f, "holders {:.2}", self.put_holders.mean())?;
+        }
+        if !self.kept.values.is_empty() {
+            writeln!(f, "kept by {:.1} % of those who should", self.kept.mean() * 100.0)?;
         }
         let Self { reads, found, false_answers, upkeep, .. } = self;
         if *reads > 0 {

@@ -55,6 +55,9 @@ pub enum Hostility {
 pub enum DhtPlot {
     /// Nodes are looked for, records are stored and read.
     Measure,
+    /// All come within half a minute; a tenth is there when records are stored, which are read when
+    /// all have been there for as long as records are to stand.
+    Growth,
     /// The network is cut into two halves; records are stored in both, and read when it has healed.
     Partition,
     /// For each of ten keys ids are ground in some networks, at the place of each that is nearest
@@ -77,8 +80,9 @@ pub enum DhtPlot {
 
 impl DhtScenario {
     /// The names of all stories.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 17] = [
         "quiet",
+        "growth",
         "frozen",
         "crash",
         "churn",
@@ -113,6 +117,10 @@ impl DhtScenario {
             "slow" => Self { slow: 0.2, ..quiet },
             "loss" => Self { loss: 0.05, ..quiet },
             "clients" => Self { clients: 0.5, ..quiet },
+            "growth" => {
+                let age = Duration::from_secs(30);
+                Self { operations: 20, age, ..plot(DhtPlot::Growth) }
+            }
             "partition" => plot(DhtPlot::Partition),
             "hostile-20" => hostile(0.2),
             "hostile-30" => hostile(0.3),

@@ -62,16 +62,21 @@ impl<'a> TableWorld<'a> {
 
     /// Everybody comes within half a minute, knowing three who may be there, and settles down.
     pub(super) fn gather(&mut self) {
+        self.come(self.scenario.nodes);
+        self.run_for(self.scenario.settles);
+    }
+
+    /// So many come, as quickly as all come within half a minute.
+    pub(super) fn come(&mut self, nodes: usize) {
         let scenario = self.scenario;
         let step = Duration::from_secs(30) / u32::try_from(scenario.nodes).unwrap_or(1);
-        for _ in 0..scenario.nodes {
+        for _ in 0..nodes {
             let is_client = self.dice.chance(scenario.clients);
             let harm = self.dice.chance(scenario.hostile).then_some(0);
             let addr = self.address();
             self.add_node(addr, is_client, harm);
             self.run_for(step);
         }
-        self.run_for(scenario.settles);
     }
 
     /// A node comes that knows three others.

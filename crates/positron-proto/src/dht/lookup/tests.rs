@@ -73,6 +73,20 @@ fn who_does_not_answer_holds_nothing_up_and_is_heard_if_it_does() {
 }
 
 #[test]
+fn who_names_somebody_farther_and_not_another_that_is_near_leaves_it_out() {
+    let nodes = nodes(9);
+    let mut lookup = lookup(4, &nodes[..4]);
+    all_next(&mut lookup, 0);
+    // The first names all, the second nobody farther than those, and two name their friends only.
+    lookup.handle_answer(at(10), &nodes[0], nodes.clone());
+    lookup.handle_answer(at(10), &nodes[1], vec![nodes[0], nodes[2]]);
+    lookup.handle_answer(at(10), &nodes[2], vec![nodes[3], nodes[8]]);
+    lookup.handle_answer(at(10), &nodes[3], vec![nodes[2], nodes[8]]);
+    assert!(lookup.is_done());
+    assert_eq!(lookup.omissions(), Omissions { omitted: 4, of: 10 });
+}
+
+#[test]
 fn an_answer_after_the_failure_of_its_question_counts() {
     let nodes = nodes(3);
     let mut lookup = lookup(3, &nodes[..1]);
