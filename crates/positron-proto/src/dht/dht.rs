@@ -347,7 +347,7 @@ impl Dht {
         answer: DhtAnswer,
         out: &mut VecDeque<DhtEffect>,
     ) {
-        let Some((question, rtt)) = self.questions.close(now.mono, id) else {
+        let Some((question, rtt)) = self.questions.handle_answer(now.mono, id) else {
             self.counters.strange += 1;
             return;
         };
@@ -398,14 +398,14 @@ impl Dht {
 
     /// A question of ours cannot be asked.
     pub fn handle_unanswered(&mut self, now: Now, id: QuestionId, out: &mut VecDeque<DhtEffect>) {
-        if let Some((question, _)) = self.questions.close(now.mono, id) {
+        if let Some(question) = self.questions.withdraw(id) {
             self.handle_failed(now, question, out);
         }
     }
 
     /// What came as the answer to a question of ours is none.
     pub fn handle_nonsense(&mut self, now: Now, id: QuestionId, out: &mut VecDeque<DhtEffect>) {
-        if let Some((question, _)) = self.questions.close(now.mono, id) {
+        if let Some(question) = self.questions.withdraw(id) {
             let (peer, what) = (question.to.id(), Misbehavior::Malformed);
             out.push_back(DhtEffect::Misbehaved { peer, what });
             self.handle_failed(now, question, out);

@@ -44,6 +44,8 @@ pub(super) struct Lookup {
     width: usize,
     /// All that are not farther than this are asked.
     region: Option<Distance>,
+    /// Who is not farther than this has what is looked for, as a rule.
+    goal: Option<Distance>,
     ends: Instant,
     /// The longest time is over.
     has_ended: bool,
@@ -153,6 +155,7 @@ impl Lookup {
             paths: 0,
             width: LOOKUP_WIDTH,
             region: None,
+            goal: None,
             ends: now + LONGEST_LOOKUP,
             has_ended: false,
             known: BTreeMap::new(),
@@ -192,6 +195,13 @@ impl Lookup {
         self
     }
 
+    /// The same, and an answer from within this distance will end it, as a rule: while one is waited
+    /// for and nothing was lost on the way, nobody else is asked.
+    pub(super) const fn ending_within(mut self, goal: Option<Distance>) -> Self {
+        self.goal = goal;
+        self
+    }
+
     /// Over how many.
     pub(super) const fn paths(&self) -> usize {
         self.paths
@@ -204,7 +214,8 @@ impl Lookup {
 
     /// Whom to ask now; it is under way then. Call until `None`.
     pub(super) fn next(&mut self, now: Instant) -> Option<Contact> {
-        if self.has_ended || self.asked.len() >= self.most_questions() {
+        let has_room = self.asked.len() < self.most_questions();
+        if self.has_ended || !has_room || self.is_about_to_end() {
             return None;
         }
         // The path with the fewest questions first: none waits for another.
@@ -428,14 +439,20 @@ impl Lookup {
 
     /// Where questions stay unanswered, more go out at once.
     fn width_of(&self, path: usize) -> usize {
-        let is_lost = |(_, question): &(&Candidate, DhtQuestion)| {
-            question.path == path
-                && matches!(question.outcome, StepOutcome::Slow | StepOutcome::Failed)
-        };
         if self.paths > 1 {
             return self.width;
         }
-        (self.width + self.questions().filter(is_lost).count()).min(WIDEST_LOOKUP)
+        let lost = self.questions().filter(|(_, asked)| asked.path == path && asked.is_lost());
+        (self.width + lost.count()).min(WIDEST_LOOKUP)
+    }
+
+    fn is_about_to_end(&self) -> bool {
+        let Some(goal) = self.goal else { return false };
+        let is_near = |candidate: &Candidate| self.key(&candidate.contact).0 <= goal;
+        let mut questions = self.questions();
+        let is_waited_for = questions
+            .any(|(candidate, asked)| asked.outcome == StepOutcome::Waiting && is_near(candidate));
+        is_waited_for && !self.questions().any(|(_, asked)| asked.is_lost())
     }
 
     /// The nearest of this path that may be found: who answered, is asked, or can be asked.
@@ -489,6 +506,12 @@ impl Lookup {
 
     fn key(&self, contact: &Contact) -> Key {
         (self.target.distance(&contact.place()), contact.id(), contact.addr())
+    }
+}
+
+impl DhtQuestion {
+    const fn is_lost(&self) -> bool {
+        matches!(self.outcome, StepOutcome::Slow | StepOutcome::Failed)
     }
 }
 

@@ -74,6 +74,7 @@ mod published;
 mod question;
 mod quota;
 mod reading;
+mod recent_answers;
 mod recent_lookups;
 mod record;
 mod record_store;

@@ -22,9 +22,9 @@ use crate::{
     id::{NodeId, Ticket},
     identity::Verified,
     limits::{
-        DISJOINT_PATHS, HEDGE_AFTER, LONGEST_LOOKUP, LOOKUP_WIDTH, MAX_DISJOINT_PATHS,
-        MAX_READ_REPAIRS, MAX_RECORD_TTL, MAX_REPLICA_CANDIDATES, MIN_DENSITY, NEIGHBOURS,
-        PUSH_WIDTH, RECORD_CLOCK_TOLERANCE, REPLICAS, SIZE_SAMPLES_ANEW,
+        DISJOINT_PATHS, FIRST_READ_WIDTH, HEDGE_AFTER, LONGEST_LOOKUP, LOOKUP_WIDTH,
+        MAX_DISJOINT_PATHS, MAX_READ_REPAIRS, MAX_RECORD_TTL, MAX_REPLICA_CANDIDATES, MIN_DENSITY,
+        NEIGHBOURS, PUSH_WIDTH, RECORD_CLOCK_TOLERANCE, REPLICAS, SIZE_SAMPLES_ANEW, WIDEST_LOOKUP,
     },
     time::{Duration, Now},
 };
@@ -39,11 +39,16 @@ impl Dht {
         goal: Goal,
         out: &mut VecDeque<DhtEffect>,
     ) {
-        let width = match &goal {
-            Goal::Read(reading) => reading.width(),
-            Goal::Find | Goal::Delete(_) | Goal::Write(_) => LOOKUP_WIDTH,
+        let wants_first = matches!(&goal, Goal::Read(reading) if reading.wants_first());
+        let lookup = self.lookup(now, target);
+        let lookup = match (wants_first, self.questions.are_lossy()) {
+            (true, false) => {
+                let near = self.size.reach(REPLICAS, 1);
+                lookup.with_width(FIRST_READ_WIDTH).ending_within(near)
+            }
+            (true, true) | (false, false) => lookup.with_width(LOOKUP_WIDTH),
+            (false, true) => lookup.with_width(WIDEST_LOOKUP),
         };
-        let lookup = self.lookup(now, target).with_width(width);
         self.begin_with(now, ticket, lookup, goal, out);
     }
 
@@ -242,7 +247,7 @@ impl Dht {
 
     fn lookup(&self, now: Now, target: Place) -> Lookup {
         let start = self.table.nearest(&target, MAX_REPLICA_CANDIDATES);
-        let hedge = self.table.late_after().unwrap_or(HEDGE_AFTER);
+        let hedge = self.table.late_after(self.questions.are_lossy()).unwrap_or(HEDGE_AFTER);
         Lookup::new(now.mono, target, REPLICAS, start, self.id, hedge)
     }
 

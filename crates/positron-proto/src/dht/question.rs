@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Contact, DhtQuery, ErrandId, QuestionId, Via, operation::OperationId};
+use super::{
+    Contact, DhtQuery, ErrandId, QuestionId, Via, operation::OperationId,
+    recent_answers::RecentAnswers,
+};
 use crate::{
     deadlines::Deadlines,
     limits::{LONGEST_ERRAND, LONGEST_QUESTION, MAX_TICKETED_QUERY, QUESTION_TIMEOUT, TICKET_LIFE},
@@ -70,6 +73,7 @@ pub(super) struct DhtQuestions {
     next: u64,
     open: BTreeMap<QuestionId, DhtQuestion>,
     deadlines: Deadlines<QuestionId>,
+    recent: RecentAnswers,
 }
 
 impl DhtQuestions {
@@ -95,15 +99,28 @@ impl DhtQuestions {
         id
     }
 
-    /// It is answered, or cannot be: after how long.
-    pub(super) fn close(
+    /// It is answered: after how long.
+    pub(super) fn handle_answer(
         &mut self,
         now: Instant,
         id: QuestionId,
     ) -> Option<(DhtQuestion, Duration)> {
-        self.deadlines.clear(id);
-        let question = self.open.remove(&id)?;
+        let question = self.withdraw(id)?;
+        if !question.is_late {
+            self.recent.add(true);
+        }
         Some((question, now.since(question.asked)))
+    }
+
+    /// It cannot be answered.
+    pub(super) fn withdraw(&mut self, id: QuestionId) -> Option<DhtQuestion> {
+        self.deadlines.clear(id);
+        self.open.remove(&id)
+    }
+
+    /// Whether many stayed unanswered lately.
+    pub(super) fn are_lossy(&self) -> bool {
+        self.recent.are_lossy()
     }
 
     pub(super) fn get(&self, id: QuestionId) -> Option<&DhtQuestion> {
@@ -124,6 +141,7 @@ impl DhtQuestions {
                 return Some(Overdue::Abandoned(id));
             }
             question.is_late = true;
+            self.recent.add(false);
             self.deadlines.set(id, question.asked + LONGEST_QUESTION);
             return Some(Overdue::Failed(*question));
         }

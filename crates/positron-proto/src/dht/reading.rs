@@ -9,7 +9,7 @@ use super::{
 use crate::{
     id::NodeId,
     identity::{Signed, Verified},
-    limits::{FIRST_READ_WIDTH, LOOKUP_WIDTH, MAX_SLOTS, REPLICAS},
+    limits::{MAX_SLOTS, REPLICAS},
     time::{Duration, WallTime},
 };
 
@@ -55,13 +55,9 @@ impl RecordReading {
         DhtQuery::Get { key: self.key, publisher: self.publisher, values: true }
     }
 
-    /// How many are asked at once: for the first that comes fewer, since most of those who are near
-    /// have it.
-    pub(super) const fn width(&self) -> usize {
-        match self.mode {
-            ReadMode::First => FIRST_READ_WIDTH,
-            ReadMode::Fresh => LOOKUP_WIDTH,
-        }
+    /// Whether the first copy is enough, which most of those have who are near.
+    pub(super) const fn wants_first(&self) -> bool {
+        matches!(self.mode, ReadMode::First)
     }
 
     /// An answer came: what of it is to be verified.
@@ -161,7 +157,7 @@ impl RecordReading {
 
     /// Whether no more was wanted than the first that comes, and it came.
     pub(super) fn has_first(&self) -> bool {
-        self.mode == ReadMode::First && !self.newest.is_empty()
+        self.wants_first() && !self.newest.is_empty()
     }
 
     /// Whether no more is wanted than the first that comes, and something is being checked.

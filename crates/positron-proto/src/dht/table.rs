@@ -282,8 +282,12 @@ impl RoutingTable {
     }
 
     /// After this time an answer is late: a little more than 19 of 20 who answer take (Dean and
-    /// Barroso 2013, "The Tail at Scale"), and at most twice what half of them take.
-    pub(super) fn late_after(&self) -> Option<Duration> {
+    /// Barroso 2013, "The Tail at Scale"), and at most twice what half of them take. Where many do
+    /// not answer at all, what half of them take who do.
+    pub(super) fn late_after(&self, is_lossy: bool) -> Option<Duration> {
+        if is_lossy {
+            return self.median_rtt();
+        }
         let late = self.rtt_of_part(19, 20)?;
         Some((late + late / 8).min(self.median_rtt()? * 2))
     }

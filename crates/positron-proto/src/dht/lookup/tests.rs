@@ -112,6 +112,33 @@ fn slow_nodes_are_waited_for_if_there_are_no_others_but_not_for_ever() {
 }
 
 #[test]
+fn who_will_end_it_almost_surely_is_waited_for_alone_unless_something_was_lost() {
+    let nodes = nodes(20);
+    let goal = TARGET.distance(&nodes[3].place());
+    for is_lossy in [false, true] {
+        let start = &nodes[10..14];
+        let mut lookup = lookup(8, start).with_width(2).ending_within(Some(goal));
+        assert_eq!(all_next(&mut lookup, 0), start[..2]);
+        if is_lossy {
+            lookup.handle_failure(&start[1]);
+            assert_eq!(all_next(&mut lookup, 10), start[2..], "one more in its stead");
+        }
+        lookup.handle_answer(at(50), &start[0], nodes[..6].to_vec());
+        assert_eq!(all_next(&mut lookup, 50), nodes[..1]);
+        if is_lossy {
+            lookup.handle_answer(at(60), &start[2], vec![]);
+            assert_eq!(all_next(&mut lookup, 60), nodes[1..2]);
+            continue;
+        }
+        lookup.handle_answer(at(60), &start[1], vec![]);
+        assert_eq!(all_next(&mut lookup, 60), [], "the nearest is asked");
+        // Others, if it lets it wait.
+        lookup.handle_timeout(at(150));
+        assert_eq!(all_next(&mut lookup, 150), [&nodes[1..3], &start[2..3]].concat());
+    }
+}
+
+#[test]
 fn who_names_machines_that_know_nothing_of_it_makes_us_ask_three_of_them() {
     let nodes = nodes(40);
     let mut lookup = lookup(8, &nodes[30..32]);
