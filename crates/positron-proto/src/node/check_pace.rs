@@ -21,6 +21,9 @@ use crate::{
 /// rate falls at once, because everybody waits meanwhile, and rises slowly, because each time that
 /// it is too high everybody waits.
 ///
+/// Whoever brings less than that in a window is never the one: where a flood pauses, those who talk a
+/// little are most of those who talk.
+///
 /// What a peer signed and what it passes on are told apart. So who passes on a flood is heard at
 /// once in its own name; and what is passed on, whoever is said to have signed it, may be a little
 /// more, so that the flood is slowed where it comes in and not behind that.
@@ -117,11 +120,8 @@ impl<T> CheckPace<T> {
         if now.since(since) < SLOW_CHECK {
             return;
         }
-        if self.waiting.is_empty()
-            && let Some(most) = self.bringers.winner().or(self.most)
-        {
-            self.most = Some(most);
-            self.most_signed = self.signers.winner().or(self.most_signed);
+        if let Some(most) = self.bringers.winner().or(self.most) {
+            self.choose(now, Some(most), self.signers.winner().or(self.most_signed));
         }
         let is_of_most = Some(bringer) == self.most || Some(signer) == self.most_signed;
         if !is_of_most && self.most.is_some() {
@@ -162,6 +162,18 @@ impl<T> CheckPace<T> {
         self.next = from + Duration::from_micros(units.saturating_mul(1_000_000) / rate);
     }
 
+    /// These bring and sign most, unless somebody has something waiting. A pace is one's own: nobody
+    /// waits for what another brought.
+    fn choose(&mut self, now: Instant, most: Option<Bringer>, most_signed: Option<NodeId>) {
+        if !self.waiting.is_empty() {
+            return;
+        }
+        if self.most != most {
+            self.next = now;
+        }
+        (self.most, self.most_signed) = (most, most_signed);
+    }
+
     fn turn_window(&mut self, now: Instant) {
         let windows = now.since(self.began).as_micros() / PACE_WINDOW.as_micros();
         if windows == 0 {
@@ -173,9 +185,7 @@ impl<T> CheckPace<T> {
             }
             self.rate += self.rate / RISE;
         }
-        if self.waiting.is_empty() {
-            (self.most, self.most_signed) = (self.bringers.winner(), self.signers.winner());
-        }
+        self.choose(now, self.bringers.winner(), self.signers.winner());
         self.began = now;
         (self.bringers, self.signers) = (Majority::default(), Majority::default());
     }
@@ -201,10 +211,13 @@ impl<K: PartialEq + Copy> Majority<K> {
     }
 
     fn winner(&self) -> Option<K> {
-        self.candidate.filter(|_| self.counted > self.total / 2)
+        self.candidate
+            .filter(|_| self.counted > self.total / 2 && u128::from(self.counted) > LITTLE)
     }
 }
 
+/// What is checked of anybody in a window, however busy the machine is.
+const LITTLE: u128 = LEAST_CHECKS_PER_SECOND as u128 * PACE_WINDOW.as_micros() / 1_000_000;
 /// What a timer may be late without that anything is lost of the rate.
 const LATE: Duration = Duration::from_millis(2);
 /// By what part of it the rate rises in a window: a flood that takes eight times the least has its
@@ -321,6 +334,21 @@ mod tests {
             let units = machine.checked_of(1) * (1 + bytes / CHECK_BYTES);
             assert!(units >= 10 * 1_000, "{bytes} bytes: it had {units} in ten seconds");
         }
+    }
+
+    #[test]
+    fn who_talks_a_little_between_large_messages_of_another_does_not_pay_for_them() {
+        let (mut machine, bytes) = (Machine::new(), 1 << 20);
+        let mut next = machine.now;
+        let p99 = machine.run(10, |machine| {
+            // Three or four in a second, as fast as it may send them.
+            if machine.now >= next {
+                next = machine.now + ONE_SECOND * 3 / 10;
+                machine.say(1, 1, bytes);
+            }
+        });
+        let longest = SLOW_CHECK + ONE_CHECK * u32::try_from(bytes / CHECK_BYTES).unwrap();
+        assert!(p99 <= longest, "{p99:?}");
     }
 
     #[test]
