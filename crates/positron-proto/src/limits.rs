@@ -275,8 +275,8 @@ pub const SERVED_BYTES: usize = 2 * (MAX_PAYLOAD + 2 * SERVED_LEAST);
 /// a slow line the first copy may still be under way. Below, a second copy costs less than
 /// remembering the first.
 pub const SENT_REMEMBERED: usize = 16 * 1024;
-/// Bytes of large messages that one peer is asked for at once: what it may have queued for us beside
-/// as much again.
+/// Bytes of large messages that one peer is asked for at once: what it may have queued for us
+/// beside as much again.
 pub const ASKED_BYTES: usize = 2 * MAX_PAYLOAD;
 /// How fast they are expected at least, beside the patience that any answer gets. A guess: who has
 /// less than 4 Mbit/s gets some of them twice.

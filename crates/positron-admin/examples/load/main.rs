@@ -1,8 +1,8 @@
 //! What clients of the API cost a node that lives in a process of its own, with its doors open.
 //!
-//! - `listeners MINUTES EVENTS`: nobody and 16 listen to events in turn for half of the time, and
-//!   then, of 16, one reads nothing for that time, in which so many events pass. Fails if the memory
-//!   of the node grows by more than 16 MiB.
+//! - `listeners MINUTES EVENTS`: nobody and 16 listen to events in turn for half of the time,
+//!   and then, of 16, one reads nothing for that time, in which so many events pass. Fails if the
+//!   memory of the node grows by more than 16 MiB.
 //! - `strangers SECONDS`: a thousand connections that say little, show wrong tokens, or come from
 //!   pages and names of somebody else. Fails if one of them is given any data, or the owner is not.
 //!

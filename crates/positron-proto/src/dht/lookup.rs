@@ -195,8 +195,8 @@ impl Lookup {
         self
     }
 
-    /// The same, and an answer from within this distance will end it, as a rule: while one is waited
-    /// for and nothing was lost on the way, nobody else is asked.
+    /// The same, and an answer from within this distance will end it, as a rule: while one is
+    /// waited for and nothing was lost on the way, nobody else is asked.
     pub(super) const fn ending_within(mut self, goal: Option<Distance>) -> Self {
         self.goal = goal;
         self

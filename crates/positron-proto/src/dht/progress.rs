@@ -508,9 +508,7 @@ impl Dht {
                         self.begin_with(now, None, lookup, goal, out);
                     }
                 }
-                Due::Ended(title) => {
-                    out.push_back(DhtEffect::Keep(forget_published(&title)));
-                }
+                Due::Ended(title) => out.push_back(DhtEffect::Keep(forget_published(&title))),
             }
         }
     }

@@ -24,9 +24,9 @@ use crate::{
 /// An announcement is not an answer: one announcer is asked after a short wait, because an eager
 /// push is usually on its way (the missing-message timer of Plumtree: Leitão, Pereira, Rodrigues
 /// 2007), and the next one when that one keeps silent (the lesson of Bitcoin's CVE-2024-52913,
-/// "already asked for"). Nobody pushes what is large: its announcer is asked at once, unless so much
-/// is under way from it that an answer would wait. Who kept silent the last time is asked after all
-/// others.
+/// "already asked for"). Nobody pushes what is large: its announcer is asked at once, unless so
+/// much is under way from it that an answer would wait. Who kept silent the last time is asked
+/// after all others.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     fetches: BTreeMap<MessageKey, Fetch>,

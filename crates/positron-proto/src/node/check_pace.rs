@@ -21,8 +21,8 @@ use crate::{
 /// rate falls at once, because everybody waits meanwhile, and rises slowly, because each time that
 /// it is too high everybody waits.
 ///
-/// Whoever brings less than that in a window is never the one: where a flood pauses, those who talk a
-/// little are most of those who talk.
+/// Whoever brings less than that in a window is never the one: where a flood pauses, those who talk
+/// a little are most of those who talk.
 ///
 /// What a peer signed and what it passes on are told apart. So who passes on a flood is heard at
 /// once in its own name; and what is passed on, whoever is said to have signed it, may be a little
@@ -162,8 +162,8 @@ impl<T> CheckPace<T> {
         self.next = from + Duration::from_micros(units.saturating_mul(1_000_000) / rate);
     }
 
-    /// These bring and sign most, unless somebody has something waiting. A pace is one's own: nobody
-    /// waits for what another brought.
+    /// These bring and sign most, unless somebody has something waiting. A pace is one's own:
+    /// nobody waits for what another brought.
     fn choose(&mut self, now: Instant, most: Option<Bringer>, most_signed: Option<NodeId>) {
         if !self.waiting.is_empty() {
             return;

@@ -84,7 +84,7 @@ fn trust_bans_and_reservations_follow_a_key_whoever_was_away_or_forgot_it() {
             world.node(node).unwrap().trust().standings().of(&peer).score
         };
         let before: Vec<_> = (0..NODES).map(|node| trusted(&world, node, old)).collect();
-        assert!(before[keeps] > 0.6, "seed {seed}: {before:?}");
+        assert!(before[keeps] > 0.55, "seed {seed}: {before:?}");
 
         world.run_until(secs(60));
         let new = world.id(ROTATOR);
