@@ -14,7 +14,7 @@ use crate::{
     id::NodeId,
     limits::{
         ASKED_BYTES, ASKED_BYTES_PER_SECOND, MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER,
-        NAMED_AGAIN_AFTER, POSTPONED_FOR, WANT_TIMEOUT,
+        NAMED_AGAIN_AFTER, POSTPONED_FOR, WANT_TIMEOUT, WANT_TIMEOUT_MOST,
     },
     time::{Duration, Instant},
 };
@@ -41,7 +41,7 @@ pub(super) struct Wanted {
     answers: BTreeMap<NodeId, AnswerTimeout>,
     /// Who did not answer the last question whose time is over.
     silent: BTreeSet<NodeId>,
-    /// Bytes that each peer was asked for and has not sent.
+    /// Bytes that each peer was asked for and has not sent, or that are not judged yet.
     under_way: BTreeMap<NodeId, usize>,
     /// Large ones of which enough is under way from all who have them, the oldest first.
     crowded: BTreeSet<(Instant, MessageKey)>,
@@ -73,6 +73,8 @@ struct Fetch {
     named: Instant,
     /// Who was asked before, and may answer yet.
     late: Option<Asked>,
+    /// Whose answer is being checked, and its bytes: more is not asked for than can be checked.
+    checking: Option<(NodeId, usize)>,
 }
 
 /// Who was asked, and when.
@@ -110,7 +112,7 @@ impl Wanted {
                 self.give_up_question(&item);
             }
             if bytes.is_some() {
-                self.hurry(now, &item);
+                self.ask_soon(now, &item);
             }
             return true;
         }
@@ -134,6 +136,7 @@ impl Wanted {
             bytes_asked: 0,
             named: now,
             late: None,
+            checking: None,
         };
         self.fetches.insert(item, fetch);
         let wait = bytes.map_or_else(|| self.patience.wait(), |_| Duration::ZERO);
@@ -318,21 +321,44 @@ impl Wanted {
             return false;
         }
         fetch.asked = None;
-        let bytes = fetch.bytes_asked;
-        self.take_off(from, bytes);
-        self.set_due(*item, now + WANT_TIMEOUT);
-        // As much as came may be asked for again; two, so that small ones follow a large one.
-        for _ in 0..2 {
-            let Some((_, next)) = self.crowded.pop_first() else { break };
-            self.set_due(next, now);
-        }
+        let before = fetch.checking.replace((from, fetch.bytes_asked));
+        self.set_due(*item, now + WANT_TIMEOUT_MOST);
+        self.take_off_checked(before);
         true
+    }
+
+    /// As much as was judged may be asked for again; two, so that small ones follow a large one.
+    fn take_off_checked(&mut self, checked: Option<(NodeId, usize)>) {
+        let Some((from, bytes)) = checked else { return };
+        self.take_off(from, bytes);
+        for _ in 0..2 {
+            let Some((since, next)) = self.crowded.pop_first() else { break };
+            self.set_due(next, since);
+        }
     }
 
     /// What came was no good: whoever is next is asked at once, unless somebody is being asked.
     pub(super) fn hurry(&mut self, now: Instant, item: &MessageKey) {
-        if self.fetches.get(item).is_some_and(|fetch| fetch.asked.is_none()) {
-            self.set_due(*item, now);
+        self.handle_judged(item);
+        self.ask_soon(now, item);
+    }
+
+    /// There was no room for what came: it is asked for again in a while.
+    pub(super) fn handle_no_room(&mut self, now: Instant, item: &MessageKey) {
+        self.handle_judged(item);
+        self.ask_soon(now + WANT_TIMEOUT, item);
+    }
+
+    fn handle_judged(&mut self, item: &MessageKey) {
+        let checked = self.fetches.get_mut(item).and_then(|fetch| fetch.checking.take());
+        self.take_off_checked(checked);
+    }
+
+    /// It is due then, unless somebody was asked or answered.
+    fn ask_soon(&mut self, at: Instant, item: &MessageKey) {
+        let is_open = |fetch: &Fetch| fetch.asked.is_none() && fetch.checking.is_none();
+        if self.fetches.get(item).is_some_and(is_open) {
+            self.set_due(*item, at);
         }
     }
 
@@ -351,6 +377,7 @@ impl Wanted {
         if let Some(asked) = fetch.asked {
             self.take_off(asked.whom, fetch.bytes_asked);
         }
+        self.take_off_checked(fetch.checking);
         if let Some(caused) = self.caused.get_mut(&fetch.caused_by) {
             *caused -= 1;
             if *caused == 0 {

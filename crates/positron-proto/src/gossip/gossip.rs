@@ -423,9 +423,7 @@ impl Gossip {
         } else if self.store.is_old(&item) {
             self.counters.stale += 1;
             trace_dropped(item, None, from, DropReason::Stale, out);
-            if asked {
-                self.wanted.hurry(now.mono, &item);
-            }
+            self.wanted.hurry(now.mono, &item);
             return;
         } else if self.store.has_no_room_for(&item) {
             self.counters.postponed += 1;
@@ -512,6 +510,7 @@ impl Gossip {
     }
 
     fn ask_again(&mut self, now: Now, item: MessageKey, from: NodeId) {
+        self.wanted.handle_no_room(now.mono, &item);
         if self.links.contains_key(&from) && !self.store.is_known(&item) {
             let announced = Announced { by: from, bytes: None };
             self.wanted.handle_announcement(now.mono, item, announced, self.links.len());

@@ -1,5 +1,7 @@
 //! Stories of large messages, which are announced and not pushed.
 
+use std::collections::VecDeque;
+
 use super::{
     super::{GossipMessage, GossipSnapshot},
     harness::{Node, Sent, World, at, config, identity, say},
@@ -92,6 +94,23 @@ fn of_one_peer_no_more_is_asked_for_at_once_than_it_has_queued_and_the_rest_as_t
     assert_eq!(next, [(peer(1), at_once as u64)]);
     node.hear(at(4 * MOMENT), peer(1), told(100, LARGE_GOSSIP));
     assert_eq!(asked(&node.pass(4 * MOMENT, 5 * MOMENT)), [], "not even a smaller one");
+}
+
+#[test]
+fn no_more_is_asked_for_than_is_checked() {
+    let mut node = node_with(2);
+    for number in 0..10 {
+        node.hear(at(MOMENT), peer(1), told(number, MAX_PAYLOAD));
+    }
+    node.pass(MOMENT, 2 * MOMENT);
+    let message = say(&identity(SENDER), 0, &[0; MAX_PAYLOAD]);
+    let (mut out, answer) = (VecDeque::new(), GossipMessage::Gossip(0, message.claim().clone()));
+    node.gossip.handle_message(at(3 * MOMENT), peer(1), answer, &node.standings, &mut out);
+    node.hear(at(3 * MOMENT), peer(2), told(0, MAX_PAYLOAD));
+    let checked = 200 * MOMENT;
+    assert_eq!(asked(&node.pass(3 * MOMENT, checked)), [], "not even another peer");
+    node.drain(at(checked), out);
+    assert_eq!(asked(&node.pass(checked, checked + MOMENT)), [(peer(1), 2)]);
 }
 
 #[test]
