@@ -109,7 +109,7 @@ fn check_bounds(message: &Message) {
         Message::Dht(
             DhtMessage::Query { ask: DhtAsk { query, .. }, .. } | DhtMessage::Errand { query, .. },
         ) => match query {
-            DhtQuery::Store(living) => check_living(living),
+            DhtQuery::Store(living) | DhtQuery::StoreOnTheWay(living) => check_living(living),
             DhtQuery::Find(_) | DhtQuery::Get { .. } => {}
         },
         Message::Dht(DhtMessage::Answer { answer: DhtAnswer::Found(found), .. }) => {
@@ -118,6 +118,9 @@ fn check_bounds(message: &Message) {
             found.records.iter().for_each(check_living);
         }
         Message::Dht(DhtMessage::Answer { answer: DhtAnswer::Stored(_), .. }) => {}
+        Message::Dht(DhtMessage::Answer { answer: DhtAnswer::StoredOnTheWay(_, near), .. }) => {
+            assert!(near.len() <= MAX_CONTACTS_PER_ANSWER);
+        }
         Message::Dht(DhtMessage::Answer { answer: DhtAnswer::Held(holders), .. }) => {
             assert!(holders.len() <= MAX_HOLDERS_TOLD);
         }

@@ -4,17 +4,16 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
     AskedBy, Contact, DhtAnswer, DhtAsk, DhtCounters, DhtEffect, DhtLevels, DhtMode, DhtOutcome,
-    DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, PendingRecord,
-    Place, QuestionId, ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome,
-    StoredAt, Via,
+    DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, Place, QuestionId,
+    ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome, StoredAt, Via,
+    acquaintances::Acquaintances,
     candour::Candour,
     errands::Errands,
-    handover::{handed_over, parting_way},
     keeper::Keeper,
     operation::Goal,
     operations::Operations,
     published::{Published, Title},
-    question::{About, DhtQuestions, Overdue},
+    question::{About, DhtQuestions},
     recent_lookups::RecentLookups,
     record_store::RecordStore,
     size_estimate::SizeEstimate,
@@ -59,6 +58,7 @@ pub struct Dht {
     pub(super) table: RoutingTable,
     pub(super) size: SizeEstimate,
     pub(super) candour: Candour,
+    pub(super) acquaintances: Acquaintances,
     pub(super) keeper: Keeper,
     pub(super) published: Published,
     pub(super) questions: DhtQuestions,
@@ -93,6 +93,7 @@ impl Dht {
             table: RoutingTable::new(now.mono, here),
             size: SizeEstimate::default(),
             candour: Candour::default(),
+            acquaintances: Acquaintances::default(),
             keeper: Keeper::new(RecordStore::load(now, records)),
             published: Published::default(),
             questions: DhtQuestions::default(),
@@ -134,10 +135,7 @@ impl Dht {
             return Err(DhtRefused::TooManyPublished);
         }
         self.check_room()?;
-        let record = self.sign(now, title, new.ttl, Some(new.value));
-        let key = record.content().key();
-        self.publish(now, Some(ticket), record, out);
-        Ok(key)
+        Ok(self.say(now, Some(ticket), title, (new.ttl, new.value), out))
     }
 
     /// Looks for records under a key, of one publisher or of all. Ends by `DhtOutcome::Read`.
@@ -201,8 +199,7 @@ impl Dht {
         match peer_record {
             None => _ = self.published.forget(&title),
             Some(value) if said.as_ref() != Some(&value) => {
-                let record = self.sign(now, title, PEER_RECORD_LIFE, Some(value));
-                self.publish(now, None, record, out);
+                self.say(now, None, title, (PEER_RECORD_LIFE, value), out);
             }
             Some(_) => {}
         }
@@ -256,28 +253,6 @@ impl Dht {
         !self.table.is_empty() || matches!(query, DhtQuery::Get { key, .. } if shows(key))
     }
 
-    /// A linked peer wants this done for it. Ends by one [`DhtEffect::Done`] with this ticket, like
-    /// an operation of ours, and is never passed on to another.
-    pub fn handle_errand(
-        &mut self,
-        now: Now,
-        (from, ticket): (NodeId, Ticket),
-        query: DhtQuery,
-        out: &mut VecDeque<DhtEffect>,
-    ) {
-        match query {
-            DhtQuery::Find(place) => self.begin_here(now, Some(ticket), place, Goal::Find, out),
-            DhtQuery::Get { key, publisher, .. } => {
-                let reading = self.reading(now, key, publisher, ReadMode::Fresh);
-                self.begin_here(now, Some(ticket), key, Goal::Read(reading), out);
-            }
-            DhtQuery::Store(LivingRecord { record: claim, remaining }) => {
-                let wanted = RecordFor::ToSpread(ticket);
-                out.push_back(DhtEffect::Verify(PendingRecord { claim, remaining, from, wanted }));
-            }
-        }
-    }
-
     /// Another node asks something.
     pub fn handle_query(
         &mut self,
@@ -292,16 +267,12 @@ impl Dht {
         }
         let found = match ask.query {
             DhtQuery::Store(living) => {
-                let place = self.place().filter(|_| asker.is_proven);
-                let Some(here) = place else {
-                    let answer = DhtAnswer::Stored(StoreOutcome::Refused);
-                    out.push_back(DhtEffect::Answer { to: reply, answer });
-                    return;
-                };
-                self.upkeep.heard_of(now.mono, living.record.content().key(), &mut self.rng);
-                let reach = self.size.kept_around(here);
-                self.keeper.handle_store(now, (asker, reply), living, reach.as_ref(), out);
-                return;
+                return self.handle_store(now, (asker, reply), (living, None), out);
+            }
+            DhtQuery::StoreOnTheWay(living) => {
+                let near = self.near(&living.record.content().key(), &asker);
+                let near = Some(near.fitting(asker.room).contacts);
+                return self.handle_store(now, (asker, reply), (living, near), out);
             }
             // Nobody is nearer to our place than we are: who asks for it asks whether we are there.
             DhtQuery::Find(target) if self.place() == Some(target) => Found::default(),
@@ -318,6 +289,23 @@ impl Dht {
         };
         let answer = DhtAnswer::Found(found.fitting(asker.room));
         out.push_back(DhtEffect::Answer { to: reply, answer });
+    }
+
+    fn handle_store(
+        &mut self,
+        now: Now,
+        (asker, reply): (AskedBy, ReplyId),
+        (living, near): (LivingRecord, Option<Vec<Contact>>),
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let Some(here) = self.place().filter(|_| asker.is_proven) else {
+            let answer = DhtAnswer::Stored(StoreOutcome::Refused);
+            out.push_back(DhtEffect::Answer { to: reply, answer });
+            return;
+        };
+        self.upkeep.heard_of(now.mono, living.record.content().key(), &mut self.rng);
+        let reach = self.size.kept_around(here);
+        self.keeper.handle_store(now, (asker, reply), (living, near), reach.as_ref(), out);
     }
 
     /// Whom this node knows near a place, but for who asks: only those that answered it, and none
@@ -352,8 +340,11 @@ impl Dht {
             return;
         };
         // An answer over a session does not show that strangers reach the node.
-        if via == Via::Datagram && self.table.handle_answer(now.mono, question.to, Some(rtt)) {
-            self.handle_newcomer(now, question.to, out);
+        if via == Via::Datagram {
+            self.acquaintances.handle_answer(now.mono, question.to);
+            if self.table.handle_answer(now.mono, question.to, Some(rtt)) {
+                self.handle_newcomer(now, question.to, out);
+            }
         }
         let from = question.to;
         let operation = match (question.about, answer) {
@@ -366,9 +357,12 @@ impl Dht {
                 operation
             }
             (About::Store(operation), DhtAnswer::Stored(outcome)) => {
-                if let Some(writing) = self.operations.writing(operation) {
-                    writing.handle_outcome(from.id(), Some(outcome));
-                }
+                let stored = (outcome, Vec::new());
+                self.operations.handle_stored(now.mono, operation, &from, stored);
+                operation
+            }
+            (About::Store(operation), DhtAnswer::StoredOnTheWay(outcome, near)) => {
+                self.operations.handle_stored(now.mono, operation, &from, (outcome, near));
                 operation
             }
             (About::Errand(id, part), answer) => {
@@ -498,29 +492,6 @@ impl Dht {
         }
     }
 
-    /// It is time for something.
-    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
-        while let Some(overdue) = self.questions.pop_overdue(now.mono) {
-            match overdue {
-                Overdue::Failed(question) => {
-                    self.counters.unanswered += 1;
-                    self.handle_failed(now, question, out);
-                }
-                Overdue::Abandoned(id) => out.push_back(DhtEffect::Abandon(id)),
-            }
-        }
-        while let Some(operation) = self.operations.pop_due(now.mono) {
-            self.drive(now, operation, out);
-        }
-        self.keeper.handle_timeout(now, out, &mut self.counters);
-        if self.errands.pop_due(now.mono) {
-            self.offer_by_errand(now);
-        }
-        self.handle_due_publications(now, out);
-        self.handle_table_wishes(now, out);
-        self.keep_up(now, out);
-    }
-
     /// When [`handle_timeout`](Self::handle_timeout) is wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
         [
@@ -536,19 +507,6 @@ impl Dht {
         .into_iter()
         .flatten()
         .min()
-    }
-
-    /// This node goes: what it keeps is brought to those who are to keep it without it, and nobody
-    /// waits for their answers. Nothing is completed any more: the tickets of what was under way.
-    pub fn handle_stop(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) -> Vec<Ticket> {
-        let here = self.place();
-        let keeper = &self.keeper;
-        let stores = here.map(|here| handed_over(now.mono, &here, &self.table, &keeper.store));
-        for (next, living) in stores.unwrap_or_default() {
-            let via = parting_way(&living);
-            self.ask(now, (next, About::Push), DhtQuery::Store(living), via, out);
-        }
-        self.operations.take_tickets().chain(self.errands.give_up_all()).collect()
     }
 
     // --- what can be seen ---

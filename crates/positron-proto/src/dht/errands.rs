@@ -153,7 +153,10 @@ impl Errands {
                 }
             }
             (ErrandPart::Keep, _) => {}
-            (ErrandPart::Walk, DhtAnswer::Stored(outcome)) => {
+            (
+                ErrandPart::Walk,
+                DhtAnswer::Stored(outcome) | DhtAnswer::StoredOnTheWay(outcome, _),
+            ) => {
                 errand.refused.push((from.id(), outcome));
             }
             (ErrandPart::Walk, DhtAnswer::Held(holders)) => {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    AskedBy, DhtAnswer, DhtCounters, DhtEffect, DhtRecord, Found, LivingRecord, PendingRecord,
-    Place, RecordFor, ReplyId, StoreOutcome,
+    AskedBy, Contact, DhtAnswer, DhtCounters, DhtEffect, DhtRecord, Found, LivingRecord,
+    PendingRecord, Place, RecordFor, ReplyId, StoreOutcome,
     held::RecordBringer,
     record_store::{Reach, RecordStore, StoreChanges},
 };
@@ -15,7 +15,15 @@ use crate::{id::NodeId, identity::Verified, limits::MAX_STORES_UNCHECKED, time::
 pub(super) struct Keeper {
     pub(super) store: RecordStore,
     /// Whom to tell what became of a record that is being checked.
-    unchecked: BTreeMap<ReplyId, AskedBy>,
+    unchecked: BTreeMap<ReplyId, Unchecked>,
+}
+
+/// A record is being checked.
+#[derive(Debug)]
+struct Unchecked {
+    asker: AskedBy,
+    /// Who brings it wants to know who is near its key, and that was so when it came.
+    near: Option<Vec<Contact>>,
 }
 
 impl Keeper {
@@ -47,7 +55,7 @@ impl Keeper {
         &mut self,
         now: Now,
         (asker, reply): (AskedBy, ReplyId),
-        living: LivingRecord,
+        (living, near): (LivingRecord, Option<Vec<Contact>>),
         reach: Option<&Reach>,
         out: &mut VecDeque<DhtEffect>,
     ) {
@@ -57,10 +65,10 @@ impl Keeper {
             false => Err(StoreOutcome::Refused),
         };
         if let Err(outcome) = judged {
-            answer(reply, outcome, out);
+            answer(reply, (outcome, near), out);
             return;
         }
-        self.unchecked.insert(reply, asker);
+        self.unchecked.insert(reply, Unchecked { asker, near });
         out.push_back(DhtEffect::Verify(PendingRecord {
             claim: living.record,
             remaining: living.remaining,
@@ -78,12 +86,12 @@ impl Keeper {
         out: &mut VecDeque<DhtEffect>,
         counters: &mut DhtCounters,
     ) -> Option<StoreOutcome> {
-        let asker = self.unchecked.remove(&reply)?;
+        let Unchecked { asker, near } = self.unchecked.remove(&reply)?;
         let mut changes = StoreChanges::default();
         let bringer = bringer(&asker);
         let outcome = self.store.insert(now, record, remaining, &bringer, &mut changes);
         tell(changes, out, counters);
-        answer(reply, outcome, out);
+        answer(reply, (outcome, near), out);
         Some(outcome)
     }
 
@@ -94,8 +102,8 @@ impl Keeper {
         outcome: StoreOutcome,
         out: &mut VecDeque<DhtEffect>,
     ) {
-        if self.unchecked.remove(&reply).is_some() {
-            answer(reply, outcome, out);
+        if let Some(Unchecked { near, .. }) = self.unchecked.remove(&reply) {
+            answer(reply, (outcome, near), out);
         }
     }
 
@@ -115,8 +123,16 @@ const fn bringer(asker: &AskedBy) -> RecordBringer {
     RecordBringer { id: asker.id, addr: asker.addr }
 }
 
-fn answer(to: ReplyId, outcome: StoreOutcome, out: &mut VecDeque<DhtEffect>) {
-    out.push_back(DhtEffect::Answer { to, answer: DhtAnswer::Stored(outcome) });
+fn answer(
+    to: ReplyId,
+    (outcome, near): (StoreOutcome, Option<Vec<Contact>>),
+    out: &mut VecDeque<DhtEffect>,
+) {
+    let answer = match near {
+        Some(near) => DhtAnswer::StoredOnTheWay(outcome, near),
+        None => DhtAnswer::Stored(outcome),
+    };
+    out.push_back(DhtEffect::Answer { to, answer });
 }
 
 fn tell(changes: StoreChanges, out: &mut VecDeque<DhtEffect>, counters: &mut DhtCounters) {

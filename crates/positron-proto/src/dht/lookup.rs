@@ -167,6 +167,13 @@ impl Lookup {
         lookup
     }
 
+    /// The same, beginning with these too.
+    pub(super) fn with_more(mut self, more: Vec<Contact>) -> Self {
+        let start = self.known.values().map(|candidate| candidate.contact).chain(more).collect();
+        self.deal(1, start);
+        self
+    }
+
     /// The same over this many paths that share no node, before anything is asked. The nodes to
     /// begin with are dealt to them in turn.
     pub(super) fn over_paths(mut self, paths: usize) -> Self {

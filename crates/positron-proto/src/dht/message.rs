@@ -46,6 +46,8 @@ pub enum DhtQuery {
     },
     /// Keep this.
     Store(LivingRecord),
+    /// Keep this; and who is nearest to its key?
+    StoreOnTheWay(LivingRecord),
 }
 
 /// What a node answers.
@@ -55,6 +57,8 @@ pub enum DhtAnswer {
     Found(Found),
     /// What became of the record that was to be kept.
     Stored(StoreOutcome),
+    /// The same, and who is near its key, nearest first.
+    StoredOnTheWay(StoreOutcome, Vec<Contact>),
     /// Who keeps the record that was to be given to others.
     Held(Vec<NodeId>),
 }
@@ -116,6 +120,11 @@ impl StoreOutcome {
         Self::Forged,
         Self::Refused,
     ];
+
+    fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+        let here = reader.malformed("what became of a record");
+        Self::ALL.get(usize::from(reader.u8()?)).copied().ok_or(here)
+    }
 
     /// Whether the node has this record, or something newer.
     pub const fn is_held(self) -> bool {
@@ -250,6 +259,7 @@ impl DhtQuery {
             Self::Find(_) => 0,
             Self::Get { .. } => 1,
             Self::Store(_) => 2,
+            Self::StoreOnTheWay(_) => 3,
         }
     }
 
@@ -258,7 +268,7 @@ impl DhtQuery {
         1 + match self {
             Self::Find(_) => 32,
             Self::Get { publisher, .. } => 33 + if publisher.is_some() { 32 } else { 0 },
-            Self::Store(living) => living.encoded_len(),
+            Self::Store(living) | Self::StoreOnTheWay(living) => living.encoded_len(),
         }
     }
 
@@ -277,6 +287,7 @@ impl DhtQuery {
                 Self::Get { key, publisher, values: wanted & 1 != 0 }
             }
             2 => Self::Store(LivingRecord::decode(reader)?),
+            3 => Self::StoreOnTheWay(LivingRecord::decode(reader)?),
             _ => return Err(unknown),
         })
     }
@@ -291,7 +302,7 @@ impl DhtQuery {
                     out.append_raw(publisher.as_bytes());
                 }
             }
-            Self::Store(living) => living.encode(out),
+            Self::Store(living) | Self::StoreOnTheWay(living) => living.encode(out),
         }
     }
 }
@@ -316,14 +327,15 @@ impl DhtAnswer {
         let unknown = reader.malformed("kind of answer");
         Ok(match reader.u8()? {
             0 => Self::Found(Found::decode(reader)?),
-            1 => {
-                let here = reader.malformed("what became of a record");
-                let number = usize::from(reader.u8()?);
-                Self::Stored(*StoreOutcome::ALL.get(number).ok_or(here)?)
-            }
+            1 => Self::Stored(StoreOutcome::decode(reader)?),
             2 => Self::Held(
                 reader.list(MAX_HOLDERS_TOLD, |reader| reader.array().map(NodeId::from_bytes))?,
             ),
+            3 => {
+                let outcome = StoreOutcome::decode(reader)?;
+                let near = reader.list(MAX_CONTACTS_PER_ANSWER, Contact::decode)?;
+                Self::StoredOnTheWay(outcome, near)
+            }
             _ => return Err(unknown),
         })
     }
@@ -339,6 +351,11 @@ impl DhtAnswer {
                 out.put_u8(2);
                 out.append_varint(holders.len() as u64);
                 holders.iter().for_each(|holder| out.append_raw(holder.as_bytes()));
+            }
+            Self::StoredOnTheWay(outcome, near) => {
+                out.extend_from_slice(&[3, *outcome as u8]);
+                out.append_varint(near.len() as u64);
+                near.iter().for_each(|contact| contact.encode(out));
             }
         }
     }

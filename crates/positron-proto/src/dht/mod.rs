@@ -39,13 +39,14 @@
 //! Reading order: [`Place`], [`DhtRecord`], [`Contact`], [`DhtAsk`] and [`DhtAnswer`], [`Dht`] (the
 //! contract), `progress.rs` (how operations go on), `operations.rs`, `operation.rs`, `reading.rs`,
 //! `writing.rs` (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs`,
-//! `candour.rs` (whom to ask, and whom to believe), `keeper.rs`, `record_store.rs`, `held.rs`,
-//! `quota.rs`, `floors.rs` (what is kept for others), `published.rs` (what is kept for ourselves),
-//! `upkeep.rs` and `handover.rs` (that those who should keep it do), `errands.rs` (what others do
-//! for a node without datagrams), `value_cache.rs` (what was read and cannot change), [`change`]
-//! (what is kept across restarts, as rows), [`DhtStats`] and `recent_lookups.rs` (what is told of
-//! all that).
+//! `candour.rs`, `acquaintances.rs` (whom to ask, and whom to believe), `keeper.rs`,
+//! `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for others), `published.rs`
+//! and `publishing.rs` (what is ours), `upkeep.rs` and `handover.rs` (that those who should keep it
+//! do), `errands.rs` (what others do for a node without datagrams), `value_cache.rs` (what was read
+//! and cannot change), [`change`] (what is kept across restarts, as rows), [`DhtStats`] and
+//! `recent_lookups.rs` (what is told of all that).
 
+mod acquaintances;
 mod bucket;
 mod candour;
 pub mod change;
@@ -71,6 +72,7 @@ mod outcome;
 mod place;
 mod progress;
 mod published;
+mod publishing;
 mod question;
 mod quota;
 mod reading;

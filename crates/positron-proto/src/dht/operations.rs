@@ -3,12 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Contact, OperationId,
+    Contact, DhtQuery, Distance, OperationId, StoreOutcome,
+    acquaintances::Acquaintances,
     operation::{Goal, Operation},
+    question::About,
     reading::RecordReading,
     writing::RecordWriting,
 };
-use crate::{deadlines::Deadlines, id::Ticket, limits::LONGEST_LOOKUP, time::Instant};
+use crate::{
+    deadlines::Deadlines,
+    id::Ticket,
+    limits::{LONGEST_LOOKUP, MAX_TICKETED_QUERY},
+    time::Instant,
+};
 
 /// What this node does with the table now, and when each goes on by itself: at the latest it is
 /// over then.
@@ -53,9 +60,41 @@ impl Operations {
         }
     }
 
-    /// Whom a lookup asks next.
-    pub(super) fn next_to_ask(&mut self, now: Instant, id: OperationId) -> Option<Contact> {
-        self.get_mut(id)?.lookup.next(now)
+    /// Whom a lookup asks next, and what: whoever is an acquaintance and within `near` is given
+    /// what there is to give.
+    pub(super) fn next_question(
+        &mut self,
+        now: Instant,
+        id: OperationId,
+        (acquaintances, near): (&Acquaintances, Option<Distance>),
+    ) -> Option<(Contact, About, DhtQuery)> {
+        let operation = self.get_mut(id)?;
+        let next = operation.lookup.next(now)?;
+        let is_near = Some(operation.target().distance(&next.place())) <= near;
+        if let Goal::Write(writing) = &mut operation.goal
+            && is_near
+            && writing.store().encoded_len() < MAX_TICKETED_QUERY
+            && acquaintances.knows(now, &next)
+            && let Some(store) = writing.give_on_the_way(next.id())
+        {
+            return Some((next, About::Store(id), store));
+        }
+        Some((next, About::Lookup(id), operation.query()))
+    }
+
+    /// A node said what became of a record, and perhaps who is near its key.
+    pub(super) fn handle_stored(
+        &mut self,
+        now: Instant,
+        id: OperationId,
+        from: &Contact,
+        (outcome, near): (StoreOutcome, Vec<Contact>),
+    ) {
+        let Some(operation) = self.get_mut(id) else { return };
+        operation.lookup.handle_answer(now, from, near);
+        if let Goal::Write(writing) = &mut operation.goal {
+            writing.handle_outcome(from.id(), Some(outcome));
+        }
     }
 
     /// It goes on when something comes, or when its lookup or its life wants to.

@@ -7,13 +7,13 @@ use super::{
     Found, FoundRecord, LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom,
     ReadMode, RecordFor, Via,
     dht::Dht,
-    handover::is_to_push,
+    handover::{handed_over, is_to_push, parting_way},
     lookup::Lookup,
     operation::{Goal, Operation},
-    published::{Due, Title},
-    question::{About, DhtQuestion, way},
+    published::Title,
+    publishing::Publishing,
+    question::{About, DhtQuestion, Overdue, way},
     reading::RecordReading,
-    remembered::{forget_published, keep_published},
     replicas::replicas,
     table::TableWish,
     writing::RecordWriting,
@@ -23,8 +23,8 @@ use crate::{
     identity::Verified,
     limits::{
         DISJOINT_PATHS, FIRST_READ_WIDTH, HEDGE_AFTER, LONGEST_LOOKUP, LOOKUP_WIDTH,
-        MAX_DISJOINT_PATHS, MAX_READ_REPAIRS, MAX_RECORD_TTL, MAX_REPLICA_CANDIDATES, MIN_DENSITY,
-        NEIGHBOURS, PUSH_WIDTH, RECORD_CLOCK_TOLERANCE, REPLICAS, SIZE_SAMPLES_ANEW, WIDEST_LOOKUP,
+        MAX_DISJOINT_PATHS, MAX_READ_REPAIRS, MAX_REPLICA_CANDIDATES, MIN_DENSITY, NEIGHBOURS,
+        PUSH_WIDTH, REPLICAS, SIZE_SAMPLES_ANEW, WIDEST_LOOKUP,
     },
     time::{Duration, Now},
 };
@@ -40,7 +40,8 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) {
         let wants_first = matches!(&goal, Goal::Read(reading) if reading.wants_first());
-        let lookup = self.lookup(now, target);
+        let acquaintances = self.acquaintances.nearest(now.mono, &target, REPLICAS);
+        let lookup = self.lookup(now, target).with_more(acquaintances);
         let lookup = match (wants_first, self.questions.are_lossy()) {
             (true, false) => {
                 let near = self.size.reach(REPLICAS, 1);
@@ -52,7 +53,7 @@ impl Dht {
         self.begin_with(now, ticket, lookup, goal, out);
     }
 
-    fn begin_with(
+    pub(super) fn begin_with(
         &mut self,
         now: Now,
         ticket: Option<Ticket>,
@@ -94,33 +95,20 @@ impl Dht {
         reading
     }
 
-    /// Publishes a record of ours, and gives it to others.
-    pub(super) fn publish(
+    /// Signs and publishes what we have to say under a title; returns its key.
+    pub(super) fn say(
         &mut self,
         now: Now,
         ticket: Option<Ticket>,
-        record: Verified<DhtRecord>,
-        out: &mut VecDeque<DhtEffect>,
-    ) {
-        let (key, ttl) = (record.content().key(), record.content().ttl);
-        out.push_back(DhtEffect::Keep(keep_published(&record)));
-        self.published.publish(now.mono, record.clone(), record.content().life());
-        self.begin(now, ticket, key, Goal::Write(RecordWriting::new(record, ttl).into()), out);
-    }
-
-    /// Signs what we say under a title, above everything that we said before.
-    pub(super) fn sign(
-        &mut self,
-        now: Now,
         title: Title,
-        ttl: Duration,
-        value: Option<bytes::Bytes>,
-    ) -> Verified<DhtRecord> {
-        self.sequence = now.wall.as_unix_micros().max(self.sequence + 1);
-        let publisher = *self.me.public_key();
-        let title = (title.kind, title.name);
-        let record = DhtRecord::of_now(now.wall, publisher, title, self.sequence, ttl, value);
-        self.me.sign(record, &self.network)
+        (ttl, value): (Duration, bytes::Bytes),
+        out: &mut VecDeque<DhtEffect>,
+    ) -> Place {
+        let mut publishing = Publishing(self);
+        let record = publishing.sign(now, title, ttl, Some(value));
+        let key = record.content().key();
+        publishing.publish(now, ticket, record, out);
+        key
     }
 
     pub(super) fn ask(
@@ -133,7 +121,7 @@ impl Dht {
     ) {
         self.counters.questions += 1;
         let rtt = self.table.rtt_of(&to.id());
-        let via = way(via, about, &query, self.table.silent_for(now.mono, &to.id()));
+        let via = way(via, about, &query, self.acquaintances.silent_for(now.mono, &to));
         let slow = via == Via::Session;
         let question = self.questions.ask(now.mono, (to, about), rtt, slow);
         let ask = DhtAsk { serves: matches!(self.mode, DhtMode::Server(_)), query };
@@ -177,6 +165,7 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) {
         self.table.handle_failure(now.mono, &question.to.id());
+        self.acquaintances.forget(&question.to);
         self.give_up(&question);
         match question.about {
             About::Lookup(id) | About::Store(id) | About::Fetch(id) => self.drive(now, id, out),
@@ -199,6 +188,9 @@ impl Dht {
                 }
             }
             About::Store(id) => {
+                if let Some(operation) = self.operations.get_mut(*id) {
+                    operation.lookup.handle_failure(&question.to);
+                }
                 if let Some(writing) = self.operations.writing(*id) {
                     writing.handle_outcome(to, None);
                 }
@@ -218,9 +210,11 @@ impl Dht {
         operation.lookup.handle_timeout(now.mono);
         let is_late = now.mono >= operation.began + LONGEST_LOOKUP;
         if !operation.has_looked() && !operation.is_checking() && !is_late {
-            let query = operation.query();
-            while let Some(next) = self.operations.next_to_ask(now.mono, id) {
-                self.ask(now, (next, About::Lookup(id)), query.clone(), Via::Any, out);
+            let near = self.size.reach(REPLICAS, 1).filter(|_| !self.questions.are_lossy());
+            while let Some((next, about, query)) =
+                self.operations.next_question(now.mono, id, (&self.acquaintances, near))
+            {
+                self.ask(now, (next, about), query, Via::Any, out);
             }
             self.give_early(now, id, out);
         }
@@ -245,7 +239,7 @@ impl Dht {
         }
     }
 
-    fn lookup(&self, now: Now, target: Place) -> Lookup {
+    pub(super) fn lookup(&self, now: Now, target: Place) -> Lookup {
         let start = self.table.nearest(&target, MAX_REPLICA_CANDIDATES);
         let hedge = self.table.late_after(self.questions.are_lossy()).unwrap_or(HEDGE_AFTER);
         Lookup::new(now.mono, target, REPLICAS, start, self.id, hedge)
@@ -370,7 +364,7 @@ impl Dht {
                 }
                 DhtOutcome::Read(ReadFrom { key, records, holders, took, asked })
             }
-            Goal::Delete(reading) => return self.kill(now, ticket, &reading, out),
+            Goal::Delete(reading) => return Publishing(self).kill(now, ticket, &reading, out),
             Goal::Write(writing) => {
                 let stored = writing.outcome(took, asked);
                 let (holders, wanted) = (stored.holders.len(), self.wanted_holders());
@@ -386,36 +380,6 @@ impl Dht {
         };
         if let Some(ticket) = ticket {
             out.push_back(DhtEffect::Done { ticket, outcome });
-        }
-    }
-
-    /// Puts a tombstone above what we published, if there is anything.
-    pub(super) fn kill(
-        &mut self,
-        now: Now,
-        ticket: Option<Ticket>,
-        reading: &RecordReading,
-        out: &mut VecDeque<DhtEffect>,
-    ) {
-        let ours = reading.newest_of(&self.id).map(Verified::content);
-        match ours.filter(|record| !record.is_tombstone()) {
-            Some(record) => {
-                // Whoever kept a copy can show it for as long as it is of its time.
-                let life = (record.life() + RECORD_CLOCK_TOLERANCE).min(MAX_RECORD_TTL);
-                let title = Title::of(record);
-                self.sequence = self.sequence.max(record.sequence);
-                let tombstone = self.sign(now, title, life, None);
-                self.publish(now, ticket, tombstone, out);
-            }
-            None => {
-                let (records, _) = reading.records();
-                let publisher = |found: FoundRecord| found.record.content().publisher;
-                let others = records.into_iter().map(|found| publisher(found).node_id()).collect();
-                if let Some(ticket) = ticket {
-                    let outcome = DhtOutcome::NothingOfOurs { others };
-                    out.push_back(DhtEffect::Done { ticket, outcome });
-                }
-            }
         }
     }
 
@@ -452,7 +416,7 @@ impl Dht {
             self.published.handle_holders(now.mono, record, errand.holders(), 1);
         }
         if let Goal::Delete(reading) = &errand.goal {
-            return self.kill(now, errand.ticket, reading, out);
+            return Publishing(self).kill(now, errand.ticket, reading, out);
         }
         let done = errand.ticket.zip(errand.outcome(now));
         out.extend(done.map(|(ticket, outcome)| DhtEffect::Done { ticket, outcome }));
@@ -462,6 +426,42 @@ impl Dht {
     pub(super) fn offer_by_errand(&mut self, now: Now) {
         if self.table.is_empty() && self.errands.are_wanted(now.mono) {
             self.published.handle_newcomer(now.mono, 1);
+        }
+    }
+
+    /// This node goes: what it keeps is brought to those who are to keep it without it, and nobody
+    /// waits for their answers. Nothing is completed any more: the tickets of what was under way.
+    pub fn handle_stop(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) -> Vec<Ticket> {
+        let here = self.place();
+        let keeper = &self.keeper;
+        let stores = here.map(|here| handed_over(now.mono, &here, &self.table, &keeper.store));
+        for (next, living) in stores.unwrap_or_default() {
+            let via = parting_way(&living);
+            self.ask(now, (next, About::Push), DhtQuery::Store(living), via, out);
+        }
+        self.operations.take_tickets().chain(self.errands.give_up_all()).collect()
+    }
+
+    /// A linked peer wants this done for it. Ends by one [`DhtEffect::Done`] with this ticket, like
+    /// an operation of ours, and is never passed on to another.
+    pub fn handle_errand(
+        &mut self,
+        now: Now,
+        (from, ticket): (NodeId, Ticket),
+        query: DhtQuery,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        match query {
+            DhtQuery::Find(place) => self.begin_here(now, Some(ticket), place, Goal::Find, out),
+            DhtQuery::Get { key, publisher, .. } => {
+                let reading = self.reading(now, key, publisher, ReadMode::Fresh);
+                self.begin_here(now, Some(ticket), key, Goal::Read(reading), out);
+            }
+            DhtQuery::Store(living) | DhtQuery::StoreOnTheWay(living) => {
+                let LivingRecord { record: claim, remaining } = living;
+                let wanted = RecordFor::ToSpread(ticket);
+                out.push_back(DhtEffect::Verify(PendingRecord { claim, remaining, from, wanted }));
+            }
         }
     }
 
@@ -483,34 +483,27 @@ impl Dht {
         }
     }
 
-    /// Renews what is half over, and offers again what too few keep.
-    pub(super) fn handle_due_publications(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
-        while let Some(due) = self.published.pop_due(now.mono) {
-            match due {
-                Due::Renew(title) => {
-                    let Some(publication) = self.published.get(&title) else { continue };
-                    let record = publication.record.content();
-                    let (life, value) = (record.life(), record.value.clone());
-                    let renewed = self.sign(now, title, life, value);
-                    self.publish(now, None, renewed, out);
+    /// It is time for something.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
+        while let Some(overdue) = self.questions.pop_overdue(now.mono) {
+            match overdue {
+                Overdue::Failed(question) => {
+                    self.counters.unanswered += 1;
+                    self.handle_failed(now, question, out);
                 }
-                Due::Offer(title) => {
-                    let Some(publication) = self.published.get(&title) else { continue };
-                    let left = publication.ends.since(now.mono).as_secs();
-                    let left = u32::try_from(left).unwrap_or(u32::MAX);
-                    let record = publication.record.clone();
-                    let (key, paths) = (record.content().key(), publication.paths);
-                    let goal = Goal::Write(RecordWriting::new(record, left).into());
-                    if self.table.is_empty() {
-                        self.begin(now, None, key, goal, out);
-                    } else {
-                        let lookup = self.lookup(now, key).over_paths(paths);
-                        self.begin_with(now, None, lookup, goal, out);
-                    }
-                }
-                Due::Ended(title) => out.push_back(DhtEffect::Keep(forget_published(&title))),
+                Overdue::Abandoned(id) => out.push_back(DhtEffect::Abandon(id)),
             }
         }
+        while let Some(operation) = self.operations.pop_due(now.mono) {
+            self.drive(now, operation, out);
+        }
+        self.keeper.handle_timeout(now, out, &mut self.counters);
+        if self.errands.pop_due(now.mono) {
+            self.offer_by_errand(now);
+        }
+        Publishing(self).handle_due_publications(now, out);
+        self.handle_table_wishes(now, out);
+        self.keep_up(now, out);
     }
 
     /// Looks where the table has gaps, and asks who may take the place of who is gone.

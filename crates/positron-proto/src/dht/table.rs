@@ -305,11 +305,6 @@ impl RoutingTable {
         self.get(id)?.rtt
     }
 
-    /// For how long a node has not answered a question; unknown, if it never did.
-    pub(super) fn silent_for(&self, now: Instant, id: &NodeId) -> Option<Duration> {
-        Some(now.since(self.get(id)?.answered?))
-    }
-
     fn members(&self) -> impl Iterator<Item = &KnownContact> {
         self.buckets.values().flat_map(Bucket::members)
     }

@@ -10,6 +10,7 @@ use super::*;
 use crate::{
     id::{NetworkId, NodeId, Ticket},
     identity::Identity,
+    limits::ACQUAINTED_FOR,
     misbehavior::Misbehavior,
     rng::Seed,
     time::{Duration, Instant, Now, WallTime},
@@ -202,6 +203,22 @@ fn what_is_too_large_for_a_datagram_is_there_as_soon_as_it_was_fetched() {
     assert_eq!(read.records.len(), 1);
     assert_eq!(read.records[0].record.content().value.as_ref().unwrap().len(), 5_000);
     assert_eq!(read.took, Duration::ZERO);
+}
+
+#[test]
+fn acquaintances_near_a_key_are_given_the_record_without_being_asked_before() {
+    let mut nodes = Nodes::new(12);
+    let questions = |nodes: &Nodes| nodes.all[0].0.counters().questions;
+    let before = questions(&nodes);
+    let stored = nodes.store(0, "board", b"value".into());
+    assert_eq!((stored.holders.len(), stored.took), (8, Duration::ZERO));
+    let asked = questions(&nodes) - before;
+    // Those of long ago have no ticket any more, for all that is known.
+    nodes.now.mono = nodes.now.mono + ACQUAINTED_FOR;
+    let before = questions(&nodes);
+    nodes.store(0, "board", b"again".into());
+    let asked_later = questions(&nodes) - before;
+    assert!(asked + 4 <= asked_later, "{asked} and {asked_later}");
 }
 
 #[test]

@@ -12,8 +12,9 @@ use crate::{id::NodeId, identity::Verified, limits::REPLICAS, time::Duration};
 /// over
 /// ```
 ///
-/// Who surely is one of the nearest is given it while others are looked for. Whoever refuses or is
-/// silent is replaced by the next nearest, once each.
+/// Who surely is one of the nearest is given it while others are looked for; and who is near enough
+/// and has given us a ticket is given it instead of being asked what it knows, and tells whom it
+/// knows. Whoever refuses or is silent is replaced by the next nearest, once each.
 #[derive(Debug)]
 pub(super) struct RecordWriting {
     record: Verified<DhtRecord>,
@@ -67,6 +68,16 @@ impl RecordWriting {
         DhtQuery::Store(LivingRecord { record, remaining })
     }
 
+    /// The same, to who is on the way, if it was not given to it already.
+    pub(super) fn give_on_the_way(&mut self, to: NodeId) -> Option<DhtQuery> {
+        if !self.given.insert(to) {
+            return None;
+        }
+        self.under_way.insert(to);
+        let (record, remaining) = (self.record.claim().clone(), self.remaining);
+        Some(DhtQuery::StoreOnTheWay(LivingRecord { record, remaining }))
+    }
+
     /// A node on the way answered.
     pub(super) fn handle_found(&mut self, from: NodeId, found: &Found) {
         let sequence = self.record.content().sequence;
@@ -89,6 +100,10 @@ impl RecordWriting {
     /// The nodes nearest to the key are known: first those `wanted` who are to keep it.
     pub(super) fn begin_giving(&mut self, candidates: &[Contact], wanted: usize) {
         self.is_giving = true;
+        // Who was given it on the way and is silent is heard, and not waited for.
+        let has_answered = |id: &NodeId| candidates.iter().any(|one| one.id() == *id);
+        self.given.retain(has_answered);
+        self.under_way.retain(has_answered);
         let is_first = |id: &NodeId| candidates.iter().take(wanted).any(|first| first.id() == *id);
         // Who was given it too early keeps it beside them.
         self.wanted = wanted + self.given.iter().filter(|id| !is_first(id)).count();
@@ -122,6 +137,8 @@ impl RecordWriting {
     pub(super) fn handle_outcome(&mut self, from: NodeId, outcome: Option<StoreOutcome>) {
         let was_waited_for = self.under_way.remove(&from);
         match outcome {
+            // It may have started again, and knows its ticket no more.
+            Some(StoreOutcome::Refused) if !self.is_giving => _ = self.given.remove(&from),
             Some(outcome) if outcome.is_held() => self.holders.push(from),
             Some(outcome) => self.refused.push((from, outcome)),
             None if was_waited_for => self.silent += 1,
@@ -147,5 +164,57 @@ impl RecordWriting {
             took,
             asked,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        dht::{NameHash, RecordKind},
+        id::NetworkId,
+        identity::Identity,
+    };
+
+    fn contact(n: u8) -> Contact {
+        Contact::new(*Identity::from_seed([n; 32]).public_key(), [n; 32], ([10, 0, 0, n], 1).into())
+    }
+
+    fn writing() -> RecordWriting {
+        let me = Identity::from_seed([1; 32]);
+        let (publisher, name) = (*me.public_key(), NameHash::of_name("board").unwrap());
+        let (kind, value) = (RecordKind::Shared, Some(b"value".as_slice().into()));
+        let record = DhtRecord { publisher, kind, name, sequence: 1, created: 1, ttl: 60, value };
+        RecordWriting::new(me.sign(record, &NetworkId::from_name("test")), 60)
+    }
+
+    #[test]
+    fn who_was_given_it_on_the_way_and_is_silent_is_heard_and_not_waited_for() {
+        let [quick, silent, other] = [1, 2, 3].map(contact);
+        let mut writing = writing();
+        for near in [quick, silent] {
+            assert!(writing.give_on_the_way(near.id()).is_some());
+            assert!(writing.give_on_the_way(near.id()).is_none(), "once");
+        }
+        writing.handle_outcome(quick.id(), Some(StoreOutcome::Kept));
+        writing.begin_giving(&[quick, other], 2);
+        assert_eq!(writing.pop_next(), Some(other));
+        writing.handle_outcome(other.id(), Some(StoreOutcome::Kept));
+        assert!(writing.is_over());
+        writing.handle_outcome(silent.id(), Some(StoreOutcome::Kept));
+        let outcome = writing.outcome(Duration::ZERO, 3);
+        assert_eq!((outcome.holders.len(), outcome.silent), (3, 0));
+    }
+
+    #[test]
+    fn who_knows_its_ticket_no_more_is_given_it_again_at_the_end() {
+        let restarted = contact(1);
+        let mut writing = writing();
+        assert!(writing.give_on_the_way(restarted.id()).is_some());
+        writing.handle_outcome(restarted.id(), Some(StoreOutcome::Refused));
+        writing.begin_giving(&[restarted], 1);
+        assert_eq!(writing.pop_next(), Some(restarted));
+        writing.handle_outcome(restarted.id(), Some(StoreOutcome::Refused));
+        assert!(writing.is_over(), "once");
     }
 }

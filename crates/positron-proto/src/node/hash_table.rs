@@ -173,7 +173,9 @@ impl HashTable<'_> {
             DhtMessage::Errand { number, query } => {
                 // What it brings of others would be on our account where it is kept.
                 let is_its_own = match &query {
-                    DhtQuery::Store(living) => living.record.content().publisher.node_id() == from,
+                    DhtQuery::Store(living) | DhtQuery::StoreOnTheWay(living) => {
+                        living.record.content().publisher.node_id() == from
+                    }
                     DhtQuery::Find(_) | DhtQuery::Get { .. } => true,
                 };
                 let is_done = is_its_own && self.0.dht.can_do(now, &query);

@@ -157,22 +157,25 @@ fn any_dht_message() -> impl Strategy<Value = DhtMessage> {
             (place(), prop::option::of(id()), any::<bool>())
                 .prop_map(|(key, publisher, values)| DhtQuery::Get { key, publisher, values }),
             any_living().prop_map(DhtQuery::Store),
+            any_living().prop_map(DhtQuery::StoreOnTheWay),
         ]
     };
     let head = (id(), any::<u64>(), 0..=16_384_u32)
         .prop_map(|(publisher, sequence, len)| RecordHead { publisher, sequence, len });
     let contact = (any_key(), any::<[u8; 32]>(), any_addr())
         .prop_map(|(key, noise_static, addr)| Contact::new(key, noise_static, addr));
+    let contacts = prop::collection::vec(contact, 0..=12).boxed();
     let found = (
         prop::collection::vec(any_living(), 0..3),
         prop::collection::vec(head, 0..3),
-        prop::collection::vec(contact, 0..=12),
+        contacts.clone(),
     )
         .prop_map(|(records, heads, contacts)| Found { records, heads, contacts });
     let answer = prop_oneof![
         found.prop_map(DhtAnswer::Found),
         Just(DhtAnswer::Stored(StoreOutcome::Kept)),
         Just(DhtAnswer::Stored(StoreOutcome::Refused)),
+        contacts.prop_map(|near| DhtAnswer::StoredOnTheWay(StoreOutcome::Kept, near)),
         prop::collection::vec(id(), 0..=24).prop_map(DhtAnswer::Held),
     ];
     prop_oneof![

@@ -42,7 +42,7 @@ impl Conspiracy {
     /// What any of them says; `None` if it is honest about that.
     pub(super) fn answer(&mut self, ask: &DhtAsk, room: usize) -> Option<DhtAnswer> {
         let target = target(&ask.query);
-        if let DhtQuery::Store(living) = &ask.query {
+        if let DhtQuery::Store(living) | DhtQuery::StoreOnTheWay(living) = &ask.query {
             self.remember(living.clone());
         }
         if self.how == Hostility::Replay || self.prey.is_some_and(|prey| prey != target) {
@@ -52,6 +52,9 @@ impl Conspiracy {
             return Some(DhtAnswer::Stored(StoreOutcome::Kept));
         }
         let contacts = self.nearest(&target);
+        if matches!(ask.query, DhtQuery::StoreOnTheWay(_)) {
+            return Some(DhtAnswer::StoredOnTheWay(StoreOutcome::Kept, contacts));
+        }
         let records = match &ask.query {
             DhtQuery::Get { values: true, .. } => self.first.get(&target).map(forge),
             _ => None,
@@ -85,6 +88,9 @@ impl Conspiracy {
             (DhtAnswer::Stored(_), _) if self.how == Hostility::Replay => {
                 DhtAnswer::Stored(StoreOutcome::Kept)
             }
+            (DhtAnswer::StoredOnTheWay(_, near), _) if self.how == Hostility::Replay => {
+                DhtAnswer::StoredOnTheWay(StoreOutcome::Kept, near)
+            }
             (answer, _) => answer,
         }
     }
@@ -95,7 +101,7 @@ pub(super) fn target(query: &DhtQuery) -> Place {
     match query {
         DhtQuery::Find(target) => *target,
         DhtQuery::Get { key, .. } => *key,
-        DhtQuery::Store(living) => living.record.content().key(),
+        DhtQuery::Store(living) | DhtQuery::StoreOnTheWay(living) => living.record.content().key(),
     }
 }
 

@@ -294,7 +294,9 @@ impl<'a> TableWorld<'a> {
                 DhtEffect::Ask { question, to, ask, via } => {
                     let Some(&other) = self.by_addr.get(&to.addr()) else { continue };
                     let is_proven = via == Via::Session || self.carriage.has_ticket(index, other);
-                    if matches!(ask.query, DhtQuery::Store(_)) && !is_proven {
+                    let is_store =
+                        matches!(ask.query, DhtQuery::Store(_) | DhtQuery::StoreOnTheWay(_));
+                    if is_store && !is_proven {
                         let now = self.time();
                         self.nodes[index].dht.handle_unanswered(now, question, &mut out);
                         continue;

@@ -1,0 +1,147 @@
+//! Who answered us lately, also those for whom the table has no room.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
+
+use super::{Contact, Place};
+use crate::{
+    id::NodeId,
+    limits::{ACQUAINTED_FOR, MAX_ACQUAINTANCES},
+    time::{Duration, Instant},
+};
+
+/// The last [`MAX_ACQUAINTANCES`] nodes that answered a question of ours by datagrams.
+///
+/// The table keeps few of those who are far from here, whoever they are. Who reads and writes much
+/// meets most of a small network, and asks at once whoever is nearest to a key: they have given us
+/// tickets. They are where a lookup over one path begins, beside the table and never in its place:
+/// disjoint paths begin with the table alone, which nobody fills by answering us.
+#[derive(Debug, Default)]
+pub(super) struct Acquaintances {
+    by_place: BTreeMap<Spot, Acquaintance>,
+    /// The same, who answered longest ago first.
+    by_answer: BTreeSet<(Instant, Spot)>,
+}
+
+type Spot = (Place, NodeId, SocketAddr);
+
+#[derive(Debug)]
+struct Acquaintance {
+    contact: Contact,
+    answered: Instant,
+}
+
+impl Acquaintances {
+    /// It answered.
+    pub(super) fn handle_answer(&mut self, now: Instant, contact: Contact) {
+        self.forget(&contact);
+        let spot = spot_of(&contact);
+        self.by_answer.insert((now, spot));
+        self.by_place.insert(spot, Acquaintance { contact, answered: now });
+        if self.by_place.len() > MAX_ACQUAINTANCES
+            && let Some((_, oldest)) = self.by_answer.pop_first()
+        {
+            self.by_place.remove(&oldest);
+        }
+    }
+
+    /// It did not, or may not the next time.
+    pub(super) fn forget(&mut self, contact: &Contact) {
+        let spot = spot_of(contact);
+        if let Some(before) = self.by_place.remove(&spot) {
+            self.by_answer.remove(&(before.answered, spot));
+        }
+    }
+
+    /// For how long it has not answered; unknown, if it never did, or long ago.
+    pub(super) fn silent_for(&self, now: Instant, contact: &Contact) -> Option<Duration> {
+        Some(now.since(self.by_place.get(&spot_of(contact))?.answered))
+    }
+
+    /// Whether it answered within [`ACQUAINTED_FOR`].
+    pub(super) fn knows(&self, now: Instant, contact: &Contact) -> bool {
+        self.silent_for(now, contact).is_some_and(|time| time < ACQUAINTED_FOR)
+    }
+
+    /// Those nearest to a place that answered within [`ACQUAINTED_FOR`], at least as many as are
+    /// wanted, if there are.
+    pub(super) fn nearest(&self, now: Instant, target: &Place, wanted: usize) -> Vec<Contact> {
+        let mut nearest = Vec::new();
+        // Whoever begins with another byte is the farther the more its bits are worth that differ.
+        for differing in 0..=u8::MAX {
+            let first = target.as_bytes()[0] ^ differing;
+            let mut beginning = [0; 32];
+            beginning[0] = first;
+            let nowhere = (NodeId::from_bytes([0; 32]), SocketAddr::from(([0, 0, 0, 0], 0)));
+            let from = (Place::from_bytes(beginning), nowhere.0, nowhere.1);
+            let here = self.by_place.range(from..).map(|(_, it)| it);
+            let here = here.take_while(|it| it.contact.place().as_bytes()[0] == first);
+            let lately = here.filter(|it| now.since(it.answered) < ACQUAINTED_FOR);
+            nearest.extend(lately.map(|it| it.contact));
+            if nearest.len() >= wanted {
+                break;
+            }
+        }
+        nearest
+    }
+}
+
+const fn spot_of(contact: &Contact) -> Spot {
+    (contact.place(), contact.id(), contact.addr())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+
+    fn contact(n: u32) -> Contact {
+        let mut seed = [0; 32];
+        seed[..4].copy_from_slice(&n.to_be_bytes());
+        let addr = SocketAddr::from((n.to_be_bytes(), 1));
+        Contact::new(*Identity::from_seed(seed).public_key(), seed, addr)
+    }
+
+    fn met(count: u32) -> (Acquaintances, Instant) {
+        let mut all = Acquaintances::default();
+        let mut now = Instant::ORIGIN;
+        for n in 0..count {
+            now = Instant::ORIGIN + Duration::from_millis(n.into());
+            // Each in a network of its own.
+            all.handle_answer(now, contact(0x0100_0001 + (n << 8)));
+        }
+        (all, now)
+    }
+
+    #[test]
+    fn the_nearest_are_those_that_a_look_at_all_finds() {
+        let (all, now) = met(300);
+        for key in 0..50 {
+            let target = Place::from_bytes(crate::crypto::sha256(&[&[key]]));
+            let distance = |contact: &Contact| target.distance(&contact.place());
+            let mut found = all.nearest(now, &target, 8);
+            found.sort_unstable_by_key(distance);
+            let mut truly: Vec<_> = all.by_place.values().map(|it| it.contact).collect();
+            truly.sort_unstable_by_key(distance);
+            assert_eq!(found[..8], truly[..8]);
+        }
+    }
+
+    #[test]
+    fn who_answered_long_ago_gives_way_and_is_not_asked() {
+        let most = u32::try_from(MAX_ACQUAINTANCES).unwrap();
+        let (mut all, now) = met(most + 10);
+        assert_eq!([all.by_place.len(), all.by_answer.len()], [MAX_ACQUAINTANCES; 2]);
+        let everybody = |all: &Acquaintances, now| {
+            all.nearest(now, &Place::from_bytes([7; 32]), usize::MAX).len()
+        };
+        assert_eq!(everybody(&all, now), MAX_ACQUAINTANCES);
+        let last = contact(0x0100_0001 + ((most + 9) << 8));
+        assert!(all.knows(now, &last));
+        all.forget(&last);
+        assert!(!all.knows(now, &last));
+        assert_eq!(everybody(&all, now + ACQUAINTED_FOR), 0);
+    }
+}
