@@ -271,8 +271,9 @@ impl Dht {
             }
             DhtQuery::StoreOnTheWay(living) => {
                 let near = self.near(&living.record.content().key(), &asker);
-                let near = Some(near.fitting(asker.room).contacts);
-                return self.handle_store(now, (asker, reply), (living, near), out);
+                let mut near = near.fitting(asker.room).contacts;
+                near.truncate(REPLICAS);
+                return self.handle_store(now, (asker, reply), (living, Some(near)), out);
             }
             // Nobody is nearer to our place than we are: who asks for it asks whether we are there.
             DhtQuery::Find(target) if self.place() == Some(target) => Found::default(),

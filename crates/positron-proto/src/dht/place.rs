@@ -66,6 +66,9 @@ impl Distance {
             return Self([0xFF; 32]);
         }
         for byte in &mut bytes {
+            if part == 0.0 {
+                break;
+            }
             for _ in 0..8 {
                 part *= 2.0;
                 let bit = part >= 1.0;

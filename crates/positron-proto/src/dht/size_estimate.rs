@@ -20,6 +20,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct SizeEstimate {
     samples: VecDeque<Sample>,
+    /// What they come to.
+    nodes: Option<f64>,
     /// How many nodes there were when they were found to be too few.
     outgrown_by: f64,
     /// When the network is looked at anew.
@@ -49,6 +51,9 @@ impl SizeEstimate {
             self.forget_outgrown();
         }
         self.awaited = self.awaited.saturating_sub(1);
+        let spacings: Vec<_> = self.samples.iter().map(|sample| sample.spacing).collect();
+        // At least one: somebody answered.
+        self.nodes = median(&spacings).map(|median| (1.0 / median - 1.0).max(1.0));
     }
 
     /// What is older than the last few samples counts no more if these tell of many more nodes.
@@ -90,11 +95,8 @@ impl SizeEstimate {
     }
 
     /// How many nodes there are beside us; unknown before the first lookup.
-    pub(super) fn nodes(&self) -> Option<f64> {
-        let spacings: Vec<_> = self.samples.iter().map(|sample| sample.spacing).collect();
-        let median = median(&spacings)?;
-        // At least one: somebody answered.
-        Some((1.0 / median - 1.0).max(1.0))
+    pub(super) const fn nodes(&self) -> Option<f64> {
+        self.nodes
     }
 
     /// So many times as far as the `nth` nearest node is expected to be from any place; unlimited
