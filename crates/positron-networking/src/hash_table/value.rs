@@ -109,7 +109,7 @@ impl StoredValue {
 
 impl From<ReadFrom> for Values {
     fn from(read: ReadFrom) -> Self {
-        let ReadFrom { key, records, holders, took, asked } = read;
+        let ReadFrom { key, records, holders, took, asked, .. } = read;
         let values = records.into_iter().map(StoredValue::from).collect();
         Self { key, values, holders, took, asked }
     }

@@ -271,8 +271,7 @@ impl Dht {
             }
             DhtQuery::StoreOnTheWay(living) => {
                 let near = self.near(&living.record.content().key(), &asker);
-                let mut near = near.fitting(asker.room).contacts;
-                near.truncate(REPLICAS);
+                let near = near.fitting(asker.room).contacts;
                 return self.handle_store(now, (asker, reply), (living, Some(near)), out);
             }
             // Nobody is nearer to our place than we are: who asks for it asks whether we are there.

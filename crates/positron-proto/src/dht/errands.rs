@@ -277,7 +277,8 @@ impl OpenErrand {
             Goal::Read(reading) => {
                 let ((records, _), key) = (reading.records(), reading.key());
                 let holders = records.len().min(self.answered);
-                DhtOutcome::Read(ReadFrom { key, records, holders, took, asked })
+                let deleted = reading.deleted();
+                DhtOutcome::Read(ReadFrom { key, records, deleted, holders, took, asked })
             }
             Goal::Write(writing) => {
                 let mut stored = writing.outcome(took, asked);

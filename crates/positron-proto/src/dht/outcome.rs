@@ -84,6 +84,9 @@ pub struct ReadFrom {
     /// The newest record of each publisher that was found, tombstones left out; first what is shown
     /// where only one is.
     pub records: Vec<FoundRecord>,
+    /// The tombstones that were left out: they show whoever asks further that what it has of these
+    /// publishers is of the past.
+    pub deleted: Vec<FoundRecord>,
     /// Nodes that answered and had any record.
     pub holders: usize,
     /// How long it took.
@@ -116,7 +119,7 @@ impl DhtOutcome {
                     record: found.record.claim().clone(),
                     remaining: u32::try_from(found.remaining.as_secs()).unwrap_or(u32::MAX),
                 };
-                let records = read.records.into_iter().map(living).collect();
+                let records = read.records.into_iter().chain(read.deleted).map(living).collect();
                 Found { records, ..Found::default() }
             }
             Self::Nearest(NearestTo { contacts, .. }) => Found { contacts, ..Found::default() },
@@ -244,7 +247,8 @@ mod tests {
             let mut records = records.clone();
             records.rotate_left(turn);
             let (key, took) = (Place::from_bytes([0; 32]), Duration::ZERO);
-            let mut read = ReadFrom { key, records, holders: 1, took, asked: 1 };
+            let mut read =
+                ReadFrom { key, records, deleted: Vec::new(), holders: 1, took, asked: 1 };
             read.order_by_standing(score);
             orders.push(read.records);
         }

@@ -22,9 +22,9 @@ use crate::{
     id::{NodeId, Ticket},
     identity::Verified,
     limits::{
-        DISJOINT_PATHS, FIRST_READ_WIDTH, GIVEN_ON_THE_WAY, HEDGE_AFTER, LONGEST_LOOKUP,
-        LOOKUP_WIDTH, MAX_DISJOINT_PATHS, MAX_READ_REPAIRS, MAX_REPLICA_CANDIDATES, MIN_DENSITY,
-        NEIGHBOURS, PUSH_WIDTH, REPLICAS, SIZE_SAMPLES_ANEW, WIDEST_LOOKUP,
+        DISJOINT_PATHS, FIRST_READ_WIDTH, HEDGE_AFTER, LONGEST_LOOKUP, LOOKUP_WIDTH,
+        MAX_DISJOINT_PATHS, MAX_READ_REPAIRS, MAX_REPLICA_CANDIDATES, MIN_DENSITY, NEIGHBOURS,
+        PUSH_WIDTH, REPLICAS, SIZE_SAMPLES_ANEW, WIDEST_LOOKUP,
     },
     time::{Duration, Now},
 };
@@ -210,7 +210,7 @@ impl Dht {
         operation.lookup.handle_timeout(now.mono);
         let is_late = now.mono >= operation.began + LONGEST_LOOKUP;
         if !operation.has_looked() && !operation.is_checking() && !is_late {
-            let near = self.size.reach(GIVEN_ON_THE_WAY, 1).filter(|_| !self.questions.are_lossy());
+            let near = self.size.reach(REPLICAS / 2, 1).filter(|_| !self.questions.are_lossy());
             while let Some((next, about, query)) =
                 self.operations.next_question(now.mono, id, (&self.acquaintances, near))
             {
@@ -362,7 +362,8 @@ impl Dht {
                 for FoundRecord { record, remaining, .. } in &records {
                     self.cache.insert(now.mono, record, *remaining);
                 }
-                DhtOutcome::Read(ReadFrom { key, records, holders, took, asked })
+                let deleted = reading.deleted();
+                DhtOutcome::Read(ReadFrom { key, records, deleted, holders, took, asked })
             }
             Goal::Delete(reading) => return Publishing(self).kill(now, ticket, &reading, out),
             Goal::Write(writing) => {

@@ -201,14 +201,24 @@ impl RecordReading {
 
     /// The newest records, and how many nodes had any. Tombstones are left out.
     pub(super) fn records(&self) -> (Vec<FoundRecord>, usize) {
-        let living = self.newest.values().filter(|newest| !newest.record.content().is_tombstone());
-        let found = living.map(|newest| FoundRecord {
+        let holders = self.held.values().filter(|held| !held.is_empty()).count();
+        (self.found(false), holders)
+    }
+
+    /// The tombstones that are newest.
+    pub(super) fn deleted(&self) -> Vec<FoundRecord> {
+        self.found(true)
+    }
+
+    fn found(&self, deleted: bool) -> Vec<FoundRecord> {
+        let wanted =
+            self.newest.values().filter(|newest| newest.record.content().is_tombstone() == deleted);
+        let found = wanted.map(|newest| FoundRecord {
             record: newest.record.clone(),
             from: newest.from,
             remaining: Duration::from_secs(newest.remaining.into()),
         });
-        let holders = self.held.values().filter(|held| !held.is_empty()).count();
-        (found.collect(), holders)
+        found.collect()
     }
 
     /// The newest record of this publisher, tombstone or not, and its sequence.

@@ -102,11 +102,12 @@ impl RecordWriting {
         self.is_giving = true;
         // Who was given it on the way and is silent is heard, and not waited for.
         let has_answered = |id: &NodeId| candidates.iter().any(|one| one.id() == *id);
-        self.given.retain(has_answered);
         self.under_way.retain(has_answered);
+        self.given.retain(|id| has_answered(id) || self.holders.contains(id));
         let is_first = |id: &NodeId| candidates.iter().take(wanted).any(|first| first.id() == *id);
         // Who was given it too early keeps it beside them.
-        self.wanted = wanted + self.given.iter().filter(|id| !is_first(id)).count();
+        let given = self.holders.iter().chain(&self.under_way);
+        self.wanted = wanted + given.filter(|id| !is_first(id)).count();
         for candidate in candidates {
             self.offer(*candidate);
         }
@@ -204,6 +205,19 @@ mod tests {
         writing.handle_outcome(silent.id(), Some(StoreOutcome::Kept));
         let outcome = writing.outcome(Duration::ZERO, 3);
         assert_eq!((outcome.holders.len(), outcome.silent), (3, 0));
+    }
+
+    #[test]
+    fn who_was_given_it_too_early_keeps_it_beside_all_who_are_nearest() {
+        let [early, other] = [1, 2].map(contact);
+        for still_known in [true, false] {
+            let mut writing = writing();
+            assert!(writing.give_on_the_way(early.id()).is_some());
+            writing.handle_outcome(early.id(), Some(StoreOutcome::Kept));
+            let candidates = [other, early];
+            writing.begin_giving(&candidates[..1 + usize::from(still_known)], 1);
+            assert_eq!(writing.pop_next(), Some(other), "{still_known}");
+        }
     }
 
     #[test]

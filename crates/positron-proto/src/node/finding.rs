@@ -268,6 +268,7 @@ mod tests {
         DhtOutcome::Read(ReadFrom {
             key: Place::from_bytes([0; 32]),
             records: vec![FoundRecord { record, from, remaining }],
+            deleted: Vec::new(),
             holders: 1,
             took: Duration::ZERO,
             asked: 5,
@@ -342,7 +343,14 @@ mod tests {
         let mut core = seeker(alice);
         let key = Place::from_bytes([0; 32]);
         let (records, took) = (Vec::new(), Duration::ZERO);
-        let read = DhtOutcome::Read(ReadFrom { key, records, holders: 0, took, asked: 5 });
+        let read = DhtOutcome::Read(ReadFrom {
+            key,
+            records,
+            deleted: Vec::new(),
+            holders: 0,
+            took,
+            asked: 5,
+        });
         let Some(Outcome::Refused(refused)) = play(&mut core, read) else { panic!("it is known") };
         assert_eq!(refused, Refused::UnknownPeer { peer: alice, asked: 5 });
         let told = refused.to_string();
