@@ -121,7 +121,8 @@ async fn a_connection_that_nobody_reads_holds_up_nobody_else<P: Protocol>() {
         in_time(to_bob.send(0, ORDERED, vec![7; 10_000])).await.unwrap();
         assert_eq!(in_time(at_bob.recv()).await.unwrap().from, carol.id(), "{n}");
     }
-    until(|| there.try_send(0, ORDERED, "more") == Err(TransportSendError::Full)).await;
+    // One byte less than hers, to be told from them: what is left in a queue fills at once.
+    until(|| there.try_send(0, ORDERED, vec![0; 9_999]) == Err(TransportSendError::Full)).await;
     assert!(!flooding.is_finished());
     let of_alice = |stats: &[positron_networking::transport::ConnectionStats]| {
         stats.iter().find(|one| one.node_id == Some(alice.id())).unwrap().untaken_bytes

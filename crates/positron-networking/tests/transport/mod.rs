@@ -7,7 +7,7 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use positron_networking::transport::{Connection, Expect, Protocol, Transport};
 
 /// Generous: only a broken transport needs it.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What comes of it, within the deadline.
 pub(crate) async fn in_time<T>(story: impl Future<Output = T>) -> T {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Contact, Place};
 use crate::{
-    limits::{ACQUAINTED_FOR, MAX_ACQUAINTANCES},
-    time::{Duration, Instant},
+    limits::{ACQUAINTED_FOR, MAX_ACQUAINTANCES, TICKET_EARLINESS, TICKET_LIFE},
+    time::Instant,
 };
 
 /// The last nodes that answered a question of ours by datagrams: at most [`MAX_ACQUAINTANCES`], one
@@ -22,12 +22,16 @@ pub(super) struct Acquaintances(BTreeMap<Place, Acquaintance>);
 struct Acquaintance {
     contact: Contact,
     answered: Instant,
+    /// When it gave us the ticket: at its first answer, and at the first after that one's life.
+    ticket: Instant,
 }
 
 impl Acquaintances {
     /// It answered.
     pub(super) fn handle_answer(&mut self, now: Instant, contact: Contact) {
-        self.0.insert(contact.place(), Acquaintance { contact, answered: now });
+        let ticket = self.get(&contact).map(|it| it.ticket).filter(|ticket| is_good(*ticket, now));
+        let ticket = ticket.unwrap_or(now);
+        self.0.insert(contact.place(), Acquaintance { contact, answered: now, ticket });
         if self.0.len() > MAX_ACQUAINTANCES {
             self.forget_oldest();
         }
@@ -52,14 +56,15 @@ impl Acquaintances {
         self.0.get(&contact.place()).filter(|it| it.contact == *contact)
     }
 
-    /// For how long it has not answered; unknown, if it never did, or long ago.
-    pub(super) fn silent_for(&self, now: Instant, contact: &Contact) -> Option<Duration> {
-        Some(now.since(self.get(contact)?.answered))
+    /// Whether it gave us a ticket that is good still, as far as can be told from its answers.
+    pub(super) fn has_ticket(&self, now: Instant, contact: &Contact) -> bool {
+        self.get(contact).is_some_and(|it| is_good(it.ticket, now))
     }
 
-    /// Whether it answered within [`ACQUAINTED_FOR`].
+    /// Whether it answered within [`ACQUAINTED_FOR`], and there is a ticket.
     pub(super) fn knows(&self, now: Instant, contact: &Contact) -> bool {
-        self.silent_for(now, contact).is_some_and(|time| time < ACQUAINTED_FOR)
+        let is_lately = |it: &Acquaintance| now.since(it.answered) < ACQUAINTED_FOR;
+        self.has_ticket(now, contact) && self.get(contact).is_some_and(is_lately)
     }
 
     /// Those nearest to a place that answered within [`ACQUAINTED_FOR`], at least as many as are
@@ -83,12 +88,17 @@ impl Acquaintances {
     }
 }
 
+/// A ticket is used up a little before its time, where many are asked with it at once.
+fn is_good(ticket: Instant, now: Instant) -> bool {
+    now.since(ticket) < TICKET_LIFE - TICKET_EARLINESS
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::identity::Identity;
+    use crate::{identity::Identity, time::Duration};
 
     fn contact(n: u32) -> Contact {
         let mut seed = [0; 32];
@@ -120,6 +130,20 @@ mod tests {
             truly.sort_unstable_by_key(distance);
             assert_eq!(found[..8], truly[..8]);
         }
+    }
+
+    #[test]
+    fn a_ticket_is_as_old_as_the_answer_that_brought_it_and_not_as_the_last() {
+        let (mut all, asked, start) = (Acquaintances::default(), contact(1), Instant::ORIGIN);
+        all.handle_answer(start, asked);
+        let last = start + TICKET_LIFE - Duration::from_secs(60);
+        all.handle_answer(last, asked);
+        assert!(all.knows(last, &asked));
+        let over = start + TICKET_LIFE;
+        assert!(!all.has_ticket(over, &asked) && !all.knows(over, &asked));
+        assert_eq!(all.nearest(over, &asked.place(), 1), [asked], "it can be asked all the same");
+        all.handle_answer(over, asked);
+        assert!(all.knows(over + ACQUAINTED_FOR / 2, &asked), "which brings another");
     }
 
     #[test]

@@ -299,7 +299,7 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) {
         let Some(here) = self.place().filter(|_| asker.is_proven) else {
-            let answer = DhtAnswer::Stored(StoreOutcome::Refused);
+            let answer = DhtAnswer::of_store(StoreOutcome::Refused, near);
             out.push_back(DhtEffect::Answer { to: reply, answer });
             return;
         };

@@ -128,11 +128,7 @@ fn answer(
     (outcome, near): (StoreOutcome, Option<Vec<Contact>>),
     out: &mut VecDeque<DhtEffect>,
 ) {
-    let answer = match near {
-        Some(near) => DhtAnswer::StoredOnTheWay(outcome, near),
-        None => DhtAnswer::Stored(outcome),
-    };
-    out.push_back(DhtEffect::Answer { to, answer });
+    out.push_back(DhtEffect::Answer { to, answer: DhtAnswer::of_store(outcome, near) });
 }
 
 fn tell(changes: StoreChanges, out: &mut VecDeque<DhtEffect>, counters: &mut DhtCounters) {

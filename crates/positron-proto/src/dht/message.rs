@@ -308,6 +308,14 @@ impl DhtQuery {
 }
 
 impl DhtAnswer {
+    /// What became of a record, and who is near its key, if that was wanted, too.
+    pub(super) fn of_store(outcome: StoreOutcome, near: Option<Vec<Contact>>) -> Self {
+        match near {
+            Some(near) => Self::StoredOnTheWay(outcome, near),
+            None => Self::Stored(outcome),
+        }
+    }
+
     /// Reads an answer that fills `bytes`.
     pub fn read(bytes: Bytes) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);

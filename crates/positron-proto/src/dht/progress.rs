@@ -22,9 +22,9 @@ use crate::{
     id::{NodeId, Ticket},
     identity::Verified,
     limits::{
-        DISJOINT_PATHS, FIRST_READ_WIDTH, HEDGE_AFTER, LONGEST_LOOKUP, LOOKUP_WIDTH,
-        MAX_DISJOINT_PATHS, MAX_READ_REPAIRS, MAX_REPLICA_CANDIDATES, MIN_DENSITY, NEIGHBOURS,
-        PUSH_WIDTH, REPLICAS, SIZE_SAMPLES_ANEW, WIDEST_LOOKUP,
+        DISJOINT_PATHS, FIRST_READ_WIDTH, GIVEN_ON_THE_WAY, HEDGE_AFTER, LONGEST_LOOKUP,
+        LOOKUP_WIDTH, MAX_DISJOINT_PATHS, MAX_READ_REPAIRS, MAX_REPLICA_CANDIDATES, MIN_DENSITY,
+        NEIGHBOURS, PUSH_WIDTH, REPLICAS, SIZE_SAMPLES_ANEW, WIDEST_LOOKUP,
     },
     time::{Duration, Now},
 };
@@ -121,7 +121,7 @@ impl Dht {
     ) {
         self.counters.questions += 1;
         let rtt = self.table.rtt_of(&to.id());
-        let via = way(via, about, &query, self.acquaintances.silent_for(now.mono, &to));
+        let via = way(via, about, &query, self.acquaintances.has_ticket(now.mono, &to));
         let slow = via == Via::Session;
         let question = self.questions.ask(now.mono, (to, about), rtt, slow);
         let ask = DhtAsk { serves: matches!(self.mode, DhtMode::Server(_)), query };
@@ -210,7 +210,7 @@ impl Dht {
         operation.lookup.handle_timeout(now.mono);
         let is_late = now.mono >= operation.began + LONGEST_LOOKUP;
         if !operation.has_looked() && !operation.is_checking() && !is_late {
-            let near = self.size.reach(REPLICAS / 2, 1).filter(|_| !self.questions.are_lossy());
+            let near = self.size.reach(GIVEN_ON_THE_WAY, 1).filter(|_| !self.questions.are_lossy());
             while let Some((next, about, query)) =
                 self.operations.next_question(now.mono, id, (&self.acquaintances, near))
             {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     deadlines::Deadlines,
-    limits::{LONGEST_ERRAND, LONGEST_QUESTION, MAX_TICKETED_QUERY, QUESTION_TIMEOUT, TICKET_LIFE},
+    limits::{LONGEST_ERRAND, LONGEST_QUESTION, MAX_TICKETED_QUERY, QUESTION_TIMEOUT},
     time::{Duration, Instant},
 };
 
@@ -41,9 +41,8 @@ pub(super) enum ErrandPart {
 /// Over what a question of an operation goes that may go over anything: by a datagram, if it fits
 /// one and its other end answered one so lately that there is a ticket. That takes half of the
 /// packets that it takes over a session, and no alarms.
-pub(super) fn way(via: Via, about: About, query: &DhtQuery, silent_for: Option<Duration>) -> Via {
+pub(super) fn way(via: Via, about: About, query: &DhtQuery, has_ticket: bool) -> Via {
     let is_step = matches!(about, About::Lookup(_) | About::Store(_));
-    let has_ticket = silent_for.is_some_and(|time| time < TICKET_LIFE);
     let fits = query.encoded_len() < MAX_TICKETED_QUERY;
     if via == Via::Any && is_step && has_ticket && fits { Via::Datagram } else { via }
 }
@@ -162,12 +161,9 @@ mod tests {
     fn a_step_goes_by_datagram_where_a_ticket_is_good() {
         let query = DhtQuery::Find(Place::from_bytes([7; 32]));
         let step = About::Lookup(OperationId(1));
-        let lately = Some(TICKET_LIFE / 2);
-        assert_eq!(way(Via::Any, step, &query, lately), Via::Datagram);
-        assert_eq!(way(Via::Session, step, &query, lately), Via::Session);
-        for silent_for in [None, Some(TICKET_LIFE)] {
-            assert_eq!(way(Via::Any, step, &query, silent_for), Via::Any);
-        }
-        assert_eq!(way(Via::Any, About::Push, &query, lately), Via::Any, "no answer came before");
+        assert_eq!(way(Via::Any, step, &query, true), Via::Datagram);
+        assert_eq!(way(Via::Session, step, &query, true), Via::Session);
+        assert_eq!(way(Via::Any, step, &query, false), Via::Any);
+        assert_eq!(way(Via::Any, About::Push, &query, true), Via::Any, "no answer came before");
     }
 }

@@ -112,7 +112,7 @@ impl Wanted {
                 self.give_up_question(&item);
             }
             if bytes.is_some() {
-                self.ask_soon(now, &item);
+                self.ask_at(now, &item);
             }
             return true;
         }
@@ -333,6 +333,7 @@ impl Wanted {
         self.take_off(from, bytes);
         for _ in 0..2 {
             let Some((since, next)) = self.crowded.pop_first() else { break };
+            // At once: it has been waiting since then.
             self.set_due(next, since);
         }
     }
@@ -340,13 +341,13 @@ impl Wanted {
     /// What came was no good: whoever is next is asked at once, unless somebody is being asked.
     pub(super) fn hurry(&mut self, now: Instant, item: &MessageKey) {
         self.handle_judged(item);
-        self.ask_soon(now, item);
+        self.ask_at(now, item);
     }
 
     /// There was no room for what came: it is asked for again in a while.
     pub(super) fn handle_no_room(&mut self, now: Instant, item: &MessageKey) {
         self.handle_judged(item);
-        self.ask_soon(now + WANT_TIMEOUT, item);
+        self.ask_at(now + WANT_TIMEOUT, item);
     }
 
     fn handle_judged(&mut self, item: &MessageKey) {
@@ -355,7 +356,7 @@ impl Wanted {
     }
 
     /// It is due then, unless somebody was asked or answered.
-    fn ask_soon(&mut self, at: Instant, item: &MessageKey) {
+    fn ask_at(&mut self, at: Instant, item: &MessageKey) {
         let is_open = |fetch: &Fetch| fetch.asked.is_none() && fetch.checking.is_none();
         if self.fetches.get(item).is_some_and(is_open) {
             self.set_due(*item, at);

@@ -120,6 +120,10 @@ pub const MAX_ACQUAINTANCES: usize = 512;
 /// For how long a node is asked first because it answered, as often as a node looks for who is new
 /// around it: where a fifth of all leave in an hour, three of a hundred are gone by then.
 pub const ACQUAINTED_FOR: Duration = SELF_LOOKUP_INTERVAL;
+/// Within the distance at which a node of this rank is expected, an acquaintance is given a record
+/// without being asked first, if none nearer is known: that it has to be replaced by a nearer one
+/// costs no more than to ask all.
+pub const GIVEN_ON_THE_WAY: usize = REPLICAS + REPLICAS / 2;
 /// Questions of ours, upkeep's included, of which it is remembered whether they were answered: a
 /// node that nobody uses asks as many in three minutes.
 pub const RECENT_ANSWERS: usize = 32;
