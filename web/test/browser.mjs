@@ -1,4 +1,5 @@
 // Debian's Chromium, driven by playwright-core. Where there is none, tests skip and say so.
+import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 
@@ -27,6 +28,20 @@ export async function watched(browser, origin, options = {}) {
     if (!request.url().startsWith(`${origin}/`) && !request.url().startsWith("blob:")) wrong.push(`request: ${request.url()}`);
   });
   return { page, context, wrong };
+}
+
+/** Waits until what is read of a page is as wanted: what a key does is drawn a moment after it. */
+export async function becomes(page, read, wanted) {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const found = await read();
+    try {
+      return wanted instanceof RegExp ? assert.match(found, wanted) : assert.deepEqual(found, wanted);
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+    await page.evaluate(() => new Promise(requestAnimationFrame));
+  }
 }
 
 export const VIEWS = ["", "topology", "peers", "gossip", "limits", "logs", "dht", "nat", "network"];

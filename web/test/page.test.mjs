@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { violations, visit } from "./axe.mjs";
-import { launch, skip, VIEWS, watched } from "./browser.mjs";
+import { becomes, launch, skip, VIEWS, watched } from "./browser.mjs";
 import { serve } from "./serve.mjs";
 import { HOSTILE, world } from "./world.mjs";
 import { recording } from "../scripts/network.mjs";
@@ -119,9 +119,10 @@ describe("the page", { skip }, () => {
       await page.keyboard.press("Enter");
       await tabTo(/^A picture of 34 nodes/);
       await page.keyboard.press("ArrowRight");
-      assert.match(await page.locator(".picture [aria-live]").innerText(), /This node/);
+      const heard = () => page.locator(".picture [aria-live]").innerText();
+      await becomes(page, heard, /This node/);
       await page.keyboard.press("ArrowRight");
-      assert.match(await page.locator(".picture [aria-live]").innerText(), /(UDP|TCP)/);
+      await becomes(page, heard, /(UDP|TCP)/);
       await page.keyboard.press("Escape");
 
       await tabTo(/^Peers\d*$/);
@@ -129,7 +130,7 @@ describe("the page", { skip }, () => {
       await tabTo(/^Trust/);
       await page.keyboard.press("Enter");
       await page.keyboard.press("Enter");
-      assert.equal(await page.locator("th", { hasText: "Trust" }).getAttribute("aria-sort"), "descending");
+      await becomes(page, () => page.locator("th", { hasText: "Trust" }).getAttribute("aria-sort"), "descending");
       await tabTo(/^Ban an address/);
       await page.keyboard.press("Enter");
       await page.waitForSelector('input[name="whom"]:focus');
@@ -188,7 +189,7 @@ describe("the page", { skip }, () => {
       assert.equal(site.of.asked.filter((one) => one === "POST /v1/dht/put").length, 1, "nothing was sent");
       // Without a name of its own the hash of the value is the key.
       await page.getByLabel("Whose key").selectOption("immutable");
-      assert.equal(await page.getByLabel("Key", { exact: true }).count(), 0);
+      await page.getByLabel("Key", { exact: true }).waitFor({ state: "detached" });
     });
   });
 
@@ -197,8 +198,9 @@ describe("the page", { skip }, () => {
     await story(of, async (page) => {
       await visit(page, "dht");
       const ring = page.getByRole("application", { name: /^A ring of all places with 9 nodes/ });
+      const kinds = () => page.locator(".ring .node").evaluateAll((all) => ["well", "doubt", "dead"].map((kind) => all.filter((one) => one.classList.contains(kind)).length));
+      await becomes(page, kinds, [7, 1, 1]);
       assert.equal(await page.locator(".ring .node").count(), 9);
-      assert.deepEqual(await page.locator(".ring .node").evaluateAll((all) => ["well", "doubt", "dead"].map((kind) => all.filter((one) => one.classList.contains(kind)).length)), [7, 1, 1]);
       await ring.focus();
       // All nine of them, and then the first again; the table shows who is chosen.
       const heard = [];
@@ -208,7 +210,7 @@ describe("the page", { skip }, () => {
         await page.waitForFunction((last) => ![last, ""].includes(document.querySelector(".ring [aria-live]").textContent), before);
         heard.push(await page.locator(".ring [aria-live]").innerText());
         assert.match(heard[i], /at 198\.51\.100\.\d+:8888, (answers in|missed|does not)/);
-        assert.equal(await page.locator("tr.chosen").count(), 1);
+        await becomes(page, () => page.locator("tr.chosen").count(), 1);
       }
       assert.deepEqual([new Set(heard).size, heard[9]], [9, heard[0]]);
       await page.keyboard.press("Escape");
@@ -219,14 +221,14 @@ describe("the page", { skip }, () => {
       await page.getByText("It is at 198.51.100.7:8888.").waitFor();
       // As for who wants less motion, all of it is there; then from its beginning, by the slider.
       const rows = page.getByRole("region", { name: "Questions of the lookup" }).locator("tbody tr");
-      assert.equal(await rows.count(), 7);
-      const ways = (kind) => page.locator(`.ring .way.${kind}`).count();
+      await becomes(page, () => rows.count(), 7);
+      const ways = (...kinds) => () => Promise.all(kinds.map((kind) => page.locator(`.ring .way.${kind}`).count()));
       const slider = page.getByLabel("Moment of the lookup");
       await slider.focus();
       await page.keyboard.press("Home");
-      assert.deepEqual([await ways("asked"), await ways("answered")], [1, 0]);
+      await becomes(page, ways("asked", "answered"), [1, 0]);
       await page.keyboard.press("End");
-      assert.deepEqual([await ways("asked"), await ways("answered"), await ways("slow"), await ways("failed")], [0, 5, 1, 1]);
+      await becomes(page, ways("asked", "answered", "slow", "failed"), [0, 5, 1, 1]);
       assert.equal(await slider.getAttribute("aria-valuetext"), "121 ms");
     });
   });
@@ -445,7 +447,7 @@ describe("the page", { skip }, () => {
       const place = await page.evaluate((i) => window.scene.place(i), many);
       const box = await page.locator(".picture canvas").first().boundingBox();
       await page.mouse.move(box.x + place[0], box.y + place[1]);
-      assert.match(await page.locator(".tip").innerText(), /\/16\n32 nodes, 0 linked/);
+      await becomes(page, () => page.locator(".tip").innerText(), /\/16\n32 nodes, 0 linked/);
       await page.mouse.click(box.x + place[0], box.y + place[1]);
       await page.getByText("32 nodes of this network").waitFor();
       assert.deepEqual(await violations(page), []);
@@ -526,7 +528,7 @@ describe("the page", { skip }, () => {
     await story(world({ peers: 2 }), async (page) => {
       await visit(page, "topology");
       assert.equal(await page.locator("canvas").count(), 0);
-      assert.equal(await page.getByRole("table", { name: "Links" }).locator("tbody tr").count(), 2);
+      await becomes(page, () => page.getByRole("table", { name: "Links" }).locator("tbody tr").count(), 2);
     });
     await story(world({ peers: 30, nodes: 200 }), async (page) => {
       const answers = await page.evaluate(() => new Promise((done) => {
@@ -609,9 +611,9 @@ describe("the page", { skip }, () => {
       const slider = page.getByRole("slider", { name: "Time" });
       await slider.focus();
       await slider.fill("5000");
-      assert.ok((await links()) < whole, "links are cut in the middle");
+      await becomes(page, async () => (await links()) < whole, true);
       await slider.fill("9000");
-      assert.ok((await links()) > whole - 20, "and made again");
+      await becomes(page, async () => (await links()) > whole - 20, true);
       await page.getByRole("button", { name: "Play" }).click();
       await page.getByRole("button", { name: "Pause" }).waitFor();
     });

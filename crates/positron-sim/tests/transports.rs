@@ -126,9 +126,13 @@ fn streams_go_on_over_tcp_when_datagrams_are_cut_off_and_back_when_they_are_not(
         assert_eq!(under_way.opened, STREAMS);
         assert!(under_way.delivered < STREAMS, "seed {seed}: {under_way:?}");
         world.apply(&cut(Selector::All, LinkKind::Udp));
-        world.run_until(secs(30));
+        world.run_until(after);
         assert_all_over(&world, LinkKind::Tcp);
         assert_eq!(world.streams().delivered, STREAMS);
+        world.run_until(secs(30));
+        let under_way = world.streams();
+        assert_eq!(under_way.opened, 2 * STREAMS);
+        assert!(under_way.delivered < 2 * STREAMS, "seed {seed}: {under_way:?}");
         world.apply(&Fault::Unfilter(Selector::All));
         world.run_until(secs(70));
         assert_all_over(&world, LinkKind::Udp);
