@@ -190,10 +190,14 @@ impl RoutingTable {
             let alive = members.filter(|known| known.is_alive()).map(|known| &known.contact);
             let from = nearest.len();
             nearest.extend(alive.map(|contact| (target.distance(&contact.place()), contact)));
-            nearest[from..].sort_unstable_by(|(one_at, one), (other_at, other)| {
-                one_at.cmp(other_at).then_with(|| one.id().cmp(&other.id()))
-            });
-            nearest.truncate(most);
+            let by_distance = |one: &(Distance, &Contact), other: &(Distance, &Contact)| {
+                one.0.cmp(&other.0).then_with(|| one.1.id().cmp(&other.1.id()))
+            };
+            if nearest.len() > most {
+                nearest[from..].select_nth_unstable_by(most - from, by_distance);
+                nearest.truncate(most);
+            }
+            nearest[from..].sort_unstable_by(by_distance);
             nearest.len() < most
         };
         if add(&mut { at }) && add(&mut { nearer }) {

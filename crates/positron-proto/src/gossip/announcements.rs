@@ -34,6 +34,17 @@ impl Announcements {
         self.fresh.insert(item, has);
     }
 
+    /// `peer` is to be told of `item`, beside those who are to be told already; nobody else is, of
+    /// all `peers`.
+    pub(super) fn add_for(
+        &mut self,
+        peer: NodeId,
+        item: MessageKey,
+        peers: impl Iterator<Item = NodeId>,
+    ) {
+        self.fresh.entry(item).or_insert_with(|| peers.collect()).remove(&peer);
+    }
+
     /// Whether they should go out at once.
     pub(super) fn is_full(&self) -> bool {
         self.fresh.len() >= MAX_UNANNOUNCED

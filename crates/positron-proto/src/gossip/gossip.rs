@@ -20,10 +20,7 @@ use crate::{
     id::NodeId,
     identity::{Signed, Verified},
     journey::{CameFrom, DropReason, Forwarding, JourneyStep, Nth},
-    limits::{
-        ANNOUNCE_DELAY, CROWDED_RETRY, LARGE_GOSSIP, MAX_TTL, MAX_WANTED, REACH_WITHIN,
-        RETENTION_BYTES,
-    },
+    limits::{CROWDED_RETRY, LARGE_GOSSIP, MAX_TTL, MAX_WANTED, REACH_WITHIN, RETENTION_BYTES},
     metric::Level,
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
@@ -413,6 +410,9 @@ impl Gossip {
             if same_claim(kept.message.claim(), &claim) {
                 self.counters.duplicates += 1;
                 trace(kept.nth, JourneyStep::Repeated(from), out);
+                if from == item.sender {
+                    self.tell_author(now, item);
+                }
                 return;
             }
             if kept.equivocated {
@@ -491,8 +491,7 @@ impl Gossip {
         }
         has.retain(|peer| !also.contains(peer));
         self.announcements.add(item, has);
-        let delay = if self.announcements.is_full() { Duration::ZERO } else { ANNOUNCE_DELAY };
-        self.deadlines.set_earliest(GossipWake::Announce, now.mono + delay);
+        self.announce_soon(now);
     }
 
     /// Takes note that `from` sent `item`; returns whether it was asked for it.

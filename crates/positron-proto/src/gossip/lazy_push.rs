@@ -16,10 +16,10 @@ use crate::{
     id::NodeId,
     identity::Verified,
     journey::{Forwarding, JourneyStep, Nth},
-    limits::{OFFER_INTERVAL, SERVED_LEAST, WITHHELD_AFTER},
+    limits::{ANNOUNCE_DELAY, OFFER_INTERVAL, SERVED_LEAST, WITHHELD_AFTER},
     misbehavior::{Misbehavior, Observation},
     standings::TrustTable,
-    time::Now,
+    time::{Duration, Now},
     wire::{
         holdings::{Holdings, Ranges},
         message::AppMessage,
@@ -58,6 +58,19 @@ impl Gossip {
                 trace(kept.nth, JourneyStep::Forwarded { to, how }, out);
             }
         }
+    }
+
+    /// The author of `item` sent it after somebody else did: nobody announces it to its author, who
+    /// would count us among those who have it from there.
+    pub(super) fn tell_author(&mut self, now: Now, item: MessageKey) {
+        self.announcements.add_for(item.sender, item, self.links.keys().copied());
+        self.announce_soon(now);
+    }
+
+    /// What is new is announced when it had a moment of company.
+    pub(super) fn announce_soon(&mut self, now: Now) {
+        let delay = if self.announcements.is_full() { Duration::ZERO } else { ANNOUNCE_DELAY };
+        self.deadlines.set_earliest(GossipWake::Announce, now.mono + delay);
     }
 
     pub(super) fn handle_ihave(

@@ -106,6 +106,18 @@ fn where_answers_take_longer_than_a_second_they_are_waited_for() {
 }
 
 #[test]
+fn an_author_who_sends_a_message_later_than_others_hears_that_it_is_known() {
+    let mut node = node_with(4, GossipConfig { fanout: 1, ..config() });
+    let message = say(&identity(1), 7, b"x").claim().clone();
+    node.hear(at(START), peer(2), GossipMessage::Gossip(0, message.clone()));
+    let first = told(&node.pass(START, ANNOUNCE_DELAY));
+    assert!(!first.contains(&peer(1)), "who wrote it has it");
+    let later = Duration::from_millis(200);
+    node.hear(at(later), peer(1), GossipMessage::Gossip(0, message));
+    assert_eq!(told(&node.pass(later, later + ANNOUNCE_DELAY)), [peer(1)]);
+}
+
+#[test]
 fn a_comparison_that_is_not_answered_remembers_nothing_once_it_is_over() {
     let mut node = node_with(1, config());
     let other = identity(9);
