@@ -112,9 +112,9 @@ pub const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// Silence after a probe that means the peer is gone. With [`PROBE_AFTER`] a silent crash is
 /// noticed in 3 s.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_800);
-/// How long after its last message a link counts as one that carries traffic: twice [`PROBE_AFTER`],
-/// so that one message is followed by one question. Of nodes at rest most of what they did was to
-/// answer questions that followed a digest, four to each while this was 5 s.
+/// How long after its last message a link counts as one that carries traffic: twice
+/// [`PROBE_AFTER`], so that one message is followed by one question. Of nodes at rest most of what
+/// they did was to answer questions that followed a digest, four to each while this was 5 s.
 pub const RECENT_TRAFFIC: Duration = Duration::from_secs(2);
 /// While parts of a message arrive, the receiver is never silent for longer than this: half of
 /// [`PROBE_AFTER`], so that the sender of a large message over a slow path does not doubt it.
