@@ -81,6 +81,7 @@ pub use keys::KeyError;
 pub use message::{Inbox, KeptMessage, Received, TypedInbox};
 pub use node::Node;
 pub use positron_proto::{
+    bloom,
     dht::{BadName, DhtRefused, Place, RecordKind, StoreOutcome},
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},

@@ -9,6 +9,7 @@
 //! shown                                 numbers as they are told
 //! limits · metric · reason              every bound, what a counter is, why something ended
 //! crypto · rng                          the one door to cryptographic libraries · named dice
+//! bloom                                 sets that are wrong now and then, in few bits
 //! scope · netgroup · subnet             how far addresses reach, which count as one, begin alike
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
 //! journey                               what happens to a message at a node
@@ -23,6 +24,7 @@
 //! ```
 
 mod allowance;
+pub mod bloom;
 mod crypto;
 pub mod datagram;
 pub mod deadlines;

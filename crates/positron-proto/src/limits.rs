@@ -1,6 +1,7 @@
 //! Every bound, in one place: what it bounds, its unit, and where the number comes from.
 
 mod bandwidth;
+mod bloom;
 mod datagrams;
 mod dht;
 mod identity;
@@ -10,6 +11,7 @@ mod substream;
 mod trace;
 
 pub use bandwidth::*;
+pub use bloom::*;
 pub use datagrams::*;
 pub use dht::*;
 pub use identity::*;

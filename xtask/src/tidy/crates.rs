@@ -46,6 +46,7 @@ const PURE: [(&str, &[&str]); 3] = [
             "rmp-serde",
             "serde",
             "sha2",
+            "siphasher",
             "snow",
             "thiserror",
             "zeroize",

@@ -10,7 +10,7 @@ pub(super) const ROOM: &str = "positron-proto";
 /// Cryptographic libraries, by the names of their crates: those behind the door, and those that
 /// somebody might reach for instead. Not `zeroize`, which wipes memory; not `pkcs8`, which reads
 /// and writes a format; not `rand_chacha`, which is the dice.
-pub(super) const LIBRARIES: [&str; 32] = [
+pub(super) const LIBRARIES: [&str; 33] = [
     "aes",
     "aes-gcm",
     "aws-lc-rs",
@@ -38,6 +38,7 @@ pub(super) const LIBRARIES: [&str; 32] = [
     "sha1",
     "sha2",
     "sha3",
+    "siphasher",
     "snow",
     "sodiumoxide",
     "subtle",

@@ -8,6 +8,7 @@
 //! | [`sha256`], [`Sha256`] | ids, fingerprints, seeds; the transcript of a handshake |
 //! | [`HmacKey`] | cookies |
 //! | [`hkdf_sha256`] | keys from secrets |
+//! | [`siphash_1_3`] | the bits of a Bloom filter |
 //! | [`AeadKey`] | records, packets, handshake messages |
 //! | [`X25519Key`] | the key agreement of a handshake |
 //! | [`SigningKey`], [`is_signed`], [`are_signed`] | statements |
@@ -43,6 +44,7 @@ pub(crate) mod pbes2;
 #[cfg(any(test, target_family = "wasm"))]
 mod pure;
 mod secret;
+mod siphash;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +52,7 @@ pub(crate) use ed25519::{are_signed, is_signed};
 #[cfg(not(target_family = "wasm"))]
 use native as back_end;
 pub use secret::SecretBytes;
+pub(crate) use siphash::siphash_1_3;
 
 #[cfg(target_family = "wasm")]
 use pure as back_end;
