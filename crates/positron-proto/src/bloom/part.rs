@@ -36,7 +36,7 @@ impl Part {
                 *word |= bit;
             }
         }
-        self.inserted += u64::from(is_new);
+        self.inserted = self.inserted.saturating_add(is_new.into());
         is_new
     }
 

@@ -27,7 +27,7 @@ pub struct BloomStats {
 
 impl BloomStats {
     pub(super) fn of(parts: &[Part], false_positive_rate: f64) -> Self {
-        let sum = |of: fn(&Part) -> u64| parts.iter().map(of).sum();
+        let sum = |of: fn(&Part) -> u64| parts.iter().map(of).fold(0, u64::saturating_add);
         let right: f64 = parts.iter().map(|part| 1.0 - part.false_positive_rate()).product();
         Self {
             expected_elements: sum(|part| part.expected),
