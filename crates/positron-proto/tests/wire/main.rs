@@ -12,7 +12,7 @@ use positron_proto::{
     limits::{
         MAX_ADDRESSES, MAX_CARRIERS, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_MESSAGE,
         MAX_PAYLOAD, MAX_PEER_RECORD, MAX_REASON_TEXT, MAX_RECORDS_PER_MESSAGE, MAX_SOFTWARE,
-        MAX_TTL,
+        MAX_TRACE_DEPTH, MAX_TTL,
     },
     node::Message,
     peers::PeersMessage,
@@ -51,7 +51,12 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= flip;
         if let Ok(Some(read)) = decode(bytes.clone().into()) {
-            let clamped = bytes[0] == 6 && bytes[1] > MAX_TTL;
+            // GOSSIP_MESSAGE, TRACE_ASK: hops are cut to what they may be.
+            let clamped = match bytes[0] {
+                6 => bytes[1] > MAX_TTL,
+                38 => bytes[1] > MAX_TRACE_DEPTH,
+                _ => false,
+            };
             prop_assert!(clamped || read.encode() == bytes);
         }
     }
