@@ -523,7 +523,7 @@ impl Gossip {
         }
         if let Some(place) = self.links.get(&peer).and_then(|link| link.place) {
             let number = item.sequence..=item.sequence;
-            self.store.handle_reached(now.mono, &item.sender, number, place, 1, |_| {});
+            self.store.handle_reached(now.mono, &item.sender, number, place, 1, |_, _| {});
         }
     }
 

@@ -107,8 +107,9 @@ impl Gossip {
             }
             let unknown = self.store.unknown(sender, ranges, link.examining.handle_left(now.mono));
             link.examining.take(now.mono, unknown.len());
-            self.note_all_reached(now, from, *sender, ranges, |nth| {
-                if is_news {
+            // What a list of everything told before is announced all the same.
+            self.note_all_reached(now, from, *sender, ranges, |nth, lacked| {
+                if few || lacked && is_news {
                     trace(nth, JourneyStep::Had(from), out);
                 }
             });
@@ -426,7 +427,7 @@ impl Gossip {
                 self.wanted.handle_announcement(now.mono, item, announced, peers);
             }
             receipt.insert_ranges(*sender, ranges.without(&unknown.into_iter().collect()));
-            self.note_all_reached(now, from, *sender, ranges, |_| {});
+            self.note_all_reached(now, from, *sender, ranges, |_, _| {});
         }
         send_all(vec![from], receipt, GossipMessage::Receipt, out);
         self.trim(now, out);
@@ -446,20 +447,20 @@ impl Gossip {
                 self.counters.rate_limited += 1;
                 break;
             }
-            self.note_all_reached(now, from, *sender, ranges, |_| {});
+            self.note_all_reached(now, from, *sender, ranges, |_, _| {});
         }
         self.trim(now, out);
     }
 
     /// `peer` has everything of `sender` in `ranges` that is kept here, as far as its budget goes.
-    /// What it lacked until now is told.
+    /// Each of them is told, and whether the peer lacked it until now.
     fn note_all_reached(
         &mut self,
         now: Now,
         peer: NodeId,
         sender: NodeId,
         ranges: &Ranges,
-        mut tell: impl FnMut(Nth),
+        mut tell: impl FnMut(Nth, bool),
     ) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         if sender == self.me && !self.unheard.is_empty() {

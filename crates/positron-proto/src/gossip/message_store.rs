@@ -256,7 +256,7 @@ impl MessageStore {
     }
 
     /// The peer at `place` has what is kept of `sender` within `range`, of which at most `limit`
-    /// are looked at; how many were. What it lacked until now is told.
+    /// are looked at; how many were. Each of them is told, and whether it lacked it until now.
     pub(super) fn handle_reached(
         &mut self,
         now: Instant,
@@ -264,16 +264,15 @@ impl MessageStore {
         range: RangeInclusive<u64>,
         place: ReachPlace,
         limit: usize,
-        mut tell: impl FnMut(Nth),
+        mut tell: impl FnMut(Nth, bool),
     ) -> usize {
         let Some(share) = self.shares.get_mut(sender) else { return 0 };
         let (mut examined, mut was_awaited) = (0, false);
         for kept in share.messages.range_mut(range).map(|(_, kept)| kept).take(limit) {
             examined += 1;
-            if kept.awaited.remove(place) {
-                was_awaited = true;
-                tell(kept.nth);
-            }
+            let lacked = kept.awaited.remove(place);
+            was_awaited |= lacked;
+            tell(kept.nth, lacked);
         }
         if was_awaited && share.fills(STEPS_PER_WINDOW, self.max_count) {
             share.note_taken(now, place, Step::of_window(self.max_count));

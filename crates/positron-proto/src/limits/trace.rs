@@ -16,8 +16,8 @@ pub const MAX_JOURNEY_STEPS: usize = 2 * MAX_AWAITED_PEERS;
 /// Broadcasts that were not taken and of which it is remembered why.
 pub const MAX_DROPPED_JOURNEYS: usize = 256;
 /// How long after a message went to a peer an announcement by that peer says that it has it from
-/// somebody else. Later it may be part of a list of everything. Of announcements that are lost twice
-/// in a row some take longer than a second.
+/// somebody else. Later it may be part of a list of everything. Of announcements that are lost
+/// twice in a row some take longer than a second.
 pub const HAD_WITHIN: Duration = Duration::from_secs(3);
 
 /// How old a message may be that is traced: what is older is forgotten where much is said.
