@@ -38,7 +38,6 @@ impl ScalableBloomFilter {
     pub fn serialize(&self) -> Vec<u8> {
         let words: usize = self.parts.iter().map(|part| part.words.len()).sum();
         let mut out = head(SCALABLE, &self.key, words * 8);
-        out.extend(self.initial.to_be_bytes());
         out.extend(self.rate.to_be_bytes());
         out.extend(u8::try_from(self.parts.len()));
         for part in &self.parts {
@@ -54,7 +53,7 @@ impl ScalableBloomFilter {
     /// those of a filter that grows.
     pub fn deserialize(bytes: &[u8]) -> Result<Self, BloomError> {
         let (key, mut rest) = Rest::of(bytes, SCALABLE)?;
-        let (initial, rate) = (rest.number()?, rest.rate()?);
+        let rate = rest.rate()?;
         let [count] = rest.take()?;
         if !(1..=MAX_BLOOM_PARTS).contains(&usize::from(count)) {
             return Err(BloomError::Corrupt("too many parts, or none"));
@@ -64,7 +63,7 @@ impl ScalableBloomFilter {
         if parts.iter().map(Part::bits).sum::<u64>() > MAX_BLOOM_BITS {
             return Err(BloomError::Corrupt("more bits than a filter may have"));
         }
-        Ok(Self { key, initial, rate, parts })
+        Ok(Self { key, rate, parts })
     }
 }
 

@@ -34,7 +34,7 @@
 //! | 1 | version: 1 | version: 1 |
 //! | 1 | kind: 0 | kind: 1 |
 //! | 16 | key | key |
-//! | 8, 8 | | expected elements, rate of the whole |
+//! | 8 | | rate of the whole |
 //! | 1 | | parts that follow, 1 to 32, the oldest first |
 //! | 8, 8, 8, 1, 8 | expected elements, rate, elements inserted, bits of each element, words | the same of each part, followed by its words |
 //! | 8 each | words: bit `i` is bit `i % 64` of word `i / 64`, the lowest first | |

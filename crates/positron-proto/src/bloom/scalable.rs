@@ -12,8 +12,6 @@ use crate::limits::{MAX_BLOOM_BITS, MAX_BLOOM_PARTS, MAX_BLOOM_RATE, MIN_BLOOM_R
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScalableBloomFilter {
     pub(super) key: [u8; 16],
-    /// Elements of the first part.
-    pub(super) initial: u64,
     /// Of the whole.
     pub(super) rate: f64,
     /// The oldest first; there is one.
@@ -45,7 +43,7 @@ impl ScalableBloomFilter {
             return Err(BloomError::BadRate(false_positive_rate));
         }
         let first = Part::new(initial_capacity, false_positive_rate / 2.0)?;
-        Ok(Self { key, initial: initial_capacity, rate: false_positive_rate, parts: vec![first] })
+        Ok(Self { key, rate: false_positive_rate, parts: vec![first] })
     }
 
     /// Adds an element. Returns whether it is new: false is wrong as often as
