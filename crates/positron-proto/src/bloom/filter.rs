@@ -1,7 +1,10 @@
 //! A filter for so many elements as were expected.
 
-use super::{BloomError, BloomStats, part::Part, probe::Probe};
-use crate::limits::{MAX_BLOOM_RATE, MIN_BLOOM_RATE};
+use super::{
+    BloomError, BloomStats,
+    part::{Part, checked},
+    probe::Probe,
+};
 
 /// A set of a size that is said before. Beyond it it takes more, and is wrong more often.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,10 +35,7 @@ impl BloomFilter {
         false_positive_rate: f64,
         key: [u8; 16],
     ) -> Result<Self, BloomError> {
-        if !(MIN_BLOOM_RATE..=MAX_BLOOM_RATE).contains(&false_positive_rate) {
-            return Err(BloomError::BadRate(false_positive_rate));
-        }
-        Ok(Self { key, part: Part::new(expected_elements, false_positive_rate)? })
+        Ok(Self { key, part: Part::new(expected_elements, checked(false_positive_rate)?)? })
     }
 
     /// Adds an element. Returns whether it is new: false is wrong as often as

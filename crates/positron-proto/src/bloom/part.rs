@@ -1,7 +1,7 @@
 //! The bits of a filter.
 
 use super::{BloomError, probe::Probe};
-use crate::limits::MAX_BLOOM_BITS;
+use crate::limits::{MAX_BLOOM_BITS, MAX_BLOOM_RATE, MIN_BLOOM_RATE};
 
 /// The bits of a filter, whose key somebody else has.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +62,12 @@ impl Part {
     pub(super) fn false_positive_rate(&self) -> f64 {
         (self.ones() as f64 / self.bits() as f64).powi(self.hashes.into())
     }
+}
+
+/// A rate that may be asked for.
+pub(super) fn checked(rate: f64) -> Result<f64, BloomError> {
+    let may_be = (MIN_BLOOM_RATE..=MAX_BLOOM_RATE).contains(&rate);
+    if may_be { Ok(rate) } else { Err(BloomError::BadRate(rate)) }
 }
 
 /// Bits of each element at this rate: half of all bits are set then (Broder and Mitzenmacher 2004,

@@ -2,10 +2,10 @@
 
 use super::{
     BloomError, BloomStats,
-    part::{Part, words_for},
+    part::{Part, checked, words_for},
     probe::Probe,
 };
-use crate::limits::{MAX_BLOOM_BITS, MAX_BLOOM_PARTS, MAX_BLOOM_RATE, MIN_BLOOM_RATE};
+use crate::limits::{MAX_BLOOM_BITS, MAX_BLOOM_PARTS};
 
 /// A set that grows with what is inserted, and is never wrong more often than was said: each part
 /// is twice as large as the one before and wrong half as often (Almeida et al. 2007).
@@ -39,10 +39,7 @@ impl ScalableBloomFilter {
         false_positive_rate: f64,
         key: [u8; 16],
     ) -> Result<Self, BloomError> {
-        if !(MIN_BLOOM_RATE..=MAX_BLOOM_RATE).contains(&false_positive_rate) {
-            return Err(BloomError::BadRate(false_positive_rate));
-        }
-        let first = Part::new(initial_capacity, false_positive_rate / 2.0)?;
+        let first = Part::new(initial_capacity, checked(false_positive_rate)? / 2.0)?;
         Ok(Self { key, rate: false_positive_rate, parts: vec![first] })
     }
 

@@ -101,15 +101,15 @@ impl Gossip {
             // Who keeps the same does not answer.
             link.comparison.take_if(|comparison| !comparison.is_current(now.mono));
             let is_young = |it: &Comparison| it.is_young(now.mono);
-            let is_news = few || !link.comparison.as_ref().is_some_and(is_young);
+            let is_answer = link.comparison.as_ref().is_some_and(is_young);
             if let Some(comparison) = &mut link.comparison {
                 comparison.add(*sender, ranges, self.store.numbers(sender).unwrap_or(&none));
             }
             let unknown = self.store.unknown(sender, ranges, link.examining.handle_left(now.mono));
             link.examining.take(now.mono, unknown.len());
-            // What a list of everything told before is announced all the same.
+            // A list of everything may have said it a moment before: it is news all the same.
             self.note_all_reached(now, from, *sender, ranges, |nth, lacked| {
-                if few || lacked && is_news {
+                if few || lacked && !is_answer {
                     trace(nth, JourneyStep::Had(from), out);
                 }
             });
