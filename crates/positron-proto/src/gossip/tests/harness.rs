@@ -12,6 +12,7 @@ use super::super::{Gossip, GossipConfig, GossipEffect, GossipMessage, GossipSnap
 use crate::{
     id::{MessageId, NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
+    journey::JourneyStep,
     misbehavior::Observation,
     rng::{Rng, Seed},
     standings::TrustTable,
@@ -76,6 +77,8 @@ pub(super) struct Node {
     pub(super) delivered: Vec<(NodeId, u64)>,
     pub(super) observed: Vec<(NodeId, Observation)>,
     pub(super) verifications: usize,
+    /// Who told that it has a message from somebody else.
+    pub(super) had: Vec<NodeId>,
     /// Own messages that were given up, and for whom.
     pub(super) given_up: Vec<(MessageId, Vec<NodeId>)>,
     /// What storage would bring back.
@@ -100,6 +103,7 @@ impl Node {
             delivered: Vec::new(),
             observed: Vec::new(),
             verifications: 0,
+            had: Vec::new(),
             given_up: Vec::new(),
             disk: BTreeMap::new(),
             floors: BTreeMap::new(),
@@ -199,6 +203,7 @@ impl Node {
                 }
                 GossipEffect::GivenUp { message, peers } => self.given_up.push((message, peers)),
                 GossipEffect::Observed { peer, what } => self.observed.push((peer, what)),
+                GossipEffect::Traced { step: JourneyStep::Had(peer), .. } => self.had.push(peer),
                 GossipEffect::Traced { .. } | GossipEffect::Dropped(_) => {}
             }
         }

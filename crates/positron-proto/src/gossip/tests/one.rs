@@ -1,7 +1,7 @@
 //! Stories of one node among peers that a test plays.
 
 use super::{
-    super::{GossipConfig, GossipMessage, GossipSnapshot},
+    super::{GossipConfig, GossipMessage, GossipSnapshot, peer_state::Comparison},
     harness::{Node, Sent, at, config, identity, say, say_at},
 };
 use crate::{
@@ -115,6 +115,22 @@ fn an_author_who_sends_a_message_later_than_others_hears_that_it_is_known() {
     let later = Duration::from_millis(200);
     node.hear(at(later), peer(1), GossipMessage::Gossip(0, message));
     assert_eq!(told(&node.pass(later, later + ANNOUNCE_DELAY)), [peer(1)]);
+}
+
+#[test]
+fn an_announcement_tells_of_another_way_although_a_list_of_everything_came_before_it() {
+    let mut node = node_with(2, config());
+    for number in 0..8 {
+        let message = say(&identity(9), number, b"x").claim().clone();
+        node.hear(at(START), peer(2), GossipMessage::Gossip(0, message));
+    }
+    let of = identity(9).node_id();
+    let comparison = Comparison::new(at(START).mono);
+    node.gossip.links.get_mut(&peer(1)).unwrap().comparison = Some(comparison);
+    node.hear(at(START), peer(1), GossipMessage::IHave(holdings(of, 0..8)));
+    assert_eq!(node.had, [], "whoever compares names what it has from us, too");
+    node.hear(at(START), peer(1), GossipMessage::IHave(holdings(of, [7])));
+    assert_eq!(node.had, [peer(1)]);
 }
 
 #[test]
