@@ -18,7 +18,10 @@ const REFUSED: i32 = 7;
 
 fn start(fixture: &Fixture, data: &str, more: &[&str]) -> Process {
     let args = ["start", "--host", "127.0.0.1", "--port", "0"];
-    Process::start(fixture, data, &[&args[..], more].concat())
+    let node = Process::start(fixture, data, &[&args[..], more].concat());
+    // Until then nobody answers in its folder.
+    node.started();
+    node
 }
 
 /// What the node of this folder answers.

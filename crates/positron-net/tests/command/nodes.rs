@@ -198,6 +198,7 @@ fn a_second_join_in_a_folder_says_that_a_node_runs_there_and_what_it_does_not_he
     let fixture = Fixture::new();
     let other = start(&fixture, "other", &[]);
     let node = start(&fixture, "node", &[]);
+    let pid = node.started()["pid"].to_string();
     let again = ["join", &other.address(), "-d", "node", "--port", "7"];
     let outcome = fixture.run(&again).expect(0);
     let words = ["--port is not heeded", "running in node already", "--data-dir"];
@@ -208,7 +209,6 @@ fn a_second_join_in_a_folder_says_that_a_node_runs_there_and_what_it_does_not_he
         let words = ["is this one itself", "--data-dir"];
         assert!(words.iter().all(|word| outcome.stderr.contains(word)), "{}", outcome.stderr);
     }
-    let pid = node.started()["pid"].to_string();
     let outcome = fixture.run(&["start", "-d", "node", "--port", "0"]).expect(4);
     assert!(outcome.stderr.contains(&pid) && outcome.stderr.contains("node"), "{}", outcome.stderr);
 }

@@ -46,8 +46,12 @@ impl Mortal {
         Self { node, runtime }
     }
 
+    /// Returns when the runtime is gone: until then its workers may still do what they are asked.
     pub(crate) fn die(self) {
-        self.runtime.shutdown_background();
+        let Self { runtime, .. } = self;
+        // Not from a thread of the runtime that the test runs on, which may not wait.
+        let end = std::thread::spawn(move || runtime.shutdown_timeout(DEADLINE));
+        end.join().expect("it ends");
     }
 }
 
