@@ -434,8 +434,9 @@ impl CoreTask {
     fn finish_batch(&mut self, quiet: bool) {
         while !self.checks.is_empty() {
             let pool = VerifyPool::shared();
-            if !(quiet && self.checks.len() <= INLINE_CHECKS && pool.is_idle()) {
-                pool.submit(self.core.id(), self.checks.drain(..), &self.arrivals);
+            let are_few = self.checks.len() <= INLINE_CHECKS;
+            if !(quiet && are_few && self.checks.iter().all(Check::is_quick) && pool.is_idle()) {
+                pool.submit(self.core.id(), std::mem::take(&mut self.checks), &self.arrivals);
                 break;
             }
             for check in std::mem::take(&mut self.checks) {

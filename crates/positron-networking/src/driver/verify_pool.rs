@@ -1,5 +1,6 @@
 //! The threads that check signatures: one pool for all nodes of a process, as many threads as there
-//! are processors, less the one of the core tasks.
+//! are processors, less the one of the core tasks; and one more, which gives way to all others, for
+//! what takes long to hash, so that nothing waits behind that.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -17,11 +18,20 @@ use positron_proto::{
 };
 
 use super::{Arrivals, CoreInput, Source};
-use crate::limits::{BATCH_BYTES, CHECKS_PER_BATCH};
+use crate::limits::{BATCH_BYTES, CHECKS_PER_BATCH, QUICK_BYTES, SLOW_NICE};
 
 /// The pool of this process. What waits in it is bounded by the cores that gave it.
 #[derive(Debug)]
 pub(super) struct VerifyPool {
+    /// What costs little but the arithmetic of its signature.
+    quick: Lane,
+    /// What has more than [`QUICK_BYTES`].
+    slow: Lane,
+}
+
+/// Threads, and what waits for them.
+#[derive(Debug)]
+struct Lane {
     threads: usize,
     waiting: Mutex<Waiting>,
     ready: Condvar,
@@ -65,6 +75,11 @@ impl Check {
     pub(super) fn run(&self) -> CoreInput {
         CoreInput::Verdict(self.source, self.id, self.job.run())
     }
+
+    /// Whether to hash it costs less than to check its signature.
+    pub(super) fn is_quick(&self) -> bool {
+        self.job.bytes() <= QUICK_BYTES
+    }
 }
 
 impl VerifyPool {
@@ -72,46 +87,63 @@ impl VerifyPool {
     pub(super) fn shared() -> &'static Self {
         static POOL: OnceLock<VerifyPool> = OnceLock::new();
         static THREADS: OnceLock<()> = OnceLock::new();
-        let pool = POOL.get_or_init(Self::new);
-        THREADS.get_or_init(|| pool.start_threads());
+        let pool = POOL.get_or_init(|| {
+            let processors = thread::available_parallelism().map_or(1, usize::from);
+            Self { quick: Lane::new(processors.saturating_sub(1).max(1)), slow: Lane::new(1) }
+        });
+        THREADS.get_or_init(|| {
+            pool.quick.start("positron-check", || ());
+            pool.slow.start("positron-hash", || {
+                // A system that knows no priorities gives it its share.
+                let _ = rustix::process::nice(SLOW_NICE);
+            });
+        });
         pool
     }
 
-    fn new() -> Self {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
+    /// Whether nothing that is quick waits or runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.quick.unfinished.load(Ordering::Acquire) == 0
+    }
+
+    /// Checks all of them on the pool's threads; the verdicts arrive.
+    pub(super) fn submit(&self, node: NodeId, checks: Vec<Check>, arrivals: &Arrivals) {
+        let (quick, slow) = checks.into_iter().partition(Check::is_quick);
+        self.quick.submit(node, quick, arrivals);
+        self.slow.submit(node, slow, arrivals);
+    }
+}
+
+impl Lane {
+    fn new(threads: usize) -> Self {
         Self {
-            threads: processors.saturating_sub(1).max(1),
+            threads,
             waiting: Mutex::default(),
             ready: Condvar::new(),
             unfinished: AtomicUsize::new(0),
         }
     }
 
-    fn start_threads(&'static self) {
+    fn start(&'static self, name: &str, begin: fn()) {
         for n in 0..self.threads {
-            let named = thread::Builder::new().name(format!("positron-check-{n}"));
-            if let Err(error) = named.spawn(|| self.work()) {
+            let named = thread::Builder::new().name(format!("{name}-{n}"));
+            let work = move || {
+                begin();
+                self.work();
+            };
+            if let Err(error) = named.spawn(work) {
                 assert!(n > 0, "the first thread that checks signatures cannot start: {error}");
             }
         }
     }
 
-    /// Whether nothing waits and nothing runs.
-    pub(super) fn is_idle(&self) -> bool {
-        self.unfinished.load(Ordering::Acquire) == 0
-    }
-
-    /// Checks all of them on the pool's threads; the verdicts arrive.
-    pub(super) fn submit(
-        &self,
-        node: NodeId,
-        checks: impl Iterator<Item = Check>,
-        arrivals: &Arrivals,
-    ) {
+    fn submit(&self, node: NodeId, checks: Vec<Check>, arrivals: &Arrivals) {
+        if checks.is_empty() {
+            return;
+        }
+        self.unfinished.fetch_add(checks.len(), Ordering::AcqRel);
         let mut waiting = self.lock();
-        let before = waiting.count;
-        checks.for_each(|check| waiting.push(node, check, arrivals));
-        self.unfinished.fetch_add(waiting.count - before, Ordering::AcqRel);
+        checks.into_iter().for_each(|check| waiting.push(node, check, arrivals));
         drop(waiting);
         self.ready.notify_all();
     }

@@ -23,10 +23,11 @@ pub struct SignatureJob {
 
 /// What checking a [`SignatureJob`] came to. Only running the job makes one, and it fits only its
 /// own claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     network: NetworkId,
     signature: Signature,
+    message: Bytes,
     id: MessageId,
     valid: bool,
 }
@@ -81,7 +82,13 @@ impl SignatureJob {
     }
 
     fn verdict(&self, valid: bool) -> Verdict {
-        Verdict { network: self.network, signature: self.signature, id: self.message_id(), valid }
+        Verdict {
+            network: self.network,
+            signature: self.signature,
+            message: self.message.clone(),
+            id: self.message_id(),
+            valid,
+        }
     }
 }
 
@@ -109,11 +116,11 @@ impl<T: Statement> Signed<T> {
 
     /// Turns the claim into evidence if `verdict` is about it and says that it is valid.
     ///
-    /// The signed bytes are hashed once more: a signature is public, so that two claims with one
+    /// The signed bytes are compared, too: a signature is public, so that two claims with one
     /// signature need not say the same, and the verdict on one must not fit the other.
     pub fn accept(self, verdict: Verdict) -> Option<Verified<T>> {
         let fits = verdict.signature == *self.signature()
-            && verdict.id.as_bytes() == &sha256(&[&self.signed_bytes(&verdict.network)]);
+            && verdict.message == self.signed_bytes(&verdict.network);
         (fits && verdict.valid).then_some(Verified { claim: self, id: verdict.id })
     }
 }
