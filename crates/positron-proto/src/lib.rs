@@ -5,7 +5,8 @@
 //! `node`, never use one another. `cargo xtask tidy` reads the order here.
 //!
 //! ```text
-//! time · deadlines · lru · allowance    given time, deadlines, who gives way, how much one may say
+//! time · deadlines · lru · allowance · fair_queue  given time, deadlines, who gives way, how much
+//!                                       one may say, whose turn it is
 //! shown                                 numbers as they are told
 //! limits · metric · reason              every bound, what a counter is, why something ended
 //! crypto · rng                          the one door to cryptographic libraries · named dice
@@ -30,6 +31,7 @@ pub mod datagram;
 pub mod deadlines;
 pub mod dht;
 pub mod direct;
+mod fair_queue;
 pub mod gossip;
 pub mod handshake;
 pub mod id;

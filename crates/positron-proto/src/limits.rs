@@ -275,6 +275,16 @@ pub const GOSSIP_BUDGET_INTERVAL: Duration = Duration::from_secs(1);
 /// question, half of what may be queued for it (Bitcoin's CVE-2024-52915: one message must not make
 /// us buffer 50 MB).
 pub const SERVED_BYTES: usize = 2 * (MAX_PAYLOAD + 2 * SERVED_LEAST);
+/// Messages, or pieces of [`LARGE_GOSSIP`] of them, that are sent in one turn because peers asked:
+/// a third of a millisecond (5 microseconds each, measured).
+pub const SERVED_IN_TURN: usize = 64;
+/// Of them, those of one question before the next one has its turn.
+pub const SERVED_OF_ONE: usize = 16;
+/// Between the beginnings of two such turns (guess): a third of the node's time.
+pub const SERVING_INTERVAL: Duration = Duration::from_millis(1);
+/// Ranges of numbers that one peer asked for and that were not looked at, in 64 bytes each; what is
+/// beyond is asked for again. As many as one node wants at all ([`MAX_WANTED`]).
+pub const MAX_UNSERVED: usize = MAX_WANTED;
 /// Bytes of a payload from which on it is not sent again to a peer within [`SENT_AGAIN_AFTER`]: on
 /// a slow line the first copy may still be under way. Below, a second copy costs less than
 /// remembering the first.
@@ -510,6 +520,14 @@ pub const WORK_PER_MESSAGE: u64 = 32;
 /// Bytes of a payload that cost one, until it proves to be new: to know a message that was heard
 /// before takes a hash.
 pub const WORK_SHARE: u64 = 64;
+/// What a node reads of its peers at a time, before it looks what else there is: in the same
+/// measure of work, and [`READING_PER_MESSAGE`] for each message. 30 broadcasts, or about a
+/// millisecond of the dearest questions (40 microseconds each, measured).
+pub const READING_TURN: usize = 16 << 10;
+/// What reading a message takes beside that.
+pub const READING_PER_MESSAGE: usize = 512;
+/// Of one peer, what may wait for its turn before its link is read no further: four turns.
+pub const UNREAD_LONG: usize = 4 * READING_TURN;
 /// How long a peer may use up all of that without a break before it is sent away: an honest one
 /// that was away for an hour is through with everything in two seconds.
 pub const WORK_PATIENCE: Duration = Duration::from_secs(10);

@@ -146,7 +146,10 @@ mod tests {
     #[test]
     fn the_reading_order_is_the_one_of_the_front_page() {
         let floors: Vec<_> = super::floors().collect();
-        assert_eq!(floors.first(), Some(&vec!["time", "deadlines", "lru", "allowance"]));
+        assert_eq!(
+            floors.first(),
+            Some(&vec!["time", "deadlines", "lru", "allowance", "fair_queue"])
+        );
         assert_eq!(floors.last(), Some(&vec!["node"]));
         assert!(super::siblings().starts_with(&["peers", "gossip", "direct", "request"]));
         assert!(super::rank("wire") < super::rank("storage"));

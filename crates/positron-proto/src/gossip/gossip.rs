@@ -14,6 +14,7 @@ use super::{
     reach::{PlaceSet, Step},
     receipts::Receipts,
     telling::{trace, trace_dropped, trace_taken},
+    unserved::Unserved,
 };
 use crate::{
     deadlines::Deadlines,
@@ -66,6 +67,8 @@ pub struct Gossip {
     pub(super) wanted: Wanted,
     pub(super) announcements: Announcements,
     receipts: Receipts,
+    /// What peers asked for.
+    pub(super) unserved: Unserved,
     /// Our messages of which no peer has said yet that it has them, since we began.
     pub(super) unheard: Ranges,
     /// The places of the peers that are up.
@@ -87,6 +90,8 @@ pub(super) enum GossipWake {
     Judge(NodeId),
     /// Something had to stay in the window, or waits for room in it.
     Crowded,
+    /// More was asked for than was sent yet.
+    Serve,
 }
 
 impl Gossip {
@@ -116,6 +121,7 @@ impl Gossip {
             wanted: Wanted::default(),
             announcements: Announcements::default(),
             receipts: Receipts::new(Step::of_window(cache_size)),
+            unserved: Unserved::default(),
             unheard: Ranges::new(),
             present: PlaceSet::default(),
             last: Nth::default(),
@@ -301,34 +307,10 @@ impl Gossip {
             self.counters.left_lacking += u64::try_from(lacking).unwrap_or(u64::MAX);
         }
         self.deadlines.clear(GossipWake::Judge(peer));
+        self.unserved.forget(&peer);
         self.wanted.peer_down(now.mono, peer);
         self.fetch(now, out);
         self.trim(now, out);
-    }
-
-    /// The session with `to` did not take this message ([`GossipEffect::Send`]).
-    pub fn handle_not_sent(
-        &mut self,
-        to: NodeId,
-        message: &GossipMessage,
-        out: &mut VecDeque<GossipEffect>,
-    ) {
-        let GossipMessage::Gossip(_, message) = message else { return };
-        let item = MessageKey::of(message.content());
-        if let Some(link) = self.links.get_mut(&to) {
-            link.sent.forget(&item);
-        }
-        if let Some(kept) = self.store.get(&item) {
-            trace(kept.nth, JourneyStep::NotSent(to), out);
-        }
-    }
-
-    /// A large broadcast that was sent to `to` is there, or under way no more. If it is asked for
-    /// again there was no room for it, and it is sent again.
-    pub fn handle_arrived(&mut self, to: &NodeId, sender: NodeId, sequence: u64) {
-        if let Some(link) = self.links.get_mut(to) {
-            link.sent.forget(&MessageKey { sender, sequence });
-        }
     }
 
     /// Does what is due.
@@ -347,6 +329,7 @@ impl Gossip {
                     self.start_anti_entropy(now, standings, out);
                 }
                 GossipWake::Judge(peer) => self.check_withholding(peer, out),
+                GossipWake::Serve => self.serve(now, out),
                 GossipWake::Crowded => {
                     self.offer(now, out);
                     let step = Step::of_window(self.config.cache_size).messages;

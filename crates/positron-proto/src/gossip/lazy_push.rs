@@ -11,12 +11,15 @@ use super::{
     message_key::MessageKey,
     peer_state::{Comparison, Suspicion},
     telling::trace,
+    unserved::Question,
 };
 use crate::{
     id::NodeId,
     identity::Verified,
     journey::{Forwarding, JourneyStep, Nth},
-    limits::{ANNOUNCE_DELAY, OFFER_INTERVAL, SERVED_LEAST, WITHHELD_AFTER},
+    limits::{
+        ANNOUNCE_DELAY, LARGE_GOSSIP, OFFER_INTERVAL, SERVED_LEAST, SERVED_OF_ONE, WITHHELD_AFTER,
+    },
     misbehavior::{Misbehavior, Observation},
     standings::TrustTable,
     time::{Duration, Now},
@@ -254,31 +257,80 @@ impl Gossip {
         out: &mut VecDeque<GossipEffect>,
     ) {
         let Some(link) = self.links.get_mut(&from) else { return };
-        for (sender, ranges) in wanted.iter() {
-            for range in ranges.iter() {
-                if !link.serving.take(now.mono, SERVED_LEAST) {
-                    self.counters.rate_limited += 1;
-                    return;
-                }
-                for (sequence, kept) in self.store.kept(sender, range) {
-                    let bytes = kept.message.content().payload.len();
-                    let item = MessageKey { sender: *sender, sequence };
-                    if link.sent.is_under_way(now.mono, &item) {
-                        continue;
-                    }
-                    let cost = SERVED_LEAST + bytes;
-                    if !link.owed.take(&item) && !link.serving.take(now.mono, cost) {
-                        self.counters.rate_limited += 1;
-                        return;
-                    }
-                    link.sent.note(now.mono, item, bytes);
-                    self.counters.iwant_served += 1;
-                    let message = GossipMessage::Gossip(0, kept.message.claim().clone());
-                    let (to, how) = (vec![from], Forwarding::Serve);
-                    trace(kept.nth, JourneyStep::Forwarded { to, how }, out);
-                    out.push_back(GossipEffect::Send { to: vec![from], message });
-                }
+        let ranges = wanted.iter().flat_map(|(sender, all)| all.iter().map(|one| (*sender, one)));
+        for (sender, numbers) in ranges {
+            let question = Question { peer: from, sender, numbers };
+            if !link.serving.take(now.mono, SERVED_LEAST) || !self.unserved.push(question) {
+                self.counters.rate_limited += 1;
+                break;
             }
+        }
+        self.serve(now, out);
+    }
+
+    /// Sends what was asked for, as much as this turn has left; the rest in the next ones.
+    pub(super) fn serve(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
+        let mut left = self.unserved.begin_turn(now.mono);
+        while left > 0
+            && let Some(Question { peer, sender, numbers }) = self.unserved.pop()
+        {
+            let Some(link) = self.links.get_mut(&peer) else { continue };
+            left -= 1;
+            let next = left.saturating_sub(SERVED_OF_ONE);
+            for (sequence, kept) in self.store.kept(&sender, numbers.clone()) {
+                if left <= next {
+                    let numbers = sequence..=*numbers.end();
+                    self.unserved.push(Question { peer, sender, numbers });
+                    break;
+                }
+                left -= 1;
+                let bytes = kept.message.content().payload.len();
+                let item = MessageKey { sender, sequence };
+                if link.sent.is_under_way(now.mono, &item) {
+                    continue;
+                }
+                let cost = SERVED_LEAST + bytes;
+                if !link.owed.take(&item) && !link.serving.take(now.mono, cost) {
+                    self.counters.rate_limited += 1;
+                    self.unserved.forget(&peer);
+                    break;
+                }
+                left = left.saturating_sub(bytes / LARGE_GOSSIP);
+                link.sent.note(now.mono, item, bytes);
+                self.counters.iwant_served += 1;
+                let message = GossipMessage::Gossip(0, kept.message.claim().clone());
+                let (to, how) = (vec![peer], Forwarding::Serve);
+                trace(kept.nth, JourneyStep::Forwarded { to, how }, out);
+                out.push_back(GossipEffect::Send { to: vec![peer], message });
+            }
+        }
+        if let Some(next) = self.unserved.end_turn(left) {
+            self.deadlines.set_earliest(GossipWake::Serve, next);
+        }
+    }
+
+    /// The session with `to` did not take this message ([`GossipEffect::Send`]).
+    pub fn handle_not_sent(
+        &mut self,
+        to: NodeId,
+        message: &GossipMessage,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let GossipMessage::Gossip(_, message) = message else { return };
+        let item = MessageKey::of(message.content());
+        if let Some(link) = self.links.get_mut(&to) {
+            link.sent.forget(&item);
+        }
+        if let Some(kept) = self.store.get(&item) {
+            trace(kept.nth, JourneyStep::NotSent(to), out);
+        }
+    }
+
+    /// A large broadcast that was sent to `to` is there, or under way no more. If it is asked for
+    /// again there was no room for it, and it is sent again.
+    pub fn handle_arrived(&mut self, to: &NodeId, sender: NodeId, sequence: u64) {
+        if let Some(link) = self.links.get_mut(to) {
+            link.sent.forget(&MessageKey { sender, sequence });
         }
     }
 }

@@ -13,7 +13,7 @@
 //! `fetches.rs` (fetches under way), `fetch_delay.rs` (how long to wait for a push),
 //! `announcements.rs` (what is to be announced), `reach.rs` (whom a message has not reached),
 //! `receipts.rs` (what those hear who wait for us), `peer_state.rs` (what is remembered of a peer),
-//! `telling.rs` (what is told of messages),
+//! `unserved.rs` (what they asked for, in turns), `telling.rs` (what is told of messages),
 //! [`change`] (what is kept across restarts, as rows), `counters.rs`.
 
 mod announcements;
@@ -38,6 +38,7 @@ mod receipts;
 mod telling;
 #[cfg(test)]
 pub(crate) mod tests;
+mod unserved;
 
 pub use config::{GossipConfig, GossipSnapshot};
 pub use counters::{GossipCounters, GossipLevels};

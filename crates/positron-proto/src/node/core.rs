@@ -18,8 +18,9 @@ use super::{
     publisher::Publisher,
     pushes::PushesUnderWay,
     table_carrier::TableCarrier,
+    unread::Unread,
     view::{NodeView, PeerBounds, PeerView},
-    work_budget::{Charged, WorkBudgets},
+    work_budget::WorkBudgets,
 };
 use crate::{
     datagram::contract::Transmit,
@@ -28,7 +29,6 @@ use crate::{
     gossip::Gossip,
     id::{MessageId, NetworkId, NodeId, Ticket},
     identity::Identity,
-    misbehavior::Misbehavior,
     peers::Peers,
     reason::Reason,
     request::Requests,
@@ -42,7 +42,6 @@ use crate::{
     time::{Instant, Now},
     trace::{MessageTrace, Traces},
     trust::Trust,
-    wire::frame::CloseReason,
 };
 
 /// A node. Give it inputs and commands, drain its effects after each, wake it when it says so.
@@ -78,6 +77,7 @@ pub struct NodeCore {
     pub(super) publisher: Publisher,
     pub(super) persistence: Persistence,
     pub(super) held: HeldLinks,
+    pub(super) unread: Unread,
     pub(super) identity_use: IdentityUse,
     pub(super) work: WorkBudgets,
     pub(super) deliveries: DeliveryLog,
@@ -130,6 +130,7 @@ impl NodeCore {
             publisher: Publisher::new(Arc::clone(&me), network, snapshot.numbers, now),
             persistence: Persistence::default(),
             held: HeldLinks::default(),
+            unread: Unread::default(),
             identity_use: IdentityUse::new(id),
             work: WorkBudgets::default(),
             deliveries: snapshot.deliveries,
@@ -284,6 +285,7 @@ impl NodeCore {
             (self.traces.poll_timeout(), Wake::Trace),
             (self.dht.poll_timeout(), Wake::Dht),
             (self.held.poll_timeout(), Wake::HeldLinks),
+            (self.unread.poll_timeout(), Wake::Unread),
             (self.pace.poll_timeout(), Wake::Checks),
             (self.persistence.poll_timeout(), Wake::Storage),
             (self.publisher.poll_timeout(), Wake::Publisher),
@@ -417,6 +419,7 @@ impl NodeCore {
     }
 
     fn timeout(&mut self, now: Now) {
+        self.unread.begin_turn();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now.mono);
         let standings = self.trust.standings();
         if due(self.sessions.poll_timeout()) {
@@ -554,29 +557,6 @@ impl NodeCore {
             self.sessions.set_reading(now, link, Reading::Held, &mut self.queues.session);
         }
         is_new
-    }
-
-    /// Slows down a peer that was charged for what it said, or sends it away. Whether that is to be
-    /// read.
-    pub(super) fn hold_for_work(&mut self, now: Now, peer: NodeId, charged: Charged) -> bool {
-        let until = match charged {
-            Charged::Within => return true,
-            Charged::Waits(until) | Charged::Dropped(until) => until,
-            // Told once, however much of it waits to be read.
-            Charged::Floods if self.sessions.link_of(&peer).is_none() => return false,
-            Charged::Floods => {
-                self.observe_misbehavior(now, peer, Misbehavior::Flooding);
-                let reason = CloseReason::Violation("more work than a peer may make".into());
-                self.sessions.close(now, peer, reason, &mut self.queues.session);
-                return false;
-            }
-        };
-        if self.hold(now, peer, HeldFor::Work, Some(until)) {
-            self.counters.peers_over_budget += 1;
-        }
-        let is_dropped = matches!(charged, Charged::Dropped(_));
-        self.counters.over_budget_dropped += u64::from(is_dropped);
-        !is_dropped
     }
 
     /// The disk is gone: what waits for it fails, what needs it is refused from now on.

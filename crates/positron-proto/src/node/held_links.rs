@@ -8,7 +8,7 @@ use crate::{id::LinkId, limits::MAX_HOLD, time::Instant};
 /// The links that are not read, and until when, for each reason; never longer than [`MAX_HOLD`]: a
 /// link that is never read looks dead to its other end.
 #[derive(Debug, Default)]
-pub(super) struct HeldLinks(BTreeMap<LinkId, [Option<Instant>; 3]>);
+pub(super) struct HeldLinks(BTreeMap<LinkId, [Option<Instant>; 4]>);
 
 /// What a link waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) enum HeldFor {
     Work,
     /// Signatures that it brought are to be checked.
     Checks,
+    /// What it said is to be read, in its turn.
+    Turn,
 }
 
 impl HeldLinks {

@@ -3,23 +3,23 @@
 //! Reading order: [`input`] and [`effect`] (what goes in and what comes out), [`event`] and
 //! [`command`] (what the application hears and says), `peer_order.rs` (what it decides about
 //! peers), `rooms.rs` (every list that has a line for each room: messages, configurations, what
-//! storage brings back, queues, reasons to wake, counters), [`change`] (our own numbers, as storage
-//! keeps them), [`delivery_log`] (what the application has not acknowledged), `counters.rs` and
-//! [`view`]; then [`core`] (the machine), `message.rs` (what the list of messages becomes),
-//! `route.rs` (who hears whom), `commands.rs` (what the application wants, and why not),
-//! `verification.rs` (claims, until they are judged), `publisher.rs` and `sequence.rs` (our own
-//! messages, their numbers and tickets), `backlog.rs`, `persistence.rs` (what goes to the disk, and
-//! what may be said when it is there), `work_budget.rs` and `held_links.rs` (who makes more work
-//! than others, or brings more than the disk takes, and waits), `pending_verification.rs` (claims
-//! that wait for their signature to be checked), `check_pace.rs` (whose claims wait for those of
-//! others), `identity_use.rs` (keys that are used in two places), `recognition.rs` (what others
-//! know of our numbers), `inheritance.rs` (keys that give way to others), `hash_table.rs` (what
-//! carries the questions of the hash table), `table_carrier.rs` (those that are under way),
-//! `errand_desk.rs` (what is done for peers without datagrams),
-//! `finding.rs` and `node_finder.rs` (nodes that are looked for by their ids),
-//! `sending.rs` (what is noted of messages on their way), `endings.rs` (who was
-//! here, what came of dials), [`reasons`] (what becomes of each room's own words for why) and
-//! [`readiness`] (whether the node can do its work).
+//! storage brings back, queues, reasons to wake, counters), [`change`] (our own numbers, as
+//! storage keeps them), [`delivery_log`] (what the application has not acknowledged),
+//! `counters.rs` and [`view`]; then [`core`] (the machine), `message.rs` (what the list of
+//! messages becomes), `route.rs` (who hears whom), `hearing.rs` and `unread.rs` (what peers say,
+//! in turns), `commands.rs` (what the application wants, and why not), `verification.rs` (claims,
+//! until they are judged), `publisher.rs` and `sequence.rs` (our own messages, their numbers and
+//! tickets), `backlog.rs`, `persistence.rs` (what goes to the disk, and what may be said when it
+//! is there), `work_budget.rs` and `held_links.rs` (who makes more work than others, or brings
+//! more than the disk takes, and waits), `pending_verification.rs` (claims that wait for their
+//! signature to be checked), `check_pace.rs` (whose claims wait for those of others),
+//! `identity_use.rs` (keys that are used in two places), `recognition.rs` (what others know of our
+//! numbers), `inheritance.rs` (keys that give way to others), `hash_table.rs` (what carries the
+//! questions of the hash table), `table_carrier.rs` (those that are under way), `errand_desk.rs`
+//! (what is done for peers without datagrams), `finding.rs` and `node_finder.rs` (nodes that are
+//! looked for by their ids), `sending.rs` (what is noted of messages on their way), `endings.rs`
+//! (who was here, what came of dials), [`reasons`] (what becomes of each room's own words for why)
+//! and [`readiness`] (whether the node can do its work).
 
 mod backlog;
 pub mod change;
@@ -36,6 +36,7 @@ mod errand_desk;
 pub mod event;
 mod finding;
 mod hash_table;
+mod hearing;
 mod held_links;
 mod identity_use;
 mod inheritance;
@@ -58,6 +59,7 @@ mod sequence;
 mod table_carrier;
 mod table_view;
 mod tracing;
+mod unread;
 mod verification;
 pub mod view;
 mod work_budget;

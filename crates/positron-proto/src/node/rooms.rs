@@ -190,6 +190,8 @@ pub enum Wake {
     Dht,
     /// Links that are not read for a while.
     HeldLinks,
+    /// What peers said, and is not read yet.
+    Unread,
     /// Signatures of who brings most.
     Checks,
     /// Changes that wait for their time.

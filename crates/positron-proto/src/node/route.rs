@@ -2,13 +2,12 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-
 use super::{
-    CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
-    commands::Commands, finding::Finding, hash_table::HashTable, inheritance::Inheritance,
-    pending_verification::Claim, persistence::Awaited, recognition::Recognition,
-    room_name::RoomName, sending::Speaking, tracing::Tracing, verification::Verification,
+    CheckId, Command, Effect, Event, HandedOver, NodeCore, Outcome, Refused, SequenceKind,
+    commands::Commands, finding::Finding, hash_table::HashTable, hearing::Hearing,
+    inheritance::Inheritance, pending_verification::Claim, persistence::Awaited,
+    recognition::Recognition, room_name::RoomName, sending::Speaking, tracing::Tracing,
+    verification::Verification,
 };
 use crate::{
     dht::RoutingTable,
@@ -16,8 +15,7 @@ use crate::{
     id::{LinkId, NodeId, Ticket},
     identity::{Verdict, Verified},
     misbehavior::{Misbehavior, Observation},
-    peers::{self, PeersMessage},
-    request,
+    peers, request,
     session::sessions::{self, DialOutcome, DownReason, Flow, LinkDown, Peer, Reading},
     storage::Change,
     substream,
@@ -34,6 +32,7 @@ impl NodeCore {
     /// Lets the sessions seal what was said, and carries on until all rooms are silent.
     pub(super) fn flush_and_route(&mut self, now: Now) {
         self.route_until_idle(now);
+        Hearing(self).read_on(now);
         self.fill_bulk(now);
         self.sessions.flush(now, &mut self.queues.session);
         self.route_until_idle(now);
@@ -105,6 +104,7 @@ impl NodeCore {
                 self.peers.handle_dialled_us(now, peer, from, &mut self.queues.peers);
             }
             sessions::SessionEffect::Down { reason, session, .. } => {
+                Hearing(self).peer_down(now, session.peer.id, &reason);
                 self.peer_down(now, &session, reason);
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
@@ -115,12 +115,14 @@ impl NodeCore {
                 }
                 self.peers.handle_dial_ended(now, dial, outcome, &mut self.queues.peers);
             }
-            sessions::SessionEffect::Message { peer, body } => self.message(now, peer, body),
+            sessions::SessionEffect::Message { peer, body } => Hearing(self).hear(now, peer, body),
             sessions::SessionEffect::Idle { peer, bytes } => {
                 let charged = self.work.charge_frames(now.mono, peer, bytes);
-                self.hold_for_work(now, peer, charged);
+                Hearing(self).hold_for_work(now, peer, charged);
             }
-            sessions::SessionEffect::Referral { peer, body } => self.parting(now, peer, body),
+            sessions::SessionEffect::Referral { peer, body } => {
+                Hearing(self).parting(now, peer, body);
+            }
             sessions::SessionEffect::Delivered { ticket } => {
                 if let Some(push) = self.pushes.end(ticket) {
                     return self.gossip.handle_arrived(&push.to, push.sender, push.sequence);
@@ -391,67 +393,6 @@ impl NodeCore {
         self.traces.peer_down(now, peer, &mut self.queues.trace);
         self.dht.peer_down(&peer);
         self.emit(Event::PeerLeft { peer, reason });
-    }
-
-    /// A linked peer said something: to the room that it concerns.
-    fn message(&mut self, now: Now, from: NodeId, body: Bytes) {
-        let charged = self.work.charge(now.mono, from, &body);
-        if !self.hold_for_work(now, from, charged) {
-            return;
-        }
-        let message = match Message::decode(body, self.id()) {
-            Ok(Some(message)) => message,
-            Ok(None) => {
-                self.counters.unknown_types += 1;
-                return;
-            }
-            Err(malformed) => {
-                self.counters.malformed += 1;
-                self.observe_misbehavior(now, from, Misbehavior::Malformed);
-                let reason = CloseReason::Violation(malformed.to_string());
-                self.sessions.close(now, from, reason, &mut self.queues.session);
-                return;
-            }
-        };
-        self.counters.note_heard(message.room());
-        match message {
-            Message::Peers(message) => self.tell_peers(now, from, message),
-            Message::Gossip(message) => {
-                let standings = self.trust.standings();
-                self.gossip.handle_message(now, from, message, standings, &mut self.queues.gossip);
-            }
-            Message::Direct(message) => {
-                self.direct.handle_message(now, from, message, &mut self.queues.direct);
-            }
-            Message::Request(message) => {
-                self.requests.handle_message(now, from, message, &mut self.queues.requests);
-            }
-            Message::Substream(message) => {
-                self.substreams.handle_message(now, from, message, &mut self.queues.substream);
-            }
-            Message::Succession(message) => Inheritance(self).handle_message(now, from, message),
-            Message::Trace(message) => Tracing(self).handle_message(now, from, message),
-            Message::Dht(message) => HashTable(self).handle_message(now, from, message),
-        }
-    }
-
-    /// A node that refuses us names others first; everything else it says is ignored.
-    fn parting(&mut self, now: Now, from: NodeId, body: Bytes) {
-        match Message::decode(body, self.id()) {
-            Ok(Some(Message::Peers(message @ PeersMessage::Announcement(_)))) => {
-                self.tell_peers(now, from, message);
-            }
-            Ok(Some(Message::Succession(message))) => {
-                Inheritance(self).handle_parting(from, message);
-            }
-            _ => {}
-        }
-    }
-
-    fn tell_peers(&mut self, now: Now, from: NodeId, incoming: PeersMessage) {
-        Inheritance(self).handle_records(now, from, &incoming);
-        let standings = self.trust.standings();
-        self.peers.handle_message(now, from, incoming, standings, &mut self.queues.peers);
     }
 
     /// Queues an encoded message; returns whether the session took it. It tells of its arrival if

@@ -112,7 +112,8 @@ impl Debt {
     }
 }
 
-fn cost(message: &[u8]) -> u64 {
+/// What `message` costs whoever says it.
+pub(super) fn cost(message: &[u8]) -> u64 {
     if message.first() == Some(&SUBSTREAM_DATA) {
         return WORK_PER_MESSAGE.saturating_sub(as_u64(message.len()) / STREAM_WORTH);
     }

@@ -46,8 +46,7 @@
 //! - `token_bucket`, `shaper`: limits of bandwidth, and whose turn it is below them; `credit`: what
 //!   the other end of a link is told that it may send;
 //! - `conversation`: messages numbered and acknowledged per pair of boots, whatever links come and
-//!   go; `send_lane`: what was said in one lane; `fair_queue`: whose turn it is there; `pace`:
-//!   whether the peer takes it;
+//!   go; `send_lane`: what was said in one lane; `pace`: whether the peer takes it;
 //! - `conversations`: all of them, and when they are forgotten; `upgrade_backoff`: by which kinds
 //!   of links a peer was reached, and when a better one is tried; `processes`: which starts of a
 //!   peer came one after the other;
@@ -137,7 +136,6 @@ mod credit;
 mod datagram_carrier;
 mod dials;
 mod established;
-mod fair_queue;
 mod fault;
 mod happy_eyeballs;
 mod keep_alive;

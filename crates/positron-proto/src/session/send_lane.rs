@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{carrier::Draft, fair_queue::FairQueue};
+use super::carrier::Draft;
 use crate::{
+    fair_queue::FairQueue,
     id::{NodeId, Ticket},
     limits::MAX_RECORD,
     wire::{

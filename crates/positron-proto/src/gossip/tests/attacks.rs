@@ -9,8 +9,8 @@ use super::{
 use crate::{
     id::NodeId,
     limits::{
-        ANNOUNCE_DELAY, MAX_PAYLOAD, MAX_WANTED, RETENTION_BYTES, SERVED_BYTES, WANT_DELAY,
-        WANT_TIMEOUT, WITHHELD_AFTER,
+        ANNOUNCE_DELAY, MAX_PAYLOAD, MAX_WANTED, RETENTION_BYTES, SERVED_BYTES, SERVED_IN_TURN,
+        SERVING_INTERVAL, WANT_DELAY, WANT_TIMEOUT, WITHHELD_AFTER,
     },
     misbehavior::{Misbehavior, Observation},
     time::Duration,
@@ -277,7 +277,10 @@ fn two_of_the_largest_messages_are_served_at_once_to_who_was_not_told_of_them() 
     }
     node.up(at(START), peer(2));
     let wanted = GossipMessage::IWant(ranges(peer(9), 0..=2));
-    assert_eq!(node.hear(at(Duration::from_millis(1)), peer(2), wanted).len(), 2);
+    let now = Duration::from_millis(1);
+    let mut sent = node.hear(at(now), peer(2), wanted);
+    sent.extend(node.pass(now, 2 * now));
+    assert_eq!(sent.len(), 2);
 }
 
 #[test]
@@ -291,9 +294,11 @@ fn a_flood_of_requests_is_served_within_its_budget() {
     node.up(at(START), peer(2));
     let served = |node: &mut Node, when| -> usize {
         let wanted = ranges(peer(9), 0..=(1 << 62) - 1);
-        let sent: Vec<_> = (0..50)
+        let mut sent: Vec<_> = (0..50)
             .flat_map(|_| node.hear(at(when), peer(2), GossipMessage::IWant(wanted.clone())))
             .collect();
+        sent.extend(node.pass(when, when + Duration::from_millis(20)));
+        sent.retain(|(_, message)| matches!(message, GossipMessage::Gossip(..)));
         sent.iter().map(|(_, message)| message.encode().len()).sum()
     };
     let now = Duration::from_millis(1);
@@ -309,6 +314,33 @@ fn a_flood_of_requests_is_served_within_its_budget() {
         node.hear(at(later), peer(2), GossipMessage::IWant(nothing.clone()));
     }
     assert_eq!(served(&mut node, later), 0);
+}
+
+#[test]
+fn who_asks_for_everything_keeps_nobody_waiting() {
+    let mut node = node_with(1, config());
+    for number in 0..1_000 {
+        let message = say(&identity(9), number, b"hello");
+        node.hear(at(START), peer(1), GossipMessage::Gossip(0, message.claim().clone()));
+    }
+    [2, 3].into_iter().for_each(|n| drop(node.up(at(START), peer(n))));
+    let now = START + Duration::from_millis(1);
+    let everything = GossipMessage::IWant(ranges(peer(9), 0..=(1 << 62) - 1));
+    let pieces = |sent: &[(NodeId, GossipMessage)], to| {
+        let is_piece = |message: &_| matches!(message, GossipMessage::Gossip(..));
+        sent.iter().filter(|(who, message)| *who == to && is_piece(message)).count()
+    };
+    let begun = node.hear(at(now), peer(2), everything);
+    assert!((SERVED_IN_TURN / 2..SERVED_IN_TURN).contains(&pieces(&begun, peer(2))));
+    // Between two turns somebody else asks for one.
+    let one = GossipMessage::IWant(ranges(peer(9), 500..=500));
+    assert_eq!(node.hear(at(now), peer(3), one).len(), 0, "this turn is over");
+    let next = node.pass(now, now + SERVING_INTERVAL);
+    assert_eq!(pieces(&next, peer(3)), 1, "it has the next one");
+    assert!(pieces(&next, peer(2)) < SERVED_IN_TURN);
+    let rest = node.pass(now + SERVING_INTERVAL, now + 20 * SERVING_INTERVAL);
+    let all: usize = [&begun, &next, &rest].map(|sent| pieces(sent, peer(2))).iter().sum();
+    assert_eq!(all, 1_000);
 }
 
 #[test]

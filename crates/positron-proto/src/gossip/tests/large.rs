@@ -158,6 +158,9 @@ fn who_was_told_of_large_messages_gets_each_of_them_once_whatever_its_budget() {
         wanted.insert(node.id(), number);
     }
     let asks = GossipMessage::IWant(wanted);
-    assert_eq!(node.hear(at(MOMENT), peer(1), asks.clone()).len(), 10);
-    assert_eq!(node.hear(at(MOMENT), peer(1), asks).len(), 0, "they are under way");
+    let mut sent = node.hear(at(MOMENT), peer(1), asks.clone());
+    sent.extend(node.pass(MOMENT, 20 * MOMENT));
+    assert_eq!(sent.len(), 10);
+    assert_eq!(node.hear(at(20 * MOMENT), peer(1), asks).len(), 0, "they are under way");
+    assert_eq!(node.pass(20 * MOMENT, 40 * MOMENT).len(), 0);
 }

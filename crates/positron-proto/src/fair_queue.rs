@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// It remembers the lines in which something waits, and those that are ahead of virtual time: about
 /// as many again, since that goes on with everything that is handed out.
 #[derive(Debug)]
-pub(super) struct FairQueue<K, T> {
+pub(crate) struct FairQueue<K, T> {
     lines: BTreeMap<K, Line<T>>,
     /// When the first item of each line that is not empty begins, in virtual time; of two at the
     /// same time the one that has waited longer goes first.
@@ -36,28 +36,28 @@ struct Line<T> {
 }
 
 impl<K: Ord + Copy, T> FairQueue<K, T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { lines: BTreeMap::new(), turns: BTreeSet::new(), virtual_time: 0, begun: 0 }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
 
     /// Bytes and items in the line of `key`.
-    pub(super) fn waiting(&self, key: &K) -> (usize, usize) {
+    pub(crate) fn waiting(&self, key: &K) -> (usize, usize) {
         self.lines.get(key).map_or((0, 0), |line| (line.bytes, line.items.len()))
     }
 
     /// Bytes and items in all lines.
-    pub(super) fn all_waiting(&self) -> (usize, usize) {
+    pub(crate) fn all_waiting(&self) -> (usize, usize) {
         let add =
             |sum: (usize, usize), line: &Line<T>| (sum.0 + line.bytes, sum.1 + line.items.len());
         self.lines.values().fold((0, 0), add)
     }
 
     /// To the end of the line of `key`.
-    pub(super) fn push(&mut self, key: K, bytes: usize, item: T) {
+    pub(crate) fn push(&mut self, key: K, bytes: usize, item: T) {
         let fresh = || Line { items: VecDeque::new(), bytes: 0, ended: 0 };
         let line = self.lines.entry(key).or_insert_with(fresh);
         if line.items.is_empty() {
@@ -69,7 +69,7 @@ impl<K: Ord + Copy, T> FairQueue<K, T> {
     }
 
     /// Whose turn it is.
-    pub(super) fn pop(&mut self) -> Option<T> {
+    pub(crate) fn pop(&mut self) -> Option<T> {
         let (begins, _, key) = self.turns.pop_first()?;
         let line = self.lines.get_mut(&key)?;
         let (bytes, item) = line.items.pop_front()?;
@@ -90,8 +90,15 @@ impl<K: Ord + Copy, T> FairQueue<K, T> {
         Some(item)
     }
 
+    /// The line of `key`, which ends with that.
+    pub(crate) fn remove(&mut self, key: &K) -> impl Iterator<Item = T> + use<K, T> {
+        self.turns.retain(|(_, _, whose)| whose != key);
+        let line = self.lines.remove(key);
+        line.into_iter().flat_map(|line| line.items).map(|(_, item)| item)
+    }
+
     /// Everything, line by line.
-    pub(super) fn into_items(self) -> impl Iterator<Item = T> {
+    pub(crate) fn into_items(self) -> impl Iterator<Item = T> {
         self.lines.into_values().flat_map(|line| line.items).map(|(_, item)| item)
     }
 }
@@ -152,6 +159,16 @@ mod tests {
             }
         }
         assert!((49..=51).contains(&theirs), "{theirs}");
+    }
+
+    #[test]
+    fn a_line_that_is_removed_leaves_the_turns_of_the_others() {
+        let mut queue = FairQueue::new();
+        (0..10).for_each(|n| queue.push(if n % 2 == 0 { 'a' } else { 'b' }, 10, n));
+        let removed: Vec<u32> = queue.remove(&'a').collect();
+        assert_eq!(removed, [0, 2, 4, 6, 8]);
+        assert_eq!(order(&mut queue), [1, 3, 5, 7, 9]);
+        assert!(queue.is_empty() && queue.lines.is_empty());
     }
 
     #[test]
