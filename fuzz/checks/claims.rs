@@ -67,7 +67,7 @@ fn check_claim<T: Statement + Clone + PartialEq + core::fmt::Debug>(
     let is_genuine = claim == genuine.claim;
     assert_eq!(verdict.is_valid(), is_genuine, "{bytes:02x?}");
     let together = SignatureJob::run_all(&[of_genuine.clone(), job.clone(), of_genuine]);
-    assert_eq!(together, [valid.clone(), verdict.clone(), valid.clone()]);
+    assert_eq!(together, [valid, verdict, valid]);
     assert_eq!(claim.clone().accept(valid).is_some(), is_genuine);
     assert_eq!(genuine.claim.clone().accept(verdict).is_some(), is_genuine);
     // What was signed for one network means nothing in another.

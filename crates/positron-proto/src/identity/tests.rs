@@ -109,7 +109,7 @@ fn a_verdict_on_one_claim_does_not_fit_another() {
     assert!(verdict.is_valid());
     // A signature is public: anybody can put it under other words.
     let forged = Signed::new(said_by(&alice, Audience::Everyone, "no"), *claim.signature());
-    assert_eq!(forged.clone().accept(verdict.clone()), None);
+    assert_eq!(forged.clone().accept(verdict), None);
     assert_eq!(forged.clone().accept(forged.job(&network()).run()), None);
     // The verdict on other words under another signature.
     let other = alice.sign(said_by(&alice, Audience::Everyone, "maybe"), &network());

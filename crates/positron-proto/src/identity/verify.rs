@@ -23,11 +23,10 @@ pub struct SignatureJob {
 
 /// What checking a [`SignatureJob`] came to. Only running the job makes one, and it fits only its
 /// own claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
     network: NetworkId,
     signature: Signature,
-    message: Bytes,
     id: MessageId,
     valid: bool,
 }
@@ -82,13 +81,7 @@ impl SignatureJob {
     }
 
     fn verdict(&self, valid: bool) -> Verdict {
-        Verdict {
-            network: self.network,
-            signature: self.signature,
-            message: self.message.clone(),
-            id: self.message_id(),
-            valid,
-        }
+        Verdict { network: self.network, signature: self.signature, id: self.message_id(), valid }
     }
 }
 
@@ -116,11 +109,11 @@ impl<T: Statement> Signed<T> {
 
     /// Turns the claim into evidence if `verdict` is about it and says that it is valid.
     ///
-    /// The signed bytes are compared, too: a signature is public, so that two claims with one
+    /// The signed bytes are hashed once more: a signature is public, so that two claims with one
     /// signature need not say the same, and the verdict on one must not fit the other.
     pub fn accept(self, verdict: Verdict) -> Option<Verified<T>> {
         let fits = verdict.signature == *self.signature()
-            && verdict.message == self.signed_bytes(&verdict.network);
+            && verdict.id.as_bytes() == &sha256(&[&self.signed_bytes(&verdict.network)]);
         (fits && verdict.valid).then_some(Verified { claim: self, id: verdict.id })
     }
 }

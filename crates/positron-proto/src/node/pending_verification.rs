@@ -170,8 +170,7 @@ impl PendingVerification {
         let mut decided = Vec::with_capacity(checks.len());
         for check in checks {
             if let Some(waiting) = self.waiting.get_mut(&check) {
-                let known = waiting.verdict.take();
-                let verdict = known.unwrap_or_else(|| waiting.claim.job(network).run());
+                let verdict = waiting.verdict.unwrap_or_else(|| waiting.claim.job(network).run());
                 decided.extend(self.decide(now, check, verdict));
             }
         }
@@ -179,7 +178,7 @@ impl PendingVerification {
     }
 
     fn release(&mut self, now: Instant, check: CheckId) -> Option<(NodeId, Claim, Verdict)> {
-        let verdict = self.waiting.get_mut(&check)?.verdict.take()?;
+        let verdict = self.waiting.get(&check)?.verdict?;
         let Waiting { since, from, bytes, claim, .. } = self.waiting.remove(&check)?;
         self.waits.note(now.since(since));
         if let Some(share) = self.shares.get_mut(&from) {
