@@ -41,8 +41,9 @@ pub(super) struct DatagramCarrier {
     waiting: BTreeMap<LinkId, Lane>,
     /// Up to which change of the endpoint there was room for none of them.
     without_room: u64,
-    /// Connections whose other end gets no more room for now, and bytes of which that was not told.
-    held: BTreeMap<ConnectionId, usize>,
+    /// Connections whose other end gets no more room for now, and the sizes of the messages of which
+    /// that was not told.
+    held: BTreeMap<ConnectionId, Vec<usize>>,
     events: VecDeque<CarrierEvent>,
     traffic: Traffic,
 }
@@ -119,7 +120,7 @@ impl DatagramCarrier {
             EndpointEvent::Message { connection, lane, delivery, body } => {
                 let link = known(connection);
                 match self.held.get_mut(&connection) {
-                    Some(unreleased) => *unreleased += body.len(),
+                    Some(unreleased) => unreleased.push(body.len()),
                     None => self.endpoint.release(now, connection, body.len()),
                 }
                 self.traffic.messages_received += 1;
@@ -241,8 +242,8 @@ impl Carrier for DatagramCarrier {
         match reading {
             Reading::Held => drop(self.held.entry(connection).or_default()),
             Reading::Open => {
-                if let Some(unreleased) = self.held.remove(&connection) {
-                    self.endpoint.release(now, connection, unreleased);
+                for bytes in self.held.remove(&connection).unwrap_or_default() {
+                    self.endpoint.release(now, connection, bytes);
                 }
             }
         }
