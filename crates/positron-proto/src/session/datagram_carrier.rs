@@ -41,8 +41,8 @@ pub(super) struct DatagramCarrier {
     waiting: BTreeMap<LinkId, Lane>,
     /// Up to which change of the endpoint there was room for none of them.
     without_room: u64,
-    /// Connections whose other end gets no more room for now, and the sizes of the messages of which
-    /// that was not told.
+    /// Connections whose other end gets no more room for now, and the sizes of the messages of
+    /// which that was not told.
     held: BTreeMap<ConnectionId, Vec<usize>>,
     events: VecDeque<CarrierEvent>,
     traffic: Traffic,

@@ -6,6 +6,7 @@ mod bandwidth;
 mod bounds;
 pub(super) mod foreign;
 mod happy;
+mod holding;
 mod liveness;
 mod moving;
 mod queries;
