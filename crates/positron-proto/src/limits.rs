@@ -282,7 +282,7 @@ pub const SERVED_IN_TURN: usize = 64;
 pub const SERVED_OF_ONE: usize = 16;
 /// Between the beginnings of two such turns (guess): a third of the node's time.
 pub const SERVING_INTERVAL: Duration = Duration::from_millis(1);
-/// Ranges of numbers that one peer asked for and that were not looked at, in 64 bytes each; what is
+/// Ranges of numbers that one peer asked for and that were not looked at, 100 bytes each; what is
 /// beyond is asked for again. As many as one node wants at all ([`MAX_WANTED`]).
 pub const MAX_UNSERVED: usize = MAX_WANTED;
 /// Bytes of a payload from which on it is not sent again to a peer within [`SENT_AGAIN_AFTER`]: on

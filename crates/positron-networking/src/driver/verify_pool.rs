@@ -92,11 +92,8 @@ impl VerifyPool {
             Self { quick: Lane::new(processors.saturating_sub(1).max(1)), slow: Lane::new(1) }
         });
         THREADS.get_or_init(|| {
-            pool.quick.start("positron-check", || ());
-            pool.slow.start("positron-hash", || {
-                // A system that knows no priorities gives it its share.
-                let _ = rustix::process::nice(SLOW_NICE);
-            });
+            pool.quick.start("positron-check", 0);
+            pool.slow.start("positron-hash", SLOW_NICE);
         });
         pool
     }
@@ -124,11 +121,12 @@ impl Lane {
         }
     }
 
-    fn start(&'static self, name: &str, begin: fn()) {
+    fn start(&'static self, name: &str, nice: i32) {
         for n in 0..self.threads {
             let named = thread::Builder::new().name(format!("{name}-{n}"));
             let work = move || {
-                begin();
+                // A system that refuses gives it its share.
+                let _ = rustix::process::nice(nice);
                 self.work();
             };
             if let Err(error) = named.spawn(work) {

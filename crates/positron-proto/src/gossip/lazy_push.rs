@@ -276,9 +276,9 @@ impl Gossip {
         {
             let Some(link) = self.links.get_mut(&peer) else { continue };
             left -= 1;
-            let next = left.saturating_sub(SERVED_OF_ONE);
+            let others_turn = left.saturating_sub(SERVED_OF_ONE);
             for (sequence, kept) in self.store.kept(&sender, numbers.clone()) {
-                if left <= next {
+                if left <= others_turn {
                     let numbers = sequence..=*numbers.end();
                     self.unserved.push(Question { peer, sender, numbers });
                     break;

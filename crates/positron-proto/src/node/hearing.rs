@@ -1,14 +1,11 @@
-//! What peers say, on its way to the rooms that it concerns.
+//! When what peers say is read, and whether.
 
 use bytes::Bytes;
 
-use super::{
-    Message, NodeCore, hash_table::HashTable, held_links::HeldFor, inheritance::Inheritance,
-    tracing::Tracing, work_budget::Charged,
-};
+use super::{Message, NodeCore, held_links::HeldFor, work_budget::Charged};
 use crate::{
-    id::NodeId, misbehavior::Misbehavior, peers::PeersMessage, session::sessions::DownReason,
-    time::Now, wire::frame::CloseReason,
+    id::NodeId, misbehavior::Misbehavior, session::sessions::DownReason, time::Now,
+    wire::frame::CloseReason,
 };
 
 /// A node, while it hears others.
@@ -73,7 +70,7 @@ impl Hearing<'_> {
         !is_dropped
     }
 
-    /// To the room that it concerns.
+    /// Unless it makes too much work, or cannot be understood.
     fn read(&mut self, now: Now, from: NodeId, body: Bytes) {
         let charged = self.0.work.charge(now.mono, from, &body);
         if !self.hold_for_work(now, from, charged) {
@@ -95,44 +92,6 @@ impl Hearing<'_> {
             }
         };
         core.counters.note_heard(message.room());
-        match message {
-            Message::Peers(message) => self.tell_peers(now, from, message),
-            Message::Gossip(message) => {
-                let standings = core.trust.standings();
-                core.gossip.handle_message(now, from, message, standings, &mut core.queues.gossip);
-            }
-            Message::Direct(message) => {
-                core.direct.handle_message(now, from, message, &mut core.queues.direct);
-            }
-            Message::Request(message) => {
-                core.requests.handle_message(now, from, message, &mut core.queues.requests);
-            }
-            Message::Substream(message) => {
-                core.substreams.handle_message(now, from, message, &mut core.queues.substream);
-            }
-            Message::Succession(message) => Inheritance(core).handle_message(now, from, message),
-            Message::Trace(message) => Tracing(core).handle_message(now, from, message),
-            Message::Dht(message) => HashTable(core).handle_message(now, from, message),
-        }
-    }
-
-    /// A node that refuses us names others first; everything else it says is ignored.
-    pub(super) fn parting(&mut self, now: Now, from: NodeId, body: Bytes) {
-        match Message::decode(body, self.0.id()) {
-            Ok(Some(Message::Peers(message @ PeersMessage::Announcement(_)))) => {
-                self.tell_peers(now, from, message);
-            }
-            Ok(Some(Message::Succession(message))) => {
-                Inheritance(self.0).handle_parting(from, message);
-            }
-            _ => {}
-        }
-    }
-
-    fn tell_peers(&mut self, now: Now, from: NodeId, incoming: PeersMessage) {
-        let core = &mut *self.0;
-        Inheritance(core).handle_records(now, from, &incoming);
-        let standings = core.trust.standings();
-        core.peers.handle_message(now, from, incoming, standings, &mut core.queues.peers);
+        core.route_message(now, from, message);
     }
 }

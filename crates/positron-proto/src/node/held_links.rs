@@ -1,5 +1,5 @@
 //! Links that are not read for a while: they bring more than the disk takes, or than can be
-//! checked, or make more work than they may.
+//! checked, or make more work than they may, or have said more than was read.
 
 use std::collections::BTreeMap;
 

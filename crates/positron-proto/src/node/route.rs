@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
 use super::{
-    CheckId, Command, Effect, Event, HandedOver, NodeCore, Outcome, Refused, SequenceKind,
+    CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     commands::Commands, finding::Finding, hash_table::HashTable, hearing::Hearing,
     inheritance::Inheritance, pending_verification::Claim, persistence::Awaited,
     recognition::Recognition, room_name::RoomName, sending::Speaking, tracing::Tracing,
@@ -15,7 +17,8 @@ use crate::{
     id::{LinkId, NodeId, Ticket},
     identity::{Verdict, Verified},
     misbehavior::{Misbehavior, Observation},
-    peers, request,
+    peers::{self, PeersMessage},
+    request,
     session::sessions::{self, DialOutcome, DownReason, Flow, LinkDown, Peer, Reading},
     storage::Change,
     substream,
@@ -120,9 +123,7 @@ impl NodeCore {
                 let charged = self.work.charge_frames(now.mono, peer, bytes);
                 Hearing(self).hold_for_work(now, peer, charged);
             }
-            sessions::SessionEffect::Referral { peer, body } => {
-                Hearing(self).parting(now, peer, body);
-            }
+            sessions::SessionEffect::Referral { peer, body } => self.parting(now, peer, body),
             sessions::SessionEffect::Delivered { ticket } => {
                 if let Some(push) = self.pushes.end(ticket) {
                     return self.gossip.handle_arrived(&push.to, push.sender, push.sequence);
@@ -393,6 +394,48 @@ impl NodeCore {
         self.traces.peer_down(now, peer, &mut self.queues.trace);
         self.dht.peer_down(&peer);
         self.emit(Event::PeerLeft { peer, reason });
+    }
+
+    /// A linked peer said something: to the room that it concerns.
+    pub(super) fn route_message(&mut self, now: Now, from: NodeId, message: Message) {
+        match message {
+            Message::Peers(message) => self.tell_peers(now, from, message),
+            Message::Gossip(message) => {
+                let standings = self.trust.standings();
+                self.gossip.handle_message(now, from, message, standings, &mut self.queues.gossip);
+            }
+            Message::Direct(message) => {
+                self.direct.handle_message(now, from, message, &mut self.queues.direct);
+            }
+            Message::Request(message) => {
+                self.requests.handle_message(now, from, message, &mut self.queues.requests);
+            }
+            Message::Substream(message) => {
+                self.substreams.handle_message(now, from, message, &mut self.queues.substream);
+            }
+            Message::Succession(message) => Inheritance(self).handle_message(now, from, message),
+            Message::Trace(message) => Tracing(self).handle_message(now, from, message),
+            Message::Dht(message) => HashTable(self).handle_message(now, from, message),
+        }
+    }
+
+    /// A node that refuses us names others first; everything else it says is ignored.
+    fn parting(&mut self, now: Now, from: NodeId, body: Bytes) {
+        match Message::decode(body, self.id()) {
+            Ok(Some(Message::Peers(message @ PeersMessage::Announcement(_)))) => {
+                self.tell_peers(now, from, message);
+            }
+            Ok(Some(Message::Succession(message))) => {
+                Inheritance(self).handle_parting(from, message);
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_peers(&mut self, now: Now, from: NodeId, incoming: PeersMessage) {
+        Inheritance(self).handle_records(now, from, &incoming);
+        let standings = self.trust.standings();
+        self.peers.handle_message(now, from, incoming, standings, &mut self.queues.peers);
     }
 
     /// Queues an encoded message; returns whether the session took it. It tells of its arrival if

@@ -38,7 +38,8 @@ impl Unread {
         self.left = READING_TURN;
     }
 
-    /// Whether a message is to be read at once: nothing waits, and the turn is not over.
+    /// Whether a message is to be read at once, as a part of this turn: nothing waits, and the turn
+    /// is not over.
     pub(super) fn takes(&mut self, body: &[u8]) -> bool {
         let takes = self.left > 0 && self.lines.is_empty();
         if takes {
@@ -47,7 +48,7 @@ impl Unread {
         takes
     }
 
-    /// Whether more than enough of this peer waits after it.
+    /// To the end of the line of its peer; whether that is long now.
     pub(super) fn push(&mut self, now: Instant, from: NodeId, body: Bytes) -> bool {
         self.lines.push(from, weight(&body), (from, body));
         self.since = Some(now);
