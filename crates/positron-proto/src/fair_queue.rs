@@ -33,6 +33,8 @@ struct Line<T> {
     bytes: usize,
     /// When the last item that was handed out ended, in virtual time.
     ended: u64,
+    /// It has no turns.
+    is_suspended: bool,
 }
 
 impl<K: Ord + Copy, T> FairQueue<K, T> {
@@ -40,6 +42,7 @@ impl<K: Ord + Copy, T> FairQueue<K, T> {
         Self { lines: BTreeMap::new(), turns: BTreeSet::new(), virtual_time: 0, begun: 0 }
     }
 
+    /// Whether nothing waits for a turn.
     pub(crate) fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
@@ -58,14 +61,37 @@ impl<K: Ord + Copy, T> FairQueue<K, T> {
 
     /// To the end of the line of `key`.
     pub(crate) fn push(&mut self, key: K, bytes: usize, item: T) {
-        let fresh = || Line { items: VecDeque::new(), bytes: 0, ended: 0 };
-        let line = self.lines.entry(key).or_insert_with(fresh);
-        if line.items.is_empty() {
+        let line = self.lines.entry(key).or_default();
+        if line.items.is_empty() && !line.is_suspended {
             self.begun += 1;
             self.turns.insert((line.ended.max(self.virtual_time), self.begun, key));
         }
         line.bytes += bytes;
         line.items.push_back((bytes, item));
+    }
+
+    /// The line of `key` has no turn until [`resume`](Self::resume).
+    pub(crate) fn suspend(&mut self, key: K) {
+        self.lines.entry(key).or_default().is_suspended = true;
+        self.turns.retain(|(_, _, whose)| *whose != key);
+    }
+
+    /// Whether the line of `key` has no turns.
+    pub(crate) fn is_suspended(&self, key: &K) -> bool {
+        self.lines.get(key).is_some_and(|line| line.is_suspended)
+    }
+
+    /// The suspended lines have turns again of which this holds.
+    pub(crate) fn resume(&mut self, mut is_over: impl FnMut(&K) -> bool) {
+        for (key, line) in &mut self.lines {
+            if line.is_suspended && is_over(key) {
+                line.is_suspended = false;
+                if !line.items.is_empty() {
+                    self.begun += 1;
+                    self.turns.insert((line.ended.max(self.virtual_time), self.begun, *key));
+                }
+            }
+        }
     }
 
     /// Whose turn it is.
@@ -82,10 +108,16 @@ impl<K: Ord + Copy, T> FairQueue<K, T> {
             self.begun += 1;
             self.turns.insert((line.ended, self.begun, key));
         } else if self.turns.is_empty() {
-            (self.lines, self.virtual_time) = (BTreeMap::new(), 0);
+            self.virtual_time = 0;
+            self.lines.retain(|_, line| {
+                line.ended = 0;
+                line.is_suspended
+            });
         } else {
             let now = self.virtual_time;
-            self.lines.retain(|_, line| !line.items.is_empty() || line.ended > now);
+            self.lines.retain(|_, line| {
+                !line.items.is_empty() || line.is_suspended || line.ended > now
+            });
         }
         Some(item)
     }
@@ -100,6 +132,12 @@ impl<K: Ord + Copy, T> FairQueue<K, T> {
     /// Everything, line by line.
     pub(crate) fn into_items(self) -> impl Iterator<Item = T> {
         self.lines.into_values().flat_map(|line| line.items).map(|(_, item)| item)
+    }
+}
+
+impl<T> Default for Line<T> {
+    fn default() -> Self {
+        Self { items: VecDeque::new(), bytes: 0, ended: 0, is_suspended: false }
     }
 }
 
@@ -169,6 +207,25 @@ mod tests {
         assert_eq!(removed, [0, 2, 4, 6, 8]);
         assert_eq!(order(&mut queue), [1, 3, 5, 7, 9]);
         assert!(queue.is_empty() && queue.lines.is_empty());
+    }
+
+    #[test]
+    fn a_suspended_line_has_no_turn_and_loses_nothing() {
+        let mut queue = FairQueue::new();
+        (0..3).for_each(|n| queue.push('a', 10, n));
+        queue.push('b', 10, 10);
+        queue.suspend('a');
+        queue.suspend('c');
+        queue.push('a', 10, 3);
+        queue.push('c', 10, 20);
+        assert_eq!(order(&mut queue), [10]);
+        assert!(queue.is_empty() && queue.is_suspended(&'a') && !queue.is_suspended(&'b'));
+        assert_eq!(queue.waiting(&'a'), (40, 4));
+        queue.resume(|key| *key == 'a');
+        assert_eq!(order(&mut queue), [0, 1, 2, 3]);
+        queue.resume(|_| true);
+        assert_eq!(order(&mut queue), [20]);
+        assert!(queue.lines.is_empty());
     }
 
     #[test]

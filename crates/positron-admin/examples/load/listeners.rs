@@ -180,7 +180,24 @@ impl fmt::Display for Latency {
     }
 }
 
+/// One more that listens; there may be a place only when the node has noticed that others left.
 async fn listen(node: &NodeProcess) -> Result<TcpStream, Box<dyn Error>> {
+    let mut again = interval(Duration::from_millis(10));
+    let listening = async {
+        loop {
+            again.tick().await;
+            match ask_for_events(node).await? {
+                Ok(stream) => return Ok(stream),
+                Err(answer) if answer.starts_with("HTTP/1.1 503 ") => {}
+                Err(answer) => return Err(answer.into()),
+            }
+        }
+    };
+    timeout(DEADLINE, listening).await?
+}
+
+/// The stream of events, or the begin of the answer if there is none.
+async fn ask_for_events(node: &NodeProcess) -> std::io::Result<Result<TcpStream, String>> {
     let mut stream = TcpStream::connect(node.api).await?;
     let (host, bearer) = (node.api, &node.bearer);
     let head =
@@ -188,10 +205,10 @@ async fn listen(node: &NodeProcess) -> Result<TcpStream, Box<dyn Error>> {
     stream.write_all(head.as_bytes()).await?;
     let mut answer = [0; 64];
     let read = stream.read(&mut answer).await?;
-    match answer[..read].starts_with(b"HTTP/1.1 200 ") {
+    Ok(match answer[..read].starts_with(b"HTTP/1.1 200 ") {
         true => Ok(stream),
-        false => Err(String::from_utf8_lossy(&answer[..read]).into()),
-    }
+        false => Err(String::from_utf8_lossy(&answer[..read]).into_owned()),
+    })
 }
 
 /// How many events there were until nobody wants more.

@@ -553,6 +553,9 @@ impl NodeCore {
     ) -> bool {
         let Some(link) = self.sessions.link_of(&peer) else { return false };
         let is_new = self.held.hold(now.mono, link, why, until);
+        if self.held.is_stuck(link) {
+            self.unread.suspend(peer);
+        }
         if is_new {
             self.sessions.set_reading(now, link, Reading::Held, &mut self.queues.session);
         }

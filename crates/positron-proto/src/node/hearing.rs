@@ -14,7 +14,7 @@ pub(super) struct Hearing<'a>(pub(super) &'a mut NodeCore);
 impl Hearing<'_> {
     /// A linked peer said something: it is read now, or when its turn comes.
     pub(super) fn hear(&mut self, now: Now, from: NodeId, body: Bytes) {
-        if self.0.unread.takes(&body) {
+        if self.0.unread.takes(&from, &body) {
             self.read(now, from, body);
         } else if self.0.unread.push(now.mono, from, body)
             && self.0.hold(now, from, HeldFor::Turn, None)
@@ -25,6 +25,8 @@ impl Hearing<'_> {
 
     /// Reads what waits, until the turn is over.
     pub(super) fn read_on(&mut self, now: Now) {
+        let NodeCore { unread, sessions, held, .. } = &mut *self.0;
+        unread.resume(|peer| sessions.link_of(peer).is_none_or(|link| !held.is_stuck(link)));
         while let Some((from, body)) = self.0.unread.pop() {
             if self.0.unread.is_short(&from)
                 && let Some(link) = self.0.sessions.link_of(&from)

@@ -39,6 +39,13 @@ impl HeldLinks {
         was_read
     }
 
+    /// Whether what came by it already has to wait too: for the disk, or for checks.
+    pub(super) fn is_stuck(&self, link: LinkId) -> bool {
+        let stuck = [HeldFor::Disk, HeldFor::Checks];
+        let reasons = self.0.get(&link);
+        reasons.is_some_and(|reasons| stuck.iter().any(|why| reasons[*why as usize].is_some()))
+    }
+
     /// A link does not wait for this any more; whether it is read again.
     pub(super) fn release(&mut self, link: LinkId, why: HeldFor) -> bool {
         let Some(reasons) = self.0.get_mut(&link) else { return false };

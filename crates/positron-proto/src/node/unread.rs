@@ -38,10 +38,10 @@ impl Unread {
         self.left = READING_TURN;
     }
 
-    /// Whether a message is to be read at once, as a part of this turn: nothing waits, and the turn
-    /// is not over.
-    pub(super) fn takes(&mut self, body: &[u8]) -> bool {
-        let takes = self.left > 0 && self.lines.is_empty();
+    /// Whether a message is to be read at once, as a part of this turn: nothing waits, the turn is
+    /// not over, and its peer has turns.
+    pub(super) fn takes(&mut self, from: &NodeId, body: &[u8]) -> bool {
+        let takes = self.left > 0 && self.lines.is_empty() && !self.lines.is_suspended(from);
         if takes {
             self.left = self.left.saturating_sub(weight(body));
         }
@@ -53,6 +53,16 @@ impl Unread {
         self.lines.push(from, weight(&body), (from, body));
         self.since = Some(now);
         self.lines.waiting(&from).0 > UNREAD_LONG
+    }
+
+    /// What this peer said and says is not read until [`resume`](Self::resume).
+    pub(super) fn suspend(&mut self, from: NodeId) {
+        self.lines.suspend(from);
+    }
+
+    /// What those said is read again of whom this holds.
+    pub(super) fn resume(&mut self, is_over: impl FnMut(&NodeId) -> bool) {
+        self.lines.resume(is_over);
     }
 
     /// The next message of this turn.
@@ -108,9 +118,9 @@ mod tests {
     #[test]
     fn who_says_little_waits_for_one_message_of_who_says_much_and_not_for_all() {
         let mut unread = Unread::default();
-        assert!(unread.takes(&question()), "nothing waits");
+        assert!(unread.takes(&peer(1), &question()), "nothing waits");
         assert_eq!(unread.poll_timeout(), None);
-        let at_once = 1 + (1..).take_while(|_| unread.takes(&question())).count();
+        let at_once = 1 + (1..).take_while(|_| unread.takes(&peer(1), &question())).count();
         assert!((10..100).contains(&at_once), "{at_once}");
         let was_long = (0..1_000).map(|_| unread.push(NOON, peer(1), question()));
         let read = was_long.take_while(|is_long| !is_long).count();

@@ -375,6 +375,27 @@ fn who_brings_more_than_a_disk_takes_is_slowed_and_keeps_its_link() {
 }
 
 #[test]
+fn who_brings_more_than_is_checked_is_slowed_and_nothing_is_dropped() {
+    for kind in [LinkKind::Udp, LinkKind::Tcp] {
+        let mut story = Scenario::quiet("slow checks", 2, secs(25)).waive(Check::Convergence);
+        for n in 0..4_000 {
+            let saying = Workload::Broadcast { from: Some(0), bytes: 256 };
+            story = story.say(secs(5) + Duration::from_micros(20 * n), saying);
+        }
+        story.physics = Physics::calm();
+        story.physics.verdict = (Duration::from_millis(5), Duration::from_millis(60));
+        story.config.session.transports = LinkKinds::of(&[kind]);
+        for report in play(&story, 0..3) {
+            let (node, gossip) = (&report.counters["node"], &report.counters["gossip"]);
+            assert!(node["links_held"].as_u64() > Some(0), "{kind}");
+            assert_eq!(node["verifications_dropped"], 0, "{kind}");
+            assert_eq!(gossip["verifications_deferred"], 0, "{kind}");
+            assert_eq!(gossip["delivered"], 4_000, "{kind}");
+        }
+    }
+}
+
+#[test]
 fn strangers_who_talk_nonsense_change_nothing() {
     let mut story = chatty("strangers", 6, 40);
     story.guests = vec![Adversary::Outsider; 4];
