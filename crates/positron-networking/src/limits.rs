@@ -78,12 +78,6 @@ pub const QUICK_BYTES: usize = 12 << 10;
 /// By how much the thread that checks the others gives way (`nice(2)`): where the processors are
 /// busy, what is quick goes first.
 pub const SLOW_NICE: i32 = 10;
-/// Signatures from one link that may still wait for their check when more is read from it. With a
-/// chunk's worth of messages on top it stays below what the core parks of one peer's direct
-/// messages ([`MAX_PARKED_WITH_DIRECTS`](positron_proto::limits::MAX_PARKED_WITH_DIRECTS)): beyond
-/// that the core checks them itself, before it does anything else. Of broadcasts less is parked,
-/// and the rest is dropped and fetched again a second later.
-pub const CHECKS_BEFORE_READ: usize = 128;
 /// Signatures that are checked in one batch: beyond it a batch gains little and delays the rest.
 pub const CHECKS_PER_BATCH: usize = 64;
 /// Bytes that were signed, after which a batch takes no more: to hash them takes as long as some
@@ -180,7 +174,10 @@ mod tests {
         direct::DirectMessage,
         id::NodeId,
         identity::Identity,
-        limits::{MAX_PARKED_WITH_DIRECTS, MAX_RECORD},
+        limits::{
+            CHECKS_BEFORE_READ, MAX_PARKED_WITH_DIRECTS, MAX_RECORD, READING_PER_MESSAGE,
+            UNREAD_LONG,
+        },
         session::sessions::SessionConfig,
         time::WallTime,
         wire::message::{AppMessage, Audience, RoomMessage as _},
@@ -189,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_core_checks_nothing_itself_however_small_the_messages_of_a_chunk_are() {
+    fn the_core_checks_nothing_itself_however_small_the_messages_are() {
         let me = Identity::from_seed([7; 32]);
         let message = AppMessage {
             sender: *me.public_key(),
@@ -202,8 +199,10 @@ mod tests {
         let smallest = DirectMessage::CustomData(message).encode().len();
         // The record of which the first part came earlier, and all that came with the rest.
         let at_once = (MAX_CHUNK + MAX_RECORD).div_ceil(smallest);
+        // And what waited for its turn: all of it is read when the session ends.
+        let unread = UNREAD_LONG / READING_PER_MESSAGE;
         assert!(
-            CHECKS_BEFORE_READ + at_once <= MAX_PARKED_WITH_DIRECTS,
+            CHECKS_BEFORE_READ + unread + at_once <= MAX_PARKED_WITH_DIRECTS,
             "{at_once} of {smallest} bytes"
         );
     }

@@ -115,9 +115,8 @@ impl<K: Ord + Copy, T> FairQueue<K, T> {
             });
         } else {
             let now = self.virtual_time;
-            self.lines.retain(|_, line| {
-                !line.items.is_empty() || line.is_suspended || line.ended > now
-            });
+            self.lines
+                .retain(|_, line| !line.items.is_empty() || line.is_suspended || line.ended > now);
         }
         Some(item)
     }

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Arrivals, Clock, CoreInput, Sockets, Source, interfaces,
+    Arrivals, Clock, CoreInput, Sockets, interfaces,
     links::Links,
     listen::{Accepted, accept_all},
     lookup::lookup,
@@ -93,8 +93,6 @@ pub(crate) struct CoreTask {
     orders: Orders,
     /// Signatures to be checked, of the inputs of this wake-up.
     checks: Vec<Check>,
-    /// Where what is being handled came from.
-    source: Source,
     /// Inputs that answer effects at once.
     answers: VecDeque<Input>,
     /// Who waits for the end of which command.
@@ -146,7 +144,6 @@ impl CoreTask {
             hub,
             orders,
             checks: Vec::new(),
-            source: Source::Ourselves,
             answers: VecDeque::new(),
             waiting: HashMap::new(),
             streams,
@@ -207,11 +204,8 @@ impl CoreTask {
     fn arrive(&mut self, arrival: CoreInput) {
         match arrival {
             CoreInput::Input(Input::Bytes { link, bytes }) => {
-                let before = self.checks.len();
-                self.source = Source::Link(link);
                 self.handle(Input::Bytes { link, bytes });
-                self.source = Source::Ourselves;
-                self.links.chunk_handled(link, self.checks.len() - before);
+                self.links.chunk_handled(link);
             }
             CoreInput::Input(Input::LinkDown { link, reason }) => {
                 self.links.handle_end(link);
@@ -226,14 +220,6 @@ impl CoreTask {
                 self.handle(Input::Unwanted { ticket });
             }
             CoreInput::Input(input) => self.handle(input),
-            CoreInput::Verdict(source, check, verdict) => {
-                self.handle(Input::Verdict { check, verdict });
-                match source {
-                    Source::Link(link) => self.links.handle_checked(link),
-                    Source::Datagrams => self.packets.iter_mut().for_each(Packets::handle_checked),
-                    Source::Ourselves => {}
-                }
-            }
             CoreInput::Stream(id) => {
                 for order in self.streams.take_orders(id) {
                     self.core.handle_stream_order(self.clock.now(), id, order);
@@ -247,22 +233,17 @@ impl CoreTask {
         }
     }
 
-    /// Handles the datagrams of one wake-up, as far as their signatures can be checked.
+    /// Handles the datagrams of one wake-up.
     fn take_packets(&mut self) {
         self.packets.iter_mut().for_each(Packets::begin);
         for to in self.packets.as_ref().map(Packets::take_no_way).unwrap_or_default() {
             self.handle(Input::NoWay { to });
         }
-        self.source = Source::Datagrams;
         while let Some(some) = self.packets.as_mut().and_then(Packets::next) {
-            let before = self.checks.len();
             let now = self.clock.now();
             self.core.handle_datagrams(now, some.from, some.segment_size, some.bytes);
             self.drain();
-            let checks = self.checks.len() - before;
-            self.packets.iter_mut().for_each(|packets| packets.wants(checks));
         }
-        self.source = Source::Ourselves;
     }
 
     /// Sends what is due: the last thing after everything that happened in a wake-up.
@@ -374,7 +355,7 @@ impl CoreTask {
             Effect::Read { link, reading } => self.links.set_reading(link, reading),
             Effect::Resolve { name } => self.resolve_name(name),
             Effect::Verify { check, job, from } => {
-                self.checks.push(Check { id: check, job, from, source: self.source });
+                self.checks.push(Check { id: check, job, from });
             }
             Effect::Persist { id, change } => self.answers.extend(self.storage.persist(id, change)),
             Effect::Emit(event) => self.emit(event),

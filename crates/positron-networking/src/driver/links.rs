@@ -25,7 +25,7 @@ use super::{
     Arrivals,
     link::{Link, LinkOrder, LinkShared, Origin},
 };
-use crate::limits::{CHECKS_BEFORE_READ, MAX_ENDING};
+use crate::limits::MAX_ENDING;
 
 /// Every connection that the core has not heard the end of. Dropping the table closes them.
 #[derive(Debug)]
@@ -42,10 +42,8 @@ pub(crate) struct Links {
 struct Open {
     orders: mpsc::UnboundedSender<LinkOrder>,
     shared: Arc<LinkShared>,
-    /// Signatures that came in by it and wait for their check.
-    checks: usize,
-    /// Whether reading waits for them.
-    holds_reading: bool,
+    /// Whether the core has had what was read last.
+    is_handled: bool,
     /// Whether the core does not want it read for now.
     held: bool,
     /// Whether it was accepted, was told to end at once, and has not yet.
@@ -53,10 +51,10 @@ struct Open {
 }
 
 impl Open {
-    /// Lets the next chunk be read, when not too many signatures wait.
+    /// Lets the next chunk be read, if it may.
     fn read_on(&mut self) {
-        if self.holds_reading && !self.held && self.checks <= CHECKS_BEFORE_READ {
-            self.holds_reading = false;
+        if self.is_handled && !self.held {
+            self.is_handled = false;
             self.shared.chunk_handled.add_permits(1);
         }
     }
@@ -108,21 +106,11 @@ impl Links {
         }
     }
 
-    /// The core handled the chunk that came last, and wants `checks` signatures of it checked: the
-    /// next may be read, now or when enough of them are. So whoever sends more than can be checked
-    /// is slowed down by the kernel, and not cut off by the core.
-    pub(crate) fn chunk_handled(&mut self, link: LinkId, checks: usize) {
+    /// The core handled the chunk that came last: the next may be read, now or when the core wants
+    /// the link read again. So whoever sends more than can be handled is slowed down by the kernel.
+    pub(crate) fn chunk_handled(&mut self, link: LinkId) {
         if let Some(open) = self.open.get_mut(&link) {
-            open.checks += checks;
-            open.holds_reading = true;
-            open.read_on();
-        }
-    }
-
-    /// A signature that came in by this link was checked.
-    pub(crate) fn handle_checked(&mut self, link: LinkId) {
-        if let Some(open) = self.open.get_mut(&link) {
-            open.checks = open.checks.saturating_sub(1);
+            open.is_handled = true;
             open.read_on();
         }
     }
@@ -167,10 +155,9 @@ impl Links {
             arrivals: self.arrivals.clone(),
         };
         self.tasks.spawn(task.run(origin));
-        let before = self.open.insert(
-            link,
-            Open { orders, shared, checks: 0, holds_reading: false, held: false, ending: false },
-        );
+        let before = self
+            .open
+            .insert(link, Open { orders, shared, is_handled: false, held: false, ending: false });
         assert!(before.is_none(), "the core named two links {link:?}");
     }
 

@@ -41,12 +41,7 @@ pub(crate) use clock::Clock;
 pub(crate) use core_task::{CoreTask, Published, Subscriptions};
 pub(crate) use links::Links;
 pub(crate) use order::{Order, Reply};
-use positron_proto::{
-    id::LinkId,
-    identity::Verdict,
-    node::{CheckId, Input},
-    substream::SubstreamId,
-};
+use positron_proto::{id::LinkId, node::Input, substream::SubstreamId};
 pub(crate) use serving::HandlerSlot;
 pub(crate) use sockets::Sockets;
 pub(crate) use streams::IncomingStreams;
@@ -56,23 +51,10 @@ pub(crate) use streams::IncomingStreams;
 pub(crate) enum CoreInput {
     /// An input as it is.
     Input(Input),
-    /// A signature that came in this way was checked.
-    Verdict(Source, CheckId, Verdict),
     /// The application did something with this stream; what is noted at the stream.
     Stream(SubstreamId),
     /// The kernel took more of what was written to this link; how much is counted at the link.
     Written(LinkId),
-}
-
-/// How something came in that costs a check: whoever brings too much is read no further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// By this connection.
-    Link(LinkId),
-    /// By the UDP socket.
-    Datagrams,
-    /// It is our own.
-    Ourselves,
 }
 
 /// The way into the core.

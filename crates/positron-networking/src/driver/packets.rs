@@ -3,8 +3,8 @@
 //! The core's own task reads and writes the socket: a packet is sealed at the moment it is sent,
 //! and what arrived is handled where it was read. So nothing waits between the core and the kernel
 //! but one batch in each direction, and both of these stop the flow at its source: a kernel that
-//! takes no more stops the core from sealing more, and signatures that wait stop the reading, which
-//! the other end's congestion control notices.
+//! takes no more stops the core from sealing more, and what a peer says that is not read stays in
+//! its window.
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
@@ -16,7 +16,7 @@ use super::{
     complaint::Complaint,
     datagrams::{Arrived, Batch, DatagramSocket, Datagrams, Sent},
 };
-use crate::limits::{CHECKS_BEFORE_READ, READ_BACK_OFF, READ_ROUNDS, SEND_ROUNDS};
+use crate::limits::{READ_BACK_OFF, READ_ROUNDS, SEND_ROUNDS};
 
 /// The socket, and what is half read or half sent.
 #[derive(Debug)]
@@ -32,8 +32,6 @@ pub(super) struct Packets {
     /// When to read again after reading failed.
     back_off: Option<Instant>,
     complaint: Complaint,
-    /// Signatures that came in by datagrams and wait for their check.
-    checks: usize,
     /// What is being sent, used again and again.
     buffer: Vec<u8>,
     /// What of it the kernel has not taken.
@@ -60,7 +58,6 @@ impl Packets {
             dry: false,
             back_off: None,
             complaint: Complaint::new(),
-            checks: 0,
             buffer: Vec::new(),
             blocked: None,
             unfinished: false,
@@ -75,7 +72,7 @@ impl Packets {
     /// Waits until there is something to read that may be read, or to send that can be sent, or to
     /// tell of what was sent.
     pub(super) async fn ready(&self) {
-        if self.unfinished || self.socket.has_no_way() || (self.may_read() && self.has_more()) {
+        if self.unfinished || self.socket.has_no_way() || self.has_more() {
             return;
         }
         let until_later = async {
@@ -86,11 +83,9 @@ impl Packets {
         };
         // An error shows again when the socket is used.
         tokio::select! {
-            _ = self.socket.readable(), if self.may_read() && self.back_off.is_none() => {}
+            _ = self.socket.readable(), if self.back_off.is_none() => {}
             _ = self.socket.writable(), if self.blocked.is_some() => {}
-            () = until_later, if self.may_read() => {}
-            // Verdicts will arrive.
-            else => std::future::pending().await,
+            () = until_later => {}
         }
     }
 
@@ -103,7 +98,7 @@ impl Packets {
     /// The next datagrams of this wake-up, where the kernel put them; `None`: it is the others'
     /// turn.
     pub(super) fn next(&mut self) -> Option<Datagrams<'_>> {
-        if !self.may_read() || !self.read() {
+        if !self.read() {
             return None;
         }
         self.handled += 1;
@@ -136,16 +131,6 @@ impl Packets {
             }
         }
         true
-    }
-
-    /// The core wants so many signatures of what arrived last checked.
-    pub(super) fn wants(&mut self, checks: usize) {
-        self.checks += checks;
-    }
-
-    /// A signature that came in by datagrams was checked.
-    pub(super) fn handle_checked(&mut self) {
-        self.checks = self.checks.saturating_sub(1);
     }
 
     /// Sends what the core has to send, until it is all, the kernel takes no more, or others have
@@ -194,10 +179,5 @@ impl Packets {
     /// Whether something was read and not handled, or may be there to be read.
     fn has_more(&self) -> bool {
         !self.dry || self.batch.datagrams().nth(self.handled).is_some()
-    }
-
-    /// What arrives more quickly than it can be checked waits in the kernel.
-    const fn may_read(&self) -> bool {
-        self.checks <= CHECKS_BEFORE_READ
     }
 }

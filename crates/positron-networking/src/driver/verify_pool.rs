@@ -13,11 +13,11 @@ use std::{
 
 use positron_proto::{
     id::NodeId,
-    identity::{PublicKey, SignatureJob},
-    node::CheckId,
+    identity::{PublicKey, SignatureJob, Verdict},
+    node::{CheckId, Input},
 };
 
-use super::{Arrivals, CoreInput, Source};
+use super::{Arrivals, CoreInput};
 use crate::limits::{BATCH_BYTES, CHECKS_PER_BATCH, QUICK_BYTES, SLOW_NICE};
 
 /// The pool of this process. What waits in it is bounded by the cores that gave it.
@@ -46,8 +46,6 @@ pub(super) struct Check {
     pub(super) job: SignatureJob,
     /// Who brought it.
     pub(super) from: NodeId,
-    /// How it came in.
-    pub(super) source: Source,
 }
 
 /// What waits, by the node that asked and the peer that brought it, and of that by who is to have
@@ -73,7 +71,11 @@ struct Turns<K, Q> {
 impl Check {
     /// What it came to, on its way into the core.
     pub(super) fn run(&self) -> CoreInput {
-        CoreInput::Verdict(self.source, self.id, self.job.run())
+        self.came_to(self.job.run())
+    }
+
+    fn came_to(&self, verdict: Verdict) -> CoreInput {
+        CoreInput::Input(Input::Verdict { check: self.id, verdict })
     }
 
     /// Whether to hash it costs less than to check its signature.
@@ -153,7 +155,7 @@ impl Lane {
                 batch.iter().map(|(check, _)| check.job.clone()).collect();
             for ((check, arrivals), verdict) in batch.iter().zip(SignatureJob::run_all(&jobs)) {
                 // A node that is gone has no use for it.
-                let _ = arrivals.send(CoreInput::Verdict(check.source, check.id, verdict));
+                let _ = arrivals.send(check.came_to(verdict));
             }
             self.unfinished.fetch_sub(batch.len(), Ordering::AcqRel);
         }
@@ -264,7 +266,7 @@ mod tests {
         let network = NetworkId::from_name("test");
         let claim: Signed<AppMessage> = me.sign(message, &network).claim().clone();
         let from = NodeId::from_bytes([from; 32]);
-        Check { id: CheckId(id), job: claim.job(&network), from, source: Source::Datagrams }
+        Check { id: CheckId(id), job: claim.job(&network), from }
     }
 
     #[test]

@@ -10,7 +10,10 @@ use crate::{
     dht::{DhtRecord, RecordFor},
     id::{NetworkId, NodeId},
     identity::{SignatureJob, Signed, Verdict},
-    limits::{MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER, MAX_PARKED_WITH_DIRECTS},
+    limits::{
+        CHECKS_BEFORE_READ, MAX_PARKED, MAX_PARKED_BYTES_PER_PEER, MAX_PARKED_PER_PEER,
+        MAX_PARKED_WITH_DIRECTS,
+    },
     metric::{Histogram, Level},
     succession::{Acceptance, Succession},
     time::Instant,
@@ -125,7 +128,7 @@ impl PendingVerification {
     /// link has under way, a window and the largest message, still has room.
     pub(super) fn is_crowded(&self, from: &NodeId) -> bool {
         self.shares.get(from).is_some_and(|share| {
-            share.claims > MAX_PARKED_PER_PEER / 2 || share.bytes > MAX_PARKED_BYTES_PER_PEER / 4
+            share.claims > CHECKS_BEFORE_READ || share.bytes > MAX_PARKED_BYTES_PER_PEER / 4
         })
     }
 

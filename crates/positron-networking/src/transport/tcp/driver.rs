@@ -117,7 +117,7 @@ impl Tcp {
             }
             CoreInput::Input(Input::Bytes { link, bytes }) => {
                 self.sessions.handle_bytes(now, link, bytes, out);
-                links.chunk_handled(link, 0);
+                links.chunk_handled(link);
             }
             CoreInput::Input(Input::LinkDown { link, reason }) => {
                 links.handle_end(link);
@@ -128,7 +128,7 @@ impl Tcp {
                 self.sessions.handle_written(now, link, bytes, out);
             }
             // Links bring nothing else.
-            CoreInput::Input(_) | CoreInput::Verdict(..) | CoreInput::Stream(_) => {}
+            CoreInput::Input(_) | CoreInput::Stream(_) => {}
         }
     }
 }
