@@ -62,8 +62,11 @@ pub const STREAM_SEND_BUFFER: usize = 512 * 1024;
 pub const STREAM_LEAST_PIECE: usize = 1024;
 /// Bytes read of a stream before the core hears of them, if more wait to be read.
 pub const STREAM_READ_SHARE: usize = 64 * 1024;
-/// Shortest time between two published snapshots of a node.
+/// Shortest time between two published snapshots of a node that somebody looks at.
 pub const VIEW_INTERVAL: Duration = Duration::from_millis(100);
+/// The same while nobody does: so old is what the first look shows, and half of what a wake may be
+/// late ([`LATE_WAKE`](positron_proto::limits::LATE_WAKE)).
+pub const UNWATCHED_VIEW_INTERVAL: Duration = Duration::from_millis(500);
 /// Shortest time between two of them when there is something to tell: events are told together with
 /// a snapshot that shows them, so a thousand of them a second cost a hundred snapshots.
 pub const EVENT_INTERVAL: Duration = Duration::from_millis(10);

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::{
     runtime::Handle,
-    sync::{Mutex, Semaphore, mpsc, oneshot, watch},
+    sync::{Mutex, Semaphore, mpsc, oneshot},
     time::timeout,
 };
 
@@ -22,9 +22,7 @@ use crate::{
     NodeBuilder, Received, SendError, ShutdownError, StartError, Stats, SubscriptionError,
     TrustedPeer, TypedInbox,
     config::Checked,
-    driver::{
-        Arrivals, Clock, CoreTask, IncomingStreams, Order, Published, Sockets, Subscriptions,
-    },
+    driver::{Arrivals, Clock, CoreTask, IncomingStreams, Order, Shown, Sockets, Subscriptions},
     handlers::Handlers,
     invite::targets_of,
     limits::{BROADCAST_SHARE, BROADCASTS_UNDER_WAY, JOIN_TIMEOUT, MAX_ORDERS},
@@ -57,7 +55,7 @@ pub(crate) struct Inner {
     pub(crate) arrivals: Arrivals,
     /// Broadcasts that may be under way.
     turns: Arc<Semaphore>,
-    pub(crate) published: watch::Receiver<Published>,
+    pub(crate) shown: Shown,
     pub(crate) hub: Arc<Subscriptions>,
     handlers: Arc<Handlers>,
     pub(crate) incoming_streams: Mutex<IncomingStreams>,
@@ -161,7 +159,7 @@ impl Node {
         &self,
         name: impl Into<String>,
     ) -> Result<DurableInbox, SubscriptionError> {
-        if self.0.published.borrow().folder.is_none() {
+        if self.0.shown.look().folder.is_none() {
             return Err(SubscriptionError::InMemory);
         }
         let name = name.into();
@@ -391,7 +389,8 @@ impl Node {
         self.stats().invite()
     }
 
-    /// The node's numbers, at most 100 ms old, and not older than the last event.
+    /// The node's numbers, at most half a second old, 100 ms if they are looked at again and
+    /// again, and not older than the last event.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -403,7 +402,7 @@ impl Node {
     /// # });
     /// ```
     pub fn stats(&self) -> Stats {
-        let published = self.0.published.borrow();
+        let published = self.0.shown.look();
         let around = Surroundings {
             network: &self.0.network,
             listen: &self.0.listen,
@@ -427,12 +426,12 @@ impl Node {
     }
 
     /// The node's numbers as a text for Prometheus and the like, and beside them those of the
-    /// application ([`metrics`](crate::metrics)). At most 100 ms old.
+    /// application ([`metrics`](crate::metrics)). As old as [`stats`](Self::stats).
     pub fn metrics(&self, format: MetricsFormat, detail: ByPeer) -> String {
         get_metrics().of_node(self.0.numbers(detail)).text(format)
     }
 
-    /// When no peer is connected: why, in words. At most 100 ms old.
+    /// When no peer is connected: why, in words. As old as [`stats`](Self::stats).
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -443,7 +442,7 @@ impl Node {
     /// # });
     /// ```
     pub fn isolation_reason(&self) -> Option<String> {
-        self.0.published.borrow().view.isolation_reason()
+        self.0.shown.look().view.isolation_reason()
     }
 
     /// The peers with at least this score (0.0 to `max_trust_score`), connected or not, the most
@@ -487,11 +486,11 @@ impl Node {
     async fn until_reached(&self, addresses: &[String]) -> Result<NodeId, JoinError> {
         // What was published before the call is not the answer to it.
         self.stats_now().await;
-        let mut published = self.0.published.clone();
+        let mut shown = self.0.shown.clone();
         loop {
             let mut failures = Vec::new();
             for address in addresses {
-                let all = &published.borrow_and_update().view.bootstrap;
+                let all = &shown.look_again().view.bootstrap;
                 match all.iter().find(|one| one.address == *address).map(|one| &one.state) {
                     Some(BootstrapState::Reached(node)) => return Ok(*node),
                     Some(BootstrapState::Trying) => {}
@@ -502,7 +501,7 @@ impl Node {
             if failures.len() == addresses.len() {
                 return Err(unreached(&addresses.join(", "), &failures.join("; ")));
             }
-            published.changed().await.map_err(|_| JoinError::Stopped)?;
+            shown.changed().await.map_err(|_| JoinError::Stopped)?;
         }
     }
 }
@@ -551,7 +550,7 @@ impl NodeBuilder {
         let dial_timeout = Duration::from_secs_f64(config.connection_timeout);
         let (orders, ordered) = mpsc::channel(MAX_ORDERS);
         let orders = Orders::new(orders);
-        let (task, published, incoming_streams) = CoreTask::new(
+        let (task, shown, incoming_streams) = CoreTask::new(
             core,
             clock,
             dial_timeout,
@@ -572,7 +571,7 @@ impl NodeBuilder {
             orders: orders.clone(),
             arrivals,
             turns: Arc::new(Semaphore::new(BROADCASTS_UNDER_WAY as usize)),
-            published,
+            shown,
             hub,
             handlers: handlers.clone(),
             incoming_streams: Mutex::new(incoming_streams),

@@ -78,8 +78,8 @@ impl Node {
         dials.await.unwrap_or_default()
     }
 
-    /// Whether the node can do its work, and if not, what is missing and what to do about it; at
-    /// most 100 ms old.
+    /// Whether the node can do its work, and if not, what is missing and what to do about it; as
+    /// old as [`stats`](Self::stats).
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {

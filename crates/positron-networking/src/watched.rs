@@ -10,7 +10,7 @@ use crate::{
 impl Inner {
     /// What is right with the node, and what is missing.
     pub(crate) fn readiness(&self) -> Readiness {
-        let published = self.published.borrow();
+        let published = self.shown.look();
         let around = Surroundings {
             is_bound: !self.orders.is_closed(),
             wall: self.clock.now().wall,
@@ -24,7 +24,7 @@ impl Numbers for Inner {
     fn numbers(&self, detail: ByPeer) -> NodeNumbers {
         // Before what it borrows is borrowed here.
         let ready = (&self.readiness()).into();
-        let published = self.published.borrow();
+        let published = self.shown.look();
         let (unsent_too_large, unsent) = published.unsent;
         let uptime = self.clock.uptime().as_secs();
         let sockets = SocketNumbers { uptime, unsent, unsent_too_large };

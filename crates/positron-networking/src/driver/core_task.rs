@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    path::Path,
     sync::Arc,
 };
 
@@ -25,6 +24,7 @@ use super::{
     order::{Order, Reply},
     packets::Packets,
     serving::{HandlerSlot, Serving},
+    showing::{Published, Showing, Shown},
     storage::Storage,
     streams::{IncomingStreams, StreamTable},
     verify_pool::{Check, VerifyPool},
@@ -36,7 +36,7 @@ use crate::{
     hash_table::dht_stats,
     limits::{
         BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
-        MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT, VIEW_INTERVAL,
+        MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT,
     },
     orders::Orders,
     standing::peer_detail,
@@ -69,17 +69,6 @@ impl Subscriptions {
     }
 }
 
-/// What the last look at the core showed.
-#[derive(Clone, Debug)]
-pub(crate) struct Published {
-    pub(crate) view: NodeView,
-    /// The data folder.
-    pub(crate) folder: Option<Arc<Path>>,
-    /// Datagrams that the kernel refused.
-    pub(crate) unsent: Unsent,
-    pub(crate) at: Instant,
-}
-
 /// The task. Dropping it ends everything that it started, without a goodbye.
 pub(crate) struct CoreTask {
     core: NodeCore,
@@ -100,7 +89,7 @@ pub(crate) struct CoreTask {
     streams: StreamTable,
     lookups: JoinSet<()>,
     serving: Serving,
-    published: watch::Sender<Published>,
+    showing: Showing,
     /// Whether something happened since the last view.
     stale: bool,
     /// What is told with the next view: who hears of it and looks must see it.
@@ -129,12 +118,12 @@ impl CoreTask {
         hub: Arc<Subscriptions>,
         arrivals: Arrivals,
         orders: Orders,
-    ) -> (Self, watch::Receiver<Published>, IncomingStreams) {
+    ) -> (Self, Shown, IncomingStreams) {
         let (streams, incoming) = StreamTable::new(arrivals.clone());
         let view = core.view(clock.now());
         let (unsent, at) = (Unsent::default(), Instant::now());
         let first = Published { view, folder: storage.folder(), unsent, at };
-        let (published, receiver) = watch::channel(first);
+        let (showing, shown) = Showing::new(first);
         let task = Self {
             core,
             clock,
@@ -149,13 +138,13 @@ impl CoreTask {
             streams,
             lookups: JoinSet::new(),
             serving: Serving::default(),
-            published,
+            showing,
             stale: false,
             events: Vec::new(),
             arrivals,
             goodbye: Goodbye::NotYet,
         };
-        (task, receiver, incoming)
+        (task, shown, incoming)
     }
 
     /// Drives the core until it stopped.
@@ -189,6 +178,7 @@ impl CoreTask {
                 Some(newcomer) = newcomers.recv(), if open => self.accept(newcomer),
                 Some(order) = orders.recv() => self.handle_order(order),
                 () = sleep_until(self.alarm()) => self.handle(Input::Timeout),
+                () = self.showing.looked_at() => {}
             }
             if !self.is_staying() {
                 outside.abort_all();
@@ -433,7 +423,7 @@ impl CoreTask {
         self.stale = false;
         let view = self.core.view(self.clock.now());
         let given_up = |view: &NodeView| view.counters.datagrams.batches_given_up;
-        if given_up(&view) > given_up(&self.published.borrow().view) {
+        if given_up(&view) > given_up(&self.showing.last().view) {
             tracing::warn!(
                 node = %self.core.id().short(),
                 "batches of datagrams are lost on a path that single ones pass: they go one by \
@@ -441,7 +431,7 @@ impl CoreTask {
                  spares the search, and `ethtool -K DEVICE tx-udp-segmentation off` mends it"
             );
         }
-        self.published.send_replace(Published {
+        self.showing.show(Published {
             view,
             folder: self.storage.folder(),
             unsent: self.packets.as_ref().map(Packets::unsent).unwrap_or_default(),
@@ -454,12 +444,12 @@ impl CoreTask {
 
     /// When to look at the core next: a look costs what there is to see, whoever caused it.
     fn next_view(&self) -> Option<Instant> {
-        let last = self.published.borrow().at;
+        let last = || self.showing.last().at;
         match (self.events.len(), self.stale) {
             (0, false) => None,
-            (0, true) => Some(last + VIEW_INTERVAL),
-            (..MAX_UNTOLD_EVENTS, _) => Some(last + EVENT_INTERVAL),
-            _ => Some(last),
+            (0, true) => Some(self.showing.next()),
+            (..MAX_UNTOLD_EVENTS, _) => Some(last() + EVENT_INTERVAL),
+            _ => Some(last()),
         }
     }
 

@@ -10,7 +10,7 @@
 //!  verify pool ────────▸│  handle · command   ├─▸ storage     one writer thread
 //!  storage     ────────▸│  drain effects      ├─▸ feeds       inboxes, events, handlers
 //!  streams     ────────▸│                     ├─▸ streams     what came and may be written
-//!  callers     (1024)──▸┘                     └─▸ view        at most every 100 ms
+//!  callers     (1024)──▸┘                     └─▸ view        every 100 ms, if somebody looks
 //! ```
 //!
 //! The channel into the core has no bound of its own because everything that feeds it has one: a
@@ -32,17 +32,19 @@ mod lookup;
 mod order;
 mod packets;
 mod serving;
+mod showing;
 mod sockets;
 pub(crate) mod storage;
 mod streams;
 mod verify_pool;
 
 pub(crate) use clock::Clock;
-pub(crate) use core_task::{CoreTask, Published, Subscriptions};
+pub(crate) use core_task::{CoreTask, Subscriptions};
 pub(crate) use links::Links;
 pub(crate) use order::{Order, Reply};
 use positron_proto::{id::LinkId, node::Input, substream::SubstreamId};
 pub(crate) use serving::HandlerSlot;
+pub(crate) use showing::Shown;
 pub(crate) use sockets::Sockets;
 pub(crate) use streams::IncomingStreams;
 

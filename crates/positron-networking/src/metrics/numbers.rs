@@ -45,7 +45,7 @@ impl From<&Readiness> for ReadyNumbers {
 
 /// Whoever has a node's numbers.
 pub(crate) trait Numbers: std::fmt::Debug + Send + Sync {
-    /// What they are, at most 100 ms old.
+    /// What they are, at most half a second old.
     fn numbers(&self, detail: ByPeer) -> NodeNumbers;
 }
 
