@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::order::Want;
+use super::order::Want;
 
 /// A node of a network on loopback. What went wrong is said in words.
 pub(crate) trait Contender: Clone + Send + Sync + Sized + 'static {

@@ -23,7 +23,7 @@ use libp2p::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{contender::Contender, order::Want};
+use super::{contender::Contender, order::Want};
 
 /// A node of libp2p: TCP, Noise, yamux, Kademlia in server mode with its defaults (k = 20,
 /// alpha = 3, 20 replicas), and identify, which tells it the addresses of others.

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::{
+use super::{
     options::{Size, Stack},
     round::{Figures, Round, Step},
 };
+use crate::numbers::{median, shown};
 
 /// All rounds of one size.
 #[derive(Debug, Serialize)]
@@ -86,27 +87,6 @@ impl Report {
     }
 }
 
-/// The middle one; of an even number, the mean of the two in the middle.
-fn median(mut of: Vec<f64>) -> Option<f64> {
-    of.sort_by(f64::total_cmp);
-    let middle = of.len() / 2;
-    match of.len() {
-        0 => None,
-        len if len % 2 == 1 => Some(of[middle]),
-        _ => Some((of[middle - 1] + of[middle]) / 2.0),
-    }
-}
-
-/// With three digits that count, or as a whole number.
-fn shown(number: Option<f64>) -> String {
-    match number {
-        None => "–".into(),
-        Some(number) if number.abs() >= 100.0 => format!("{number:.0}"),
-        Some(number) if number.abs() >= 10.0 => format!("{number:.1}"),
-        Some(number) => format!("{number:.2}"),
-    }
-}
-
 /// What is told of a round, in its order.
 const STEPS: [(Step, &str); 6] = [
     (Step::FirstPut, "first PUT of a node"),
@@ -120,13 +100,6 @@ const STEPS: [(Step, &str); 6] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_median_is_in_the_middle_and_there_is_none_of_nothing() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
-    }
 
     #[test]
     fn a_ratio_is_ours_by_theirs_and_missing_where_one_is_missing() {

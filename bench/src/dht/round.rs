@@ -8,11 +8,12 @@ use std::{
 use serde::Serialize;
 use tokio::time::sleep;
 
-use crate::{
+use super::{
     crew::Crew,
     options::{Size, Stack},
     order::{Job, Task, Want},
 };
+use crate::numbers::quantile;
 
 /// What a round came to.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -242,7 +243,7 @@ fn reads(stored: &[Job], want: Want, readers: usize) -> Vec<Job> {
 
 fn put(when: &str, n: usize) -> Job {
     // Clients take turns, and each stores both.
-    let want = if n / CLIENTS % 2 == 0 { Want::Newest } else { Want::First };
+    let want = if (n / CLIENTS).is_multiple_of(2) { Want::Newest } else { Want::First };
     Job { node: 0, task: Task::Put(want), name: format!("{when}/{n}") }
 }
 
@@ -258,12 +259,6 @@ const fn client(n: usize) -> usize {
 /// The `n`th of the nodes that are neither the first one nor clients.
 const fn other(n: usize) -> usize {
     1 + CLIENTS + n
-}
-
-/// The value below which so many of a hundred are.
-fn quantile(sorted: &[f64], percent: usize) -> f64 {
-    let at = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-    sorted.get(at).copied().unwrap_or(f64::NAN)
 }
 
 /// Nodes that store and read again and again.
@@ -289,14 +284,6 @@ const AFTER_WRITES: Duration = Duration::from_secs(4);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn half_of_all_values_are_below_the_median_and_the_last_one_is_the_maximum() {
-        let sorted: Vec<f64> = (1..=200).map(f64::from).collect();
-        assert_eq!((quantile(&sorted, 50), quantile(&sorted, 99)), (100.0, 198.0));
-        assert_eq!((quantile(&[7.0], 50), quantile(&[7.0], 99)), (7.0, 7.0));
-        assert!(quantile(&[], 50).is_nan());
-    }
 
     #[test]
     fn nobody_reads_what_it_stored_itself_and_each_client_stores_both_kinds() {

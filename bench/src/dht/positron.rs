@@ -5,7 +5,7 @@ use std::time::Duration;
 use positron_networking::{Deleted, NetworkConfig, Node};
 use positron_proto::dht::{NameHash, RecordKind};
 
-use crate::{
+use super::{
     contender::{Contender, value_of},
     order::Want,
 };

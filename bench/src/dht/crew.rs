@@ -14,7 +14,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{
+use super::{
     options::{Size, Stack},
     order::{Answer, Job, Order, Task, Want, Worked},
 };
@@ -166,7 +166,7 @@ impl Crew {
 impl Worker {
     fn new(stack: Stack, nodes: usize) -> io::Result<Self> {
         let mut child = Command::new(env::current_exe()?)
-            .args(["worker", stack.name()])
+            .args(["worker", "dht", stack.name()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -12,9 +12,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{
+use super::{
     contender::{Contender, value_of},
     order::{Answer, Job, Order, Task, Want, Worked},
+};
+use crate::{
+    dice::some_of,
     seen::{cpu_ms, memory},
 };
 
@@ -43,7 +46,7 @@ async fn carry_out<C: Contender>(nodes: &mut Vec<C>, order: Order) -> Result<Ans
         Order::Start { nodes: count, mut known } => {
             let first = known.len();
             for number in first..first + count {
-                let node = C::start(&some_of(&known, number)).await?;
+                let node = C::start(&some_of(&known, JOINED_BY, number)).await?;
                 known.push(node.address());
                 nodes.push(node);
             }
@@ -67,21 +70,6 @@ async fn carry_out<C: Contender>(nodes: &mut Vec<C>, order: Order) -> Result<Ans
         }
         Order::Look => Ok(Answer::Seen { cpu_ms: cpu_ms(), memory: memory()? }),
     }
-}
-
-/// Addresses by which a node joins: a few of those that there are, the same ones in each run.
-fn some_of(known: &[String], number: usize) -> Vec<String> {
-    let mut some: Vec<String> = Vec::new();
-    let mut dice = number as u64;
-    while some.len() < known.len().min(JOINED_BY) {
-        // Numerical Recipes' linear congruential generator; its upper bits.
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let at = usize::try_from(dice >> 33).expect("31 bits") % known.len();
-        if !some.contains(&known[at]) {
-            some.push(known[at].clone());
-        }
-    }
-    some
 }
 
 async fn find_all<C: Contender>(node: C, names: Vec<String>) -> Result<(), String> {
