@@ -1,12 +1,14 @@
 //! positron-net beside others that do the same, on one machine, in one run: `docs/BENCHMARKS.md`
 //! says what is compared.
 
+mod conversation;
 mod dht;
 mod dice;
 mod gossip;
 mod numbers;
 mod options;
 mod seen;
+mod turns;
 
 use std::{
     error::Error,

@@ -9,15 +9,15 @@ use std::{
 use futures::future::try_join_all;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
-    time::{sleep, timeout},
+    process::{Child, Command},
+    time::sleep,
 };
 
 use super::{
     options::{Size, Stack},
     order::{Answer, Job, Order, Task, Want, Worked},
 };
+use crate::conversation::Conversation;
 
 /// All workers of one network. They end with it.
 pub(crate) struct Crew {
@@ -29,8 +29,7 @@ pub(crate) struct Crew {
 /// One process.
 struct Worker {
     child: Child,
-    orders: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
+    talk: Conversation,
     nodes: usize,
 }
 
@@ -171,9 +170,8 @@ impl Worker {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let orders = child.stdin.take().expect("it is piped");
-        let answers = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        Ok(Self { child, orders, answers, nodes })
+        let talk = Conversation::new(&mut child);
+        Ok(Self { child, talk, nodes })
     }
 
     /// Lets the first node store values; again, while nobody takes them.
@@ -196,14 +194,7 @@ impl Worker {
     }
 
     async fn carry_out(&mut self, order: Order) -> Result<Answer, String> {
-        let mut line = serde_json::to_vec(&order).map_err(|error| error.to_string())?;
-        line.push(b'\n');
-        self.orders.write_all(&line).await.map_err(|error| format!("a worker: {error}"))?;
-        let answer = timeout(LONGEST_ORDER, self.answers.next_line()).await;
-        let answer = answer.map_err(|_| "a worker does not come to an end")?;
-        let answer = answer.map_err(|error| format!("a worker: {error}"))?;
-        let answer = answer.ok_or("a worker ended")?;
-        match serde_json::from_str(&answer).map_err(|error| error.to_string())? {
+        match self.talk.ask(&order, LONGEST_ORDER).await? {
             Answer::Failed(why) => Err(why),
             answer => Ok(answer),
         }

@@ -10,6 +10,7 @@ use super::{
     report::Report,
     round::measure,
 };
+use crate::turns::in_turns;
 
 /// Measures all sizes, and tells what it came to.
 ///
@@ -21,12 +22,7 @@ pub(crate) async fn measure_all(options: DhtOptions) -> Result<(), Box<dyn Error
     for size in nodes {
         let mut measured = Vec::new();
         for number in 0..rounds {
-            let mut stacks = Stack::ALL;
-            // Who goes first has the cooler machine.
-            if number % 2 == 1 {
-                stacks.reverse();
-            }
-            for stack in stacks.into_iter().filter(|stack| only.is_none_or(|only| only == *stack)) {
+            for stack in in_turns(Stack::ALL, only, number) {
                 let (nodes, name) = (size.nodes, stack.name());
                 let note = format!("{nodes} nodes, round {} of {rounds}: {name}", number + 1);
                 writeln!(stderr(), "{note}")?;

@@ -99,18 +99,6 @@ impl Comparison {
 mod tests {
     use super::*;
 
-    fn plan() -> Plan {
-        Plan {
-            nodes: 10,
-            bytes: 256,
-            outstanding: 64,
-            seconds: 8,
-            pause: 20,
-            folder: None,
-            is_alone: false,
-        }
-    }
-
     fn outcome(cpu_us: f64, wire: Option<f64>) -> Outcome {
         let busy = Spread { messages: 200, incomplete: 3, cpu_us, wire, ..Spread::default() };
         Outcome { busy, ..Outcome::default() }
@@ -124,7 +112,7 @@ mod tests {
             (Protocol::Positron, outcome(70.0, None)),
             (Protocol::Iroh, outcome(6.0, Some(3.0))),
         ];
-        let text = Comparison::new(&plan(), rounds).text();
+        let text = Comparison::new(&Plan::small(), rounds).text();
         assert!(text.starts_with("## 10 nodes, 256 bytes\n\n| | positron-net | iroh-gossip |\n"));
         assert!(text.contains("\n| --- | --: | --: |\n"), "{text}");
         assert!(text.contains("\n| 64 under way: CPU a delivery, µs | 65.0 | 5.00 |\n"), "{text}");
@@ -137,7 +125,7 @@ mod tests {
         let mut refused = outcome(1.0, None);
         refused.apart.refusal = Some("3 of 200: full".into());
         refused.failures.push("it did not come up".into());
-        let comparison = Comparison::new(&plan(), vec![(Protocol::PositronDisk, refused)]);
+        let comparison = Comparison::new(&Plan::small(), vec![(Protocol::PositronDisk, refused)]);
         assert!(comparison.text().contains("positron-disk: started again: it did not come up"));
         assert!(comparison.text().contains("positron-disk: not taken by a node, 3 of 200: full"));
         let json = serde_json::to_value(&comparison).unwrap();

@@ -71,3 +71,19 @@ pub(crate) struct Quantiles {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
 }
+
+#[cfg(test)]
+impl Plan {
+    /// Of ten nodes, in memory.
+    pub(super) fn small() -> Self {
+        Self {
+            nodes: 10,
+            bytes: 256,
+            outstanding: 64,
+            seconds: 8,
+            pause: 20,
+            folder: None,
+            is_alone: false,
+        }
+    }
+}

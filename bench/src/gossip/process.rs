@@ -2,13 +2,9 @@
 
 use std::{env, process::Stdio, time::Duration};
 
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{Child, Command},
-    time::timeout,
-};
+use tokio::process::{Child, Command};
 
 use super::{
     network::LONGEST_START,
@@ -16,6 +12,7 @@ use super::{
     plan::{Outcome, Plan},
     tally::LONGEST,
 };
+use crate::conversation::Conversation;
 
 /// A process that is gone when this is.
 struct Process(Child);
@@ -68,26 +65,18 @@ impl Process {
     }
 
     async fn carry_out(&mut self, plan: &Plan) -> Result<Outcome, String> {
-        let mut line = serde_json::to_vec(plan).map_err(|error| error.to_string())?;
-        line.push(b'\n');
-        let mut orders = self.0.stdin.take().expect("it is piped");
-        orders.write_all(&line).await.map_err(|error| format!("the worker: {error}"))?;
-        let mut answers = BufReader::new(self.0.stdout.take().expect("it is piped")).lines();
-        let answer = timeout(longest(plan), answers.next_line()).await;
-        let answer = answer.map_err(|_| "the worker does not come to an end")?;
-        let answer = answer.map_err(|error| format!("the worker: {error}"))?;
-        let answer = answer.ok_or("the worker ended")?;
-        serde_json::from_str::<Result<_, _>>(&answer).map_err(|error| error.to_string())?
+        Conversation::new(&mut self.0).ask::<Result<_, _>>(plan, longest(plan)).await?
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         let pid = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        // One that is gone is what is wanted, and one that was killed goes.
+        // One that is gone is what is wanted, and one that was killed goes. Its number is not given
+        // to another process before the child that has it is dropped, too.
         let _ = self.0.start_kill();
         if let Some(pid) = pid {
-            let _ = waitpid(Some(pid), WaitOptions::empty());
+            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
         }
     }
 }
@@ -108,21 +97,14 @@ fn longest(plan: &Plan) -> Duration {
 
 /// What starting nodes, idling and counting take at most, beside what has a bound of its own.
 const BESIDE: Duration = Duration::from_secs(120);
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_a_worker_may_take_grows_with_what_it_is_told() {
-        let mut plan = Plan {
-            nodes: 10,
-            bytes: 256,
-            outstanding: 64,
-            seconds: 8,
-            pause: 20,
-            folder: None,
-            is_alone: true,
-        };
+        let mut plan = Plan::small();
         let before = longest(&plan);
         plan.seconds += 10;
         plan.pause += 5;

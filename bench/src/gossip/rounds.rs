@@ -11,6 +11,7 @@ use super::{
     plan::{Outcome, Plan},
     process::{can_be_alone, carry_out},
 };
+use crate::turns::in_turns;
 
 /// Measures all sizes, and tells what it came to.
 ///
@@ -63,13 +64,7 @@ async fn start(protocol: Protocol, plan: &Plan) -> Result<Outcome, String> {
 async fn compare(plan: &Plan, options: &GossipOptions) -> Result<Comparison, Box<dyn Error>> {
     let mut measured = Vec::new();
     for number in 0..options.rounds {
-        let mut protocols = Protocol::ALL;
-        // Who goes first has the cooler machine.
-        if number % 2 == 1 {
-            protocols.reverse();
-        }
-        let is_wanted = |protocol: &Protocol| options.only.is_none_or(|only| only == *protocol);
-        for protocol in protocols.into_iter().filter(is_wanted) {
+        for protocol in in_turns(Protocol::ALL, options.only, number) {
             let Plan { nodes, bytes, .. } = plan;
             let (name, round) = (protocol.name(), number + 1);
             let size = format!("{nodes} nodes, {bytes} bytes");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use positron_proto::limits::MAX_PEER_QUEUE_BYTES;
+use positron_proto::limits::{LATE_WAKE, MAX_PEER_QUEUE_BYTES};
 
 // --- links ---
 
@@ -64,9 +64,13 @@ pub const STREAM_LEAST_PIECE: usize = 1024;
 pub const STREAM_READ_SHARE: usize = 64 * 1024;
 /// Shortest time between two published snapshots of a node that somebody looks at.
 pub const VIEW_INTERVAL: Duration = Duration::from_millis(100);
-/// The same while nobody does: so old is what the first look shows, and half of what a wake may be
-/// late ([`LATE_WAKE`](positron_proto::limits::LATE_WAKE)).
+/// The same while nobody does: so old is what the first look shows. A node whose snapshot is older
+/// than its next wake by [`LATE_WAKE`] counts as blocked.
 pub const UNWATCHED_VIEW_INTERVAL: Duration = Duration::from_millis(500);
+const _: () = assert!(
+    2 * UNWATCHED_VIEW_INTERVAL.as_millis() <= LATE_WAKE.as_millis(),
+    "nobody looked is not blocked"
+);
 /// Shortest time between two of them when there is something to tell: events are told together with
 /// a snapshot that shows them, so a thousand of them a second cost a hundred snapshots.
 pub const EVENT_INTERVAL: Duration = Duration::from_millis(10);

@@ -389,8 +389,8 @@ impl Node {
         self.stats().invite()
     }
 
-    /// The node's numbers, at most half a second old, 100 ms if they are looked at again and
-    /// again, and not older than the last event.
+    /// The node's numbers, at most half a second old, 100 ms if somebody looks at them that often,
+    /// and not older than the last event.
     ///
     /// ```
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {

@@ -108,11 +108,10 @@ impl<K: Ord + Copy, T> FairQueue<K, T> {
             self.begun += 1;
             self.turns.insert((line.ended, self.begun, key));
         } else if self.turns.is_empty() {
+            // Nobody is ahead of anybody any more.
             self.virtual_time = 0;
-            self.lines.retain(|_, line| {
-                line.ended = 0;
-                line.is_suspended
-            });
+            self.lines.retain(|_, line| line.is_suspended);
+            self.lines.values_mut().for_each(|line| line.ended = 0);
         } else {
             let now = self.virtual_time;
             self.lines

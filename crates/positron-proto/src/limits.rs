@@ -177,9 +177,9 @@ pub const LINK_DATAGRAM_WINDOW: usize = 1 << 20;
 /// records are dropped, and brought again.
 pub const MAX_PARKED_PER_PEER: usize = 512;
 /// The same for direct messages, which are not brought again: what is read of a peer at once, 64
-/// KiB of the smallest and a record, and what waited for its turn, fit beside that. Beyond it all
-/// that wait are checked before anything else is done, which kept everybody waiting for 30 ms
-/// (measured).
+/// KiB of the smallest and a record, and what waited for its turn, fit beside
+/// [`CHECKS_BEFORE_READ`]. Beyond it all that wait are checked before anything else is done, which
+/// kept everybody waiting for 30 ms (measured).
 pub const MAX_PARKED_WITH_DIRECTS: usize = 2 * MAX_PARKED_PER_PEER;
 /// Claims of one peer that may still wait when more is read of it: two batches of the threads that
 /// check, so that these do not run out of work.

@@ -36,8 +36,6 @@ pub(crate) struct Published {
 pub(super) struct Showing {
     published: watch::Sender<Published>,
     looks: Arc<Looks>,
-    /// Whether somebody looked at what was shown before the last time.
-    is_watched: bool,
 }
 
 /// Where everybody else sees it.
@@ -60,21 +58,21 @@ impl Showing {
         let (published, receiver) = watch::channel(first);
         let looks = Arc::<Looks>::default();
         let shown = Shown { published: receiver, looks: looks.clone() };
-        (Self { published, looks, is_watched: false }, shown)
+        (Self { published, looks }, shown)
     }
 
     pub(super) fn last(&self) -> watch::Ref<'_, Published> {
         self.published.borrow()
     }
 
-    pub(super) fn show(&mut self, new: Published) {
-        self.is_watched = self.looks.some.swap(false, Ordering::AcqRel);
+    pub(super) fn show(&self, new: Published) {
+        self.looks.some.store(false, Ordering::Release);
         self.published.send_replace(new);
     }
 
     /// When to show what happened meanwhile.
     pub(super) fn next(&self) -> Instant {
-        let is_watched = self.is_watched || self.looks.some.load(Ordering::Acquire);
+        let is_watched = self.looks.some.load(Ordering::Acquire);
         self.last().at + if is_watched { VIEW_INTERVAL } else { UNWATCHED_VIEW_INTERVAL }
     }
 
@@ -140,17 +138,16 @@ mod tests {
 
     #[tokio::test]
     async fn who_looks_again_and_again_sees_it_often_and_nobody_costs_little() {
-        let (mut showing, mut shown) = Showing::new(published());
+        let (showing, mut shown) = Showing::new(published());
         assert_eq!(wait(&showing), UNWATCHED_VIEW_INTERVAL);
         for _ in 0..3 {
             let _ = shown.look_again();
             showing.looked_at().await;
             assert_eq!(wait(&showing), VIEW_INTERVAL, "the one who looked sees something new soon");
             showing.show(published());
-            shown.changed().await.unwrap();
-            showing.show(published());
+            assert_eq!(wait(&showing), UNWATCHED_VIEW_INTERVAL, "nobody looked at this one");
         }
-        showing.show(published());
-        assert_eq!(wait(&showing), UNWATCHED_VIEW_INTERVAL, "nobody looked at the last one");
+        shown.changed().await.unwrap();
+        assert_eq!(wait(&showing), VIEW_INTERVAL, "who waits for something new looks");
     }
 }

@@ -23,7 +23,7 @@ impl Hearing<'_> {
         }
     }
 
-    /// Reads what waits, until the turn is over.
+    /// Reads what waits, until the turn is over; of whom had no turns, too, if that is past.
     pub(super) fn read_on(&mut self, now: Now) {
         let NodeCore { unread, sessions, held, .. } = &mut *self.0;
         unread.resume(|peer| sessions.link_of(peer).is_none_or(|link| !held.is_stuck(link)));
