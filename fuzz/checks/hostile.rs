@@ -322,6 +322,8 @@ impl Hostile {
                 GossipMessage::Large { sender, sequence, bytes: LARGE_GOSSIP << (how % 7) }.into()
             }
             2 => PeersMessage::Heartbeat(u32::MAX >> (how % 32)).into(),
+            3 if how & 3 == 1 => GossipMessage::Graft.into(),
+            3 if how & 3 == 3 => GossipMessage::Prune.into(),
             3 => PeersMessage::Discovery(u8::try_from(how).unwrap_or(0)).into(),
             4 => PeersMessage::Announcement(self.records(now, how % 33, input)).into(),
             5..=8 => {

@@ -3,7 +3,7 @@
 use positron_proto::{
     dht::{DhtAnswer, DhtAsk, DhtMessage, DhtQuery, LivingRecord},
     direct::DirectMessage,
-    gossip::GossipMessage,
+    gossip::{GossipMessage, SHAPES},
     id::NodeId,
     identity::Signed,
     limits::{
@@ -45,7 +45,9 @@ pub(crate) fn check(bytes: &[u8]) {
     assert_eq!(message.message_type(), bytes[0]);
     let mut canonical = bytes.to_vec();
     match canonical[0] {
-        GOSSIP_MESSAGE => canonical[1] = canonical[1].min(MAX_TTL),
+        GOSSIP_MESSAGE => {
+            canonical[1] = (canonical[1] & !SHAPES).min(MAX_TTL) | canonical[1] & SHAPES;
+        }
         TRACE_ASK => canonical[1] = canonical[1].min(MAX_TRACE_DEPTH),
         _ => {}
     }
@@ -74,7 +76,9 @@ fn check_bounds(message: &Message) {
             | PeersMessage::Discovery(_)
             | PeersMessage::ObservedAddress(_),
         )
-        | Message::Gossip(GossipMessage::Digest { .. })
+        | Message::Gossip(
+            GossipMessage::Digest { .. } | GossipMessage::Graft | GossipMessage::Prune,
+        )
         | Message::Substream(
             SubstreamMessage::Credit { .. }
             | SubstreamMessage::Reset { .. }

@@ -18,7 +18,7 @@ use positron_proto::{
         Place, RecordHead, RecordKind, StoreOutcome,
     },
     direct::DirectMessage,
-    gossip::GossipMessage,
+    gossip::{GossipMessage, SHAPES},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
     node::Message,
@@ -243,6 +243,10 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("peer_announcement.later", later.into()),
         ("observed_address", PeersMessage::ObservedAddress(address("198.51.100.7:61000")).into()),
         ("gossip_message", GossipMessage::Gossip(10, broadcast().claim().clone()).into()),
+        (
+            "gossip_message.shapes",
+            GossipMessage::Gossip(10 | SHAPES, broadcast().claim().clone()).into(),
+        ),
         ("custom_data", DirectMessage::CustomData(direct().claim().clone()).into()),
         ("request", RequestMessage::Request { id: 64, payload: b"what?".as_slice().into() }.into()),
         ("response", response(Status::Answered, b"this")),
@@ -288,6 +292,8 @@ fn messages() -> Vec<(&'static str, Message)> {
             GossipMessage::Large { sender: identity(2).node_id(), sequence: 64, bytes: 65_536 }
                 .into(),
         ),
+        ("gossip_graft", GossipMessage::Graft.into()),
+        ("gossip_prune", GossipMessage::Prune.into()),
         ("gossip_digest", GossipMessage::Digest { count: 4, fingerprint: [0xAB; 32] }.into()),
     ]
 }

@@ -56,7 +56,8 @@ pub struct NetworkConfig {
     /// crosses the network in clear text.
     pub api_in_clear_text: bool,
 
-    /// Peers that a new message is pushed to at once.
+    /// Links over which a node that has just begun is pushed new messages, and the most that are
+    /// tried out when something is late; the tree of pushes decides on the others.
     pub gossip_fanout: usize,
     /// Seconds between two rounds of anti-entropy.
     pub gossip_interval: f64,

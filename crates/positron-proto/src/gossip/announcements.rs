@@ -1,67 +1,101 @@
 //! New messages that the other peers are told of, many in one list.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
-use super::{GossipEffect, GossipMessage, message_key::MessageKey};
+use super::{
+    GossipEffect, GossipMessage,
+    message_key::MessageKey,
+    message_store::MessageStore,
+    peer_state::GossipPeer,
+    reach::{PlaceSet, ReachPlace},
+};
 use crate::{
     id::NodeId,
     journey::Nth,
-    limits::{MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_UNANNOUNCED},
+    limits::{
+        ANNOUNCE_DELAY, ANNOUNCE_ROUND, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_UNANNOUNCED,
+    },
+    time::Duration,
     wire::holdings::{Holdings, Ranges},
 };
 
-/// A message that is new here.
-pub(super) struct Rumour {
-    pub(super) item: MessageKey,
-    pub(super) nth: Nth,
-    /// Hops that it may still be pushed.
-    pub(super) ttl: u8,
-    /// Who has it.
-    pub(super) has: BTreeSet<NodeId>,
-    /// Who of them sent it after another one, or will: they hear that we have it from elsewhere.
-    pub(super) also: Vec<NodeId>,
-}
-
-/// What is new since the last announcement, and which peers are known to have it.
+/// What is new here and is still to be announced to somebody, in the order in which it came.
+///
+/// Who was told how much of it is remembered with each peer, as the number of what comes next.
 #[derive(Debug, Default)]
 pub(super) struct Announcements {
-    fresh: BTreeMap<MessageKey, BTreeSet<NodeId>>,
+    news: VecDeque<News>,
+    /// The number of the first of them.
+    first: u64,
+}
+
+/// A message that is new here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct News {
+    pub(super) item: MessageKey,
+    /// Who is to be told of it, unless it has it by then.
+    pub(super) lacking: PlaceSet,
+    /// Who is to be told although it has it: it hears that we have it from somebody else.
+    pub(super) besides: PlaceSet,
+}
+
+impl News {
+    /// Whether the peer at `place` is told of it, which `lacks` it or not.
+    pub(super) const fn is_for(&self, place: ReachPlace, lacks: bool) -> bool {
+        lacks && self.lacking.contains(place) || self.besides.contains(place)
+    }
 }
 
 impl Announcements {
-    /// Everybody but `has` is to be told of `item`.
-    pub(super) fn add(&mut self, item: MessageKey, has: BTreeSet<NodeId>) {
-        self.fresh.insert(item, has);
+    pub(super) fn add(&mut self, news: News) {
+        self.news.push_back(news);
     }
 
-    /// `peer` is to be told of `item`, beside those who are to be told already; nobody else is, of
-    /// all `peers`.
-    pub(super) fn add_for(
-        &mut self,
-        peer: NodeId,
-        item: MessageKey,
-        peers: impl Iterator<Item = NodeId>,
-    ) {
-        self.fresh.entry(item).or_insert_with(|| peers.collect()).remove(&peer);
+    /// The number that the next one gets.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.news.len() as u64
     }
 
-    /// Whether they should go out at once.
+    /// Whether they should all go out at once.
     pub(super) fn is_full(&self) -> bool {
-        self.fresh.len() >= MAX_UNANNOUNCED
+        self.news.len() >= MAX_UNANNOUNCED
     }
 
-    /// `peer` says that it has `ranges` of `sender`: it need not be told.
-    pub(super) fn peer_has_all(&mut self, peer: NodeId, sender: NodeId, ranges: &Ranges) {
-        for (item, has) in self.fresh.range_mut(MessageKey::all_of(sender)) {
-            if ranges.contains(item.sequence) {
-                has.insert(peer);
-            }
+    /// How long the next one of so many peers waits for its turn, so that each has one in every
+    /// [`ANNOUNCE_ROUND`], and more where they are few. None if there is nothing new.
+    pub(super) fn turn(&self, peers: usize) -> Option<Duration> {
+        let peers = u32::try_from(peers.max(1)).unwrap_or(u32::MAX);
+        let turn = (ANNOUNCE_ROUND / peers).min(ANNOUNCE_DELAY);
+        (!self.news.is_empty()).then(|| if self.is_full() { Duration::ZERO } else { turn })
+    }
+
+    /// Who was not told of all that is new, for the longest time.
+    pub(super) fn next(&self, peers: &BTreeMap<NodeId, GossipPeer>) -> Option<NodeId> {
+        let waiting = peers.iter().filter(|(_, peer)| peer.told < self.end());
+        waiting.min_by_key(|(_, peer)| peer.told).map(|(id, _)| *id)
+    }
+
+    /// What a peer is to be told of, if it is still kept.
+    pub(super) fn for_peer(
+        &self,
+        peer: &GossipPeer,
+        store: &MessageStore,
+    ) -> impl Iterator<Item = (MessageKey, Nth)> {
+        let told = usize::try_from(peer.told.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let place = peer.place;
+        self.news.iter().skip(told).filter_map(move |news| {
+            let kept = store.get(&news.item)?;
+            let lacks = |place| news.is_for(place, kept.awaited.contains(place));
+            place.is_none_or(lacks).then_some((news.item, kept.nth))
+        })
+    }
+
+    /// Forgets what all of the peers were told of.
+    pub(super) fn forget_told(&mut self, peers: &BTreeMap<NodeId, GossipPeer>) {
+        let told = peers.values().map(|peer| peer.told).min().unwrap_or(self.end());
+        while self.first < told && self.news.pop_front().is_some() {
+            self.first += 1;
         }
-    }
-
-    /// Takes everything that is to be announced.
-    pub(super) fn take(&mut self) -> BTreeMap<MessageKey, BTreeSet<NodeId>> {
-        core::mem::take(&mut self.fresh)
     }
 }
 

@@ -5,7 +5,8 @@ use crate::{id::NodeId, identity::Verified, time::Duration, wire::message::AppMe
 /// The founding document's knobs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GossipConfig {
-    /// Peers that a new message is pushed to at once; the others are told that it is there.
+    /// Links over which a node that has just begun is pushed new messages, and the most that are
+    /// tried out when something is late; the tree of pushes decides on the others.
     pub fanout: usize,
     /// Time between two rounds of anti-entropy, each with one random peer.
     pub interval: Duration,

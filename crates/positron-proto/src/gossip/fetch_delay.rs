@@ -6,10 +6,19 @@ use crate::{
 };
 
 /// The wait between an announcement and the request, learned from how long after the announcement
-/// pushes came (at once, if before it): short where the network is quick, [`WANT_DELAY`] where it
-/// is not, and until it is known.
-#[derive(Debug, Default)]
-pub(super) struct FetchDelay(Lag);
+/// pushes came (at once, if before it): a little longer than the longest of late, so that what is
+/// only late is not asked for; [`WANT_DELAY`] until it is known.
+///
+/// A mean and its deviations would not do: along a tree most pushes come before any announcement,
+/// and a few, of far senders, always after it.
+#[derive(Debug)]
+pub(super) struct FetchDelay {
+    /// Grows with what is late at once, and fades with each message.
+    longest: Duration,
+}
+
+/// What is remembered of the longest, after as many messages, is a third (guess).
+const FADES_WITHIN: u32 = 256;
 
 /// The wait between a request and the next holder's turn, learned from how long answers took.
 #[derive(Debug, Default)]
@@ -46,16 +55,23 @@ impl AnswerTimeout {
     }
 }
 
+impl Default for FetchDelay {
+    fn default() -> Self {
+        Self { longest: WANT_DELAY }
+    }
+}
+
 impl FetchDelay {
     /// How long to wait for a push.
     pub(super) fn wait(&self) -> Duration {
-        self.0.bound().map_or(WANT_DELAY, |lag| lag.clamp(WANT_DELAY_LEAST, WANT_DELAY))
+        self.longest.max(WANT_DELAY_LEAST)
     }
 
     /// A push came so long after the first announcement, asked for or not.
     pub(super) fn learn(&mut self, lag: Duration) {
-        // A late one says that there is a reason to wait, not that it pays to wait for ever.
-        self.0.learn(lag.min(2 * WANT_DELAY));
+        // A very late one says that there is a reason to wait, not that it pays to wait for ever.
+        let with_margin = (lag + lag / 4).min(WANT_DELAY);
+        self.longest = with_margin.max(self.longest - self.longest / FADES_WITHIN);
     }
 }
 
@@ -72,16 +88,20 @@ mod tests {
     #[test]
     fn a_quick_network_is_asked_soon_and_a_slow_one_late() {
         assert_eq!(after([]), WANT_DELAY);
-        assert_eq!(after([1; 40]), WANT_DELAY_LEAST);
-        assert_eq!(after([50; 5]), WANT_DELAY);
+        assert_eq!(after([1; 1_000]), WANT_DELAY_LEAST);
         assert_eq!(after([100_000; 9]), WANT_DELAY);
-        let between = after((0..60).map(|n| 8 + n % 3));
-        assert!((WANT_DELAY_LEAST..WANT_DELAY).contains(&between), "{between:?}");
+        assert_eq!(after([40; 1_000]), Duration::from_millis(50), "and a quarter more");
     }
 
     #[test]
-    fn what_was_quick_and_became_slow_is_learned_again() {
-        let lags = core::iter::repeat_n(1, 100).chain(core::iter::repeat_n(55, 12));
+    fn what_is_late_now_and_then_is_waited_for() {
+        let lags = (0..1_000).map(|n| if n % 20 == 0 { 60 } else { 0 });
+        assert!(after(lags) > Duration::from_millis(55));
+    }
+
+    #[test]
+    fn what_was_quick_and_became_slow_is_learned_at_once() {
+        let lags = core::iter::repeat_n(1, 1_000).chain([200]);
         assert_eq!(after(lags), WANT_DELAY);
     }
 }

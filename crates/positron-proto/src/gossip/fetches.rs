@@ -301,6 +301,11 @@ impl Wanted {
         }
     }
 
+    /// What was asked for was pushed so long after its announcement.
+    pub(super) fn handle_late_push(&mut self, lag: Duration) {
+        self.patience.learn(lag);
+    }
+
     /// `from` sent it. If it was asked to, nobody else is asked while it is being checked. Returns
     /// whether it was asked.
     pub(super) fn handle_arrival(&mut self, now: Instant, item: &MessageKey, from: NodeId) -> bool {

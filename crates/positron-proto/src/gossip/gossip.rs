@@ -1,16 +1,18 @@
 //! The machine: what happens to a message from its arrival to its leaving.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
-    announcements::{Announcements, Rumour, send_all},
+    SHAPES,
+    announcements::{Announcements, News, send_all},
     checks_under_way::{AddedCheck, ChecksUnderWay},
     config::interval,
     fetches::{Announced, Wanted},
     message_key::{MessageKey, same_claim},
     message_store::{Candidate, Evicted, MessageStore},
-    peer_state::GossipPeer,
+    peer_state::{GossipPeer, places},
+    push_tree::{PushTree, Rumour},
     reach::{PlaceSet, Step},
     receipts::Receipts,
     telling::{trace, trace_dropped, trace_taken},
@@ -21,7 +23,10 @@ use crate::{
     id::NodeId,
     identity::{Signed, Verified},
     journey::{CameFrom, DropReason, Forwarding, JourneyStep, Nth},
-    limits::{CROWDED_RETRY, LARGE_GOSSIP, MAX_TTL, MAX_WANTED, REACH_WITHIN, RETENTION_BYTES},
+    limits::{
+        CROWDED_RETRY, LARGE_GOSSIP, MAX_TTL, MAX_WANTED, REACH_WITHIN, RETENTION_BYTES,
+        SHAPE_FIRST, SHAPE_INTERVAL,
+    },
     metric::Level,
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
@@ -65,6 +70,7 @@ pub struct Gossip {
     pub(super) store: MessageStore,
     checks: ChecksUnderWay,
     pub(super) wanted: Wanted,
+    pub(super) tree: PushTree,
     pub(super) announcements: Announcements,
     receipts: Receipts,
     /// What peers asked for.
@@ -111,6 +117,7 @@ impl Gossip {
         }
         let mut deadlines = Deadlines::new();
         deadlines.set(GossipWake::Sync, now.mono + rng.jitter(interval(&config)));
+        let tree = PushTree::new(now.mono, rng.duration(SHAPE_FIRST / 2..=2 * SHAPE_FIRST));
         Self {
             config,
             me,
@@ -119,6 +126,7 @@ impl Gossip {
             store: window,
             checks: ChecksUnderWay::default(),
             wanted: Wanted::default(),
+            tree,
             announcements: Announcements::default(),
             receipts: Receipts::new(Step::of_window(cache_size)),
             unserved: Unserved::default(),
@@ -152,8 +160,9 @@ impl Gossip {
         self.store.insert(now.mono, item, message.clone(), nth, self.present);
         trace_taken(nth, message.id(), item, (CameFrom::Own, Vec::new()), out);
         self.unheard.insert(item.sequence);
-        let rumour =
-            Rumour { item, nth, ttl: self.config.ttl, has: BTreeSet::new(), also: Vec::new() };
+        let shapes = self.tree.is_due(now.mono);
+        let ttl = if shapes { self.config.ttl | SHAPES } else { self.config.ttl };
+        let rumour = Rumour { item, nth, ttl, has: Vec::new(), besides: Vec::new() };
         self.push_eagerly(now, rumour, &message, None, out);
         self.trim(now, out);
     }
@@ -180,6 +189,9 @@ impl Gossip {
             GossipMessage::Large { sender, sequence, bytes } => {
                 self.handle_large(now, from, MessageKey { sender, sequence }, bytes, out);
             }
+            GossipMessage::Graft if self.links.contains_key(&from) => self.tree.graft(from),
+            GossipMessage::Graft => {}
+            GossipMessage::Prune => _ = self.tree.prune(&from),
         }
     }
 
@@ -218,11 +230,11 @@ impl Gossip {
             bringers.into_iter().for_each(|peer| self.ask_again(now, item, peer));
             return;
         }
-        let mut has: BTreeSet<NodeId> = [from, item.sender].into();
-        has.extend(&bringers);
         let asked: Vec<NodeId> = self.wanted.asked_for(&item).collect();
+        let mut has = vec![from, item.sender];
+        has.extend(&bringers);
         has.extend(self.wanted.end(&item));
-        let awaited = self.all_but(&has);
+        let awaited = self.present.without(places(&self.links, &has));
         let nth = self.last.next();
         if !self.store.insert(now.mono, item, message.clone(), nth, awaited) {
             self.counters.stale += 1;
@@ -232,7 +244,7 @@ impl Gossip {
         self.last = nth;
         let also: Vec<NodeId> = bringers.into_iter().filter(|peer| *peer != from).collect();
         trace_taken(nth, message.id(), item, (arrival, also.clone()), out);
-        let also = also.into_iter().chain(asked).filter(|peer| *peer != from).collect();
+        let besides = also.iter().copied().chain(asked).filter(|peer| *peer != from).collect();
         if item.sender != self.me {
             self.counters.delivered += 1;
             if let Some(heard) = heard {
@@ -242,13 +254,15 @@ impl Gossip {
         }
         out.push_back(GossipEffect::Keep(message.clone()));
         out.push_back(GossipEffect::Observed { peer: from, what: Observation::ValidMessage });
-        self.push_eagerly(
-            now,
-            Rumour { item, nth, ttl, has, also },
-            &message,
-            Some(standings),
-            out,
-        );
+        if let (CameFrom::Heard { asked: true, .. }, Some(heard)) = (arrival, heard) {
+            self.handle_rescue(now, (&message, ttl), heard, (from, &also), out);
+        }
+        let rumour = Rumour { item, nth, ttl, has, besides };
+        let shapes = self.push_eagerly(now, rumour, &message, Some(standings), out);
+        if shapes {
+            self.graft(from, out);
+            also.into_iter().for_each(|peer| self.prune(peer, out));
+        }
         if let Some(receipt) = self.receipts.add(item, message.content().payload.len()) {
             let to: Vec<NodeId> = self.links.keys().copied().collect();
             self.counters.receipts_sent += 1;
@@ -294,8 +308,13 @@ impl Gossip {
 
     /// A session with `peer` is up: notes are compared at once.
     pub fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        let present = &mut self.present;
-        self.links.entry(peer).or_insert_with(|| GossipPeer::new(now.mono, present.take_free()));
+        let (present, told) = (&mut self.present, self.announcements.end());
+        self.links
+            .entry(peer)
+            .or_insert_with(|| GossipPeer::new(now.mono, present.take_free(), told));
+        if self.tree.len() < self.config.fanout {
+            self.graft(peer, out);
+        }
         self.start_anti_entropy_with(now, peer, out);
     }
 
@@ -305,6 +324,9 @@ impl Gossip {
             self.present.remove(place);
             let lacking = self.store.handle_gone(place, in_step);
             self.counters.left_lacking += u64::try_from(lacking).unwrap_or(u64::MAX);
+        }
+        if self.tree.prune(&peer) {
+            self.graft_another(out);
         }
         self.deadlines.clear(GossipWake::Judge(peer));
         self.unserved.forget(&peer);
@@ -393,9 +415,7 @@ impl Gossip {
             if same_claim(kept.message.claim(), &claim) {
                 self.counters.duplicates += 1;
                 trace(kept.nth, JourneyStep::Repeated(from), out);
-                if from == item.sender {
-                    self.tell_author(now, item);
-                }
+                self.handle_repeat(now, from, item, out);
                 return;
             }
             if kept.equivocated {
@@ -414,7 +434,6 @@ impl Gossip {
             self.ask_again(now, item, from);
             return;
         }
-        let ttl = ttl.min(MAX_TTL);
         let arrival = CameFrom::Heard { from, at: now.mono, asked };
         let heard = self.wanted.announced(&item).unwrap_or(now.mono);
         match self.checks.add(heard, item, from, ttl, arrival, &claim) {
@@ -431,8 +450,8 @@ impl Gossip {
         }
     }
 
-    /// Pushes a new message to a few peers while its hops last, and has the rest told of it; of a
-    /// large one all are told at once.
+    /// Pushes a new message over the eager links while its hops last, over all if it shapes, and has
+    /// the rest told of it; of a large one all are told at once. Returns whether it shapes.
     fn push_eagerly(
         &mut self,
         now: Now,
@@ -440,41 +459,46 @@ impl Gossip {
         message: &Verified<AppMessage>,
         standings: Option<&TrustTable>,
         out: &mut VecDeque<GossipEffect>,
-    ) {
-        let Rumour { item, nth, ttl, mut has, also } = rumour;
-        let welcome =
-            |peer: &NodeId| standings.is_none_or(|standings| !standings.is_banned(peer, now.wall));
-        let mut others: Vec<NodeId> = self
-            .links
-            .keys()
-            .filter(|peer| !has.contains(*peer) && welcome(peer))
-            .copied()
-            .collect();
+    ) -> bool {
+        let Rumour { item, nth, ttl, has, besides } = rumour;
+        let lacks = |peer: &&NodeId| {
+            !has.contains(*peer)
+                && standings.is_none_or(|standings| !standings.is_banned(*peer, now.wall))
+        };
         if message.content().payload.len() >= LARGE_GOSSIP {
-            has.extend(&others);
-            self.tell_of_large(item, nth, message, core::mem::take(&mut others), out);
-        } else if let Some(ttl) = ttl.min(MAX_TTL).checked_sub(1) {
-            for nth in 0..self.config.fanout.min(others.len()) {
-                let other = nth + self.rng.index(others.len() - nth);
-                others.swap(nth, other);
-                has.insert(others[nth]);
-                self.counters.eager_pushed += 1;
+            let others = self.links.keys().filter(lacks).copied().collect();
+            self.tell_of_large(item, nth, message, others, out);
+            return false;
+        }
+        let shapes = ttl & SHAPES != 0 && {
+            let stays = self.rng.duration(SHAPE_INTERVAL / 2..=2 * SHAPE_INTERVAL);
+            self.tree.takes_shape(now.mono, item, message.id(), stays)
+        };
+        if !shapes {
+            self.tree.handle_message();
+        }
+        let mut to = Vec::new();
+        if let Some(hops) = (ttl & !SHAPES).min(MAX_TTL).checked_sub(1) {
+            if shapes {
+                to.extend(self.links.keys().filter(lacks));
+            } else {
+                to.extend(self.tree.eager().filter(lacks));
             }
-            let rest = others.split_off(self.config.fanout.min(others.len()));
-            let to = core::mem::replace(&mut others, rest);
             if !to.is_empty() {
+                self.counters.eager_pushed += to.len() as u64;
                 let step = JourneyStep::Forwarded { to: to.clone(), how: Forwarding::Push };
                 trace(nth, step, out);
-                let push = GossipMessage::Gossip(ttl, message.claim().clone());
-                out.push_back(GossipEffect::Send { to, message: push });
+                let push = GossipMessage::Gossip(hops | ttl & SHAPES, message.claim().clone());
+                out.push_back(GossipEffect::Send { to: to.clone(), message: push });
             }
         }
-        if others.is_empty() && also.is_empty() {
-            return;
+        let lacking = self.present.without(places(&self.links, has.iter().chain(&to)));
+        let besides = places(&self.links, &besides);
+        if !lacking.is_empty() || !besides.is_empty() {
+            self.announcements.add(News { item, lacking, besides });
+            self.announce_soon(now);
         }
-        has.retain(|peer| !also.contains(peer));
-        self.announcements.add(item, has);
-        self.announce_soon(now);
+        shapes
     }
 
     /// Takes note that `from` sent `item`; returns whether it was asked for it.
@@ -508,15 +532,6 @@ impl Gossip {
             let number = item.sequence..=item.sequence;
             self.store.handle_reached(now.mono, &item.sender, number, place, 1, |_, _| {});
         }
-    }
-
-    /// The peers that are up and not among `has`.
-    fn all_but(&self, has: &BTreeSet<NodeId>) -> PlaceSet {
-        let mut awaited = self.present;
-        for place in has.iter().filter_map(|peer| self.links.get(peer)?.place) {
-            awaited.remove(place);
-        }
-        awaited
     }
 
     pub(super) fn trim(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     Gossip, GossipEffect, GossipMessage,
-    announcements::send_all,
+    announcements::{News, send_all},
     config::interval,
     fetches::{Announced, Asked},
     gossip::GossipWake,
     message_key::MessageKey,
-    peer_state::{Comparison, Suspicion},
+    peer_state::{Comparison, Suspicion, places},
+    reach::PlaceSet,
     telling::trace,
     unserved::Question,
 };
@@ -18,11 +19,11 @@ use crate::{
     identity::Verified,
     journey::{Forwarding, JourneyStep, Nth},
     limits::{
-        ANNOUNCE_DELAY, LARGE_GOSSIP, OFFER_INTERVAL, SERVED_LEAST, SERVED_OF_ONE, WITHHELD_AFTER,
+        LARGE_GOSSIP, OFFER_INTERVAL, PUSHED_WITHIN, SERVED_LEAST, SERVED_OF_ONE, WITHHELD_AFTER,
     },
     misbehavior::{Misbehavior, Observation},
     standings::TrustTable,
-    time::{Duration, Now},
+    time::{Instant, Now},
     wire::{
         holdings::{Holdings, Ranges},
         message::AppMessage,
@@ -31,49 +32,43 @@ use crate::{
 
 /// Announcements and requests.
 impl Gossip {
-    /// Tells each peer what is new and not known to be there.
+    /// Tells the peer that waits for it longest what is new and not known to be there; all of them,
+    /// if there is much.
     pub(super) fn announce(
         &mut self,
         now: Now,
         standings: &TrustTable,
         out: &mut VecDeque<GossipEffect>,
     ) {
-        let mut fresh = self.announcements.take();
-        fresh.retain(|item, _| self.store.get(item).is_some());
-        let mut told = BTreeMap::<MessageKey, Vec<NodeId>>::new();
-        for &peer in self.links.keys() {
-            if standings.is_banned(&peer, now.wall) {
-                continue;
-            }
-            let mut news = Holdings::new();
-            for (item, has) in &fresh {
-                if !has.contains(&peer) {
+        let (tells_all, end) = (self.announcements.is_full(), self.announcements.end());
+        while let Some(peer) = self.announcements.next(&self.links)
+            && let Some(link) = self.links.get_mut(&peer)
+        {
+            let mut list = Holdings::new();
+            if !standings.is_banned(&peer, now.wall) {
+                for (item, nth) in self.announcements.for_peer(link, &self.store) {
                     self.counters.ihave_sent += 1;
-                    news.insert(item.sender, item.sequence);
-                    told.entry(*item).or_default().push(peer);
+                    list.insert(item.sender, item.sequence);
+                    let (to, how) = (vec![peer], Forwarding::Announce);
+                    trace(nth, JourneyStep::Forwarded { to, how }, out);
                 }
             }
-            send_all(vec![peer], news, GossipMessage::IHave, out);
-        }
-        for (item, to) in told {
-            if let Some(kept) = self.store.get(&item) {
-                let how = Forwarding::Announce;
-                trace(kept.nth, JourneyStep::Forwarded { to, how }, out);
+            link.told = end;
+            let is_over = !tells_all && !list.is_empty();
+            send_all(vec![peer], list, GossipMessage::IHave, out);
+            if is_over {
+                break;
             }
         }
-    }
-
-    /// The author of `item` sent it after somebody else did: nobody announces it to its author, who
-    /// would count us among those who have it from there.
-    pub(super) fn tell_author(&mut self, now: Now, item: MessageKey) {
-        self.announcements.add_for(item.sender, item, self.links.keys().copied());
+        self.announcements.forget_told(&self.links);
         self.announce_soon(now);
     }
 
-    /// What is new is announced when it had a moment of company.
+    /// What is new is announced to one peer after the other.
     pub(super) fn announce_soon(&mut self, now: Now) {
-        let delay = if self.announcements.is_full() { Duration::ZERO } else { ANNOUNCE_DELAY };
-        self.deadlines.set_earliest(GossipWake::Announce, now.mono + delay);
+        if let Some(turn) = self.announcements.turn(self.links.len()) {
+            self.deadlines.set_earliest(GossipWake::Announce, now.mono + turn);
+        }
     }
 
     pub(super) fn handle_ihave(
@@ -100,7 +95,6 @@ impl Gossip {
                 self.counters.rate_limited += 1;
                 return;
             }
-            self.announcements.peer_has_all(from, *sender, ranges);
             // Who keeps the same does not answer.
             link.comparison.take_if(|comparison| !comparison.is_current(now.mono));
             let is_young = |it: &Comparison| it.is_young(now.mono);
@@ -168,9 +162,6 @@ impl Gossip {
             self.counters.rate_limited += 1;
             return;
         }
-        let mut ranges = Ranges::new();
-        ranges.insert(item.sequence);
-        self.announcements.peer_has_all(from, item.sender, &ranges);
         self.note_reached(now, from, item);
         if let Some(kept) = self.store.get(&item) {
             trace(kept.nth, JourneyStep::Had(from), out);
@@ -247,8 +238,7 @@ impl Gossip {
         }
     }
 
-    /// Sends what is asked for and kept, within the peer's budget. A message that had to be asked
-    /// for is news to few: it is announced further, not pushed (hops 0).
+    /// Sends what is asked for and kept, within the peer's budget.
     pub(super) fn handle_iwant(
         &mut self,
         now: Now,
@@ -268,7 +258,8 @@ impl Gossip {
         self.serve(now, out);
     }
 
-    /// Sends what was asked for, as much as this turn has left; the rest in the next ones.
+    /// Sends what was asked for, as much as this turn has left; the rest in the next ones. What is
+    /// old is news to few: it is announced further, not pushed (hops 0).
     pub(super) fn serve(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
         let mut left = self.unserved.begin_turn(now.mono);
         while left > 0
@@ -298,7 +289,9 @@ impl Gossip {
                 left = left.saturating_sub(bytes / LARGE_GOSSIP);
                 link.sent.note(now.mono, item, bytes);
                 self.counters.iwant_served += 1;
-                let message = GossipMessage::Gossip(0, kept.message.claim().clone());
+                let is_new = now.mono.since(kept.received) < PUSHED_WITHIN;
+                let ttl = if is_new { self.config.ttl } else { 0 };
+                let message = GossipMessage::Gossip(ttl, kept.message.claim().clone());
                 let (to, how) = (vec![peer], Forwarding::Serve);
                 trace(kept.nth, JourneyStep::Forwarded { to, how }, out);
                 out.push_back(GossipEffect::Send { to: vec![peer], message });
@@ -331,6 +324,82 @@ impl Gossip {
     pub fn handle_arrived(&mut self, to: &NodeId, sender: NodeId, sequence: u64) {
         if let Some(link) = self.links.get_mut(to) {
             link.sent.forget(&MessageKey { sender, sequence });
+        }
+    }
+}
+
+/// The links of the tree.
+impl Gossip {
+    /// Both push to each other from now on, whatever the other one held the link for.
+    pub(super) fn graft(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        if self.links.contains_key(&peer) {
+            self.tree.graft(peer);
+            self.tell_grafted(peer, out);
+        }
+    }
+
+    fn tell_grafted(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        self.counters.links_grafted += 1;
+        out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Graft });
+    }
+
+    /// Both announce to each other from now on, whatever the other one held the link for.
+    pub(super) fn prune(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        self.tree.prune(&peer);
+        self.counters.links_pruned += 1;
+        out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Prune });
+    }
+
+    /// An eager link ended, and with it, for all that is known, the way to everybody else.
+    pub(super) fn graft_another(&mut self, out: &mut VecDeque<GossipEffect>) {
+        let is_lazy = |peer: &&NodeId| !self.tree.is_eager(peer);
+        let lazy: Vec<NodeId> = self.links.keys().filter(is_lazy).copied().collect();
+        if let Some(&peer) = self.rng.choose(&lazy) {
+            self.tree.try_out(peer);
+            self.tell_grafted(peer, out);
+        }
+    }
+
+    /// `from` had to be asked for a message that was announced at `announced`, and `also` sent it,
+    /// too. With `hops` it is new: others lack it as well.
+    pub(super) fn handle_rescue(
+        &mut self,
+        now: Now,
+        (message, hops): (&Verified<AppMessage>, u8),
+        announced: Instant,
+        (from, also): (NodeId, &[NodeId]),
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let is_large = message.content().payload.len() >= LARGE_GOSSIP;
+        if hops == 0 || is_large || !self.links.contains_key(&from) {
+            return;
+        }
+        let (item, most) = (MessageKey::of(message.content()), self.config.fanout);
+        if also.iter().any(|peer| self.tree.is_eager(peer)) {
+            self.wanted.handle_late_push(now.mono.since(announced));
+        } else if self.tree.handle_rescue(now.mono, item, announced, from, most) {
+            self.tell_grafted(from, out);
+        }
+    }
+
+    /// A message that is here came again.
+    pub(super) fn handle_repeat(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        item: MessageKey,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        if !self.links.contains_key(&from) {
+            return;
+        }
+        // It would count us among those who have it from there.
+        let besides = places(&self.links, [&from]);
+        self.announcements.add(News { item, lacking: PlaceSet::default(), besides });
+        self.announce_soon(now);
+        if let Some((whom, lag)) = self.tree.handle_repeat(now.mono, &item, from) {
+            lag.into_iter().for_each(|lag| self.wanted.handle_late_push(lag));
+            self.prune(whom, out);
         }
     }
 }

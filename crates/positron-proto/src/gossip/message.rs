@@ -20,12 +20,17 @@ const GOSSIP_DIGEST: u8 = 14;
 const GOSSIP_OFFER: u8 = 27;
 const GOSSIP_RECEIPT: u8 = 28;
 const GOSSIP_LARGE: u8 = 29;
+const GOSSIP_GRAFT: u8 = 40;
+const GOSSIP_PRUNE: u8 = 41;
+
+/// Beside the hops of a [`GossipMessage::Gossip`]: it shapes the tree of pushes.
+pub const SHAPES: u8 = 0x80;
 
 /// What gossip says to the gossip of another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GossipMessage {
-    /// A broadcast that its sender signed for everyone, with the hops that it is still pushed:
-    /// clamped to [`MAX_TTL`] on entry, and not signed.
+    /// A broadcast that its sender signed for everyone, with the hops that it is still pushed,
+    /// clamped to [`MAX_TTL`] on entry, and whether it [`SHAPES`]; neither is signed.
     Gossip(u8, Signed<AppMessage>),
     /// Broadcasts that I have; an empty list ends the answer to a [`GossipMessage::Digest`].
     IHave(Holdings),
@@ -51,6 +56,10 @@ pub enum GossipMessage {
     Offer(Holdings),
     /// Broadcasts that need not be kept for me: I have them, or they are old here.
     Receipt(Holdings),
+    /// Push new broadcasts to me from now on, as I do to you.
+    Graft,
+    /// Announce new broadcasts to me from now on, as I do to you.
+    Prune,
 }
 
 impl RoomMessage for GossipMessage {
@@ -62,6 +71,8 @@ impl RoomMessage for GossipMessage {
         GOSSIP_OFFER,
         GOSSIP_RECEIPT,
         GOSSIP_LARGE,
+        GOSSIP_GRAFT,
+        GOSSIP_PRUNE,
     ];
 
     fn message_type(&self) -> u8 {
@@ -73,6 +84,8 @@ impl RoomMessage for GossipMessage {
             Self::Offer(_) => GOSSIP_OFFER,
             Self::Receipt(_) => GOSSIP_RECEIPT,
             Self::Large { .. } => GOSSIP_LARGE,
+            Self::Graft => GOSSIP_GRAFT,
+            Self::Prune => GOSSIP_PRUNE,
         }
     }
 
@@ -89,6 +102,7 @@ impl RoomMessage for GossipMessage {
     fn size_hint(&self) -> usize {
         match self {
             Self::Gossip(_, message) => 1 + message.encoded_len(),
+            Self::Graft | Self::Prune => 0,
             _ => 64,
         }
     }
@@ -112,6 +126,7 @@ impl RoomMessage for GossipMessage {
                 out.put_u64(*count);
                 out.append_raw(fingerprint);
             }
+            Self::Graft | Self::Prune => {}
         }
     }
 
@@ -122,7 +137,8 @@ impl RoomMessage for GossipMessage {
     ) -> Result<Self, Malformed> {
         Ok(match message_type {
             GOSSIP_MESSAGE => {
-                let ttl = reader.u8()?.min(MAX_TTL);
+                let byte = reader.u8()?;
+                let ttl = (byte & !SHAPES).min(MAX_TTL) | byte & SHAPES;
                 Self::Gossip(ttl, Signed::<AppMessage>::decode(reader, Audience::Everyone)?)
             }
             GOSSIP_IHAVE => Self::IHave(Holdings::decode(reader)?),
@@ -137,6 +153,8 @@ impl RoomMessage for GossipMessage {
                 }
                 Self::Large { sender, sequence, bytes }
             }
+            GOSSIP_GRAFT => Self::Graft,
+            GOSSIP_PRUNE => Self::Prune,
             GOSSIP_DIGEST => Self::Digest { count: reader.u64()?, fingerprint: reader.array()? },
             _ => return Err(reader.malformed("type of another room")),
         })

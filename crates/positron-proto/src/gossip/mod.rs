@@ -1,20 +1,21 @@
 //! Tell everyone: eager push, announcement, and anti-entropy `[PROTOCOL 6]`.
 //!
-//! A new message is rumour (pushed to a few), news (announced to the rest), and in the end a matter
-//! of comparing notes: *push* makes it fast, *announcements* make it complete, *anti-entropy* makes
-//! it certain, whatever was lost before (Demers et al. 1987, "Epidemic algorithms for replicated
-//! database maintenance", sections 1.3 and 1.4; eager and lazy push as in Leitão, Pereira,
-//! Rodrigues 2007, "Epidemic broadcast trees").
+//! A new message is rumour (pushed along a tree), news (announced on all other links), and in the
+//! end a matter of comparing notes: *push* makes it fast, *announcements* make it complete and mend
+//! the tree, *anti-entropy* makes it certain, whatever was lost before (Demers et al. 1987,
+//! "Epidemic algorithms for replicated database maintenance", sections 1.3 and 1.4; eager and lazy
+//! push as in Leitão, Pereira, Rodrigues 2007, "Epidemic broadcast trees").
 //!
 //! Reading order: [`GossipMessage`], [`GossipEffect`] and [`GossipConfig`] (the contract),
-//! `gossip.rs` (the machine: publish, push, verdicts, peers, time), `lazy_push.rs` (its other half:
-//! announcements, requests, comparisons); then what it is made of: `message_store.rs` (what is
-//! kept), `low_watermarks.rs` (what is old), `checks_under_way.rs` (claims under verification),
-//! `fetches.rs` (fetches under way), `fetch_delay.rs` (how long to wait for a push),
-//! `announcements.rs` (what is to be announced), `reach.rs` (whom a message has not reached),
-//! `receipts.rs` (what those hear who wait for us), `peer_state.rs` (what is remembered of a peer),
-//! `unserved.rs` (what they asked for, in turns), `telling.rs` (what is told of messages),
-//! [`change`] (what is kept across restarts, as rows), `counters.rs`.
+//! `gossip.rs` (the machine: publish, push, verdicts, peers, time), `push_tree.rs` (over which links
+//! it pushes), `lazy_push.rs` (its other half: announcements, requests, comparisons); then what it
+//! is made of: `message_store.rs` (what is kept), `low_watermarks.rs` (what is old),
+//! `checks_under_way.rs` (claims under verification), `fetches.rs` (fetches under way),
+//! `fetch_delay.rs` (how long to wait for a push), `announcements.rs` (what is to be announced),
+//! `reach.rs` (whom a message has not reached), `receipts.rs` (what those hear who wait for us),
+//! `peer_state.rs` (what is remembered of a peer), `unserved.rs` (what they asked for, in turns),
+//! `telling.rs` (what is told of messages), [`change`] (what is kept across restarts, as rows),
+//! `counters.rs`.
 
 mod announcements;
 pub mod change;
@@ -33,6 +34,7 @@ mod message;
 mod message_key;
 mod message_store;
 mod peer_state;
+mod push_tree;
 mod reach;
 mod receipts;
 mod telling;
@@ -44,4 +46,4 @@ pub use config::{GossipConfig, GossipSnapshot};
 pub use counters::{GossipCounters, GossipLevels};
 pub use effect::GossipEffect;
 pub use gossip::Gossip;
-pub use message::GossipMessage;
+pub use message::{GossipMessage, SHAPES};

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{message_key::MessageKey, reach::ReachPlace};
+use super::{
+    message_key::MessageKey,
+    reach::{PlaceSet, ReachPlace},
+};
 use crate::{
     id::NodeId,
     limits::{
@@ -36,6 +39,8 @@ pub(super) struct GossipPeer {
     pub(super) in_step: Option<Instant>,
     /// When it was last offered what is kept for it.
     pub(super) offered: Option<Instant>,
+    /// The number of what it is told of next, of what is new.
+    pub(super) told: u64,
     /// Our GOSSIP_DIGEST that it has not answered to the end.
     pub(super) comparison: Option<Comparison>,
 }
@@ -62,8 +67,16 @@ pub(super) struct Budget {
     since: Instant,
 }
 
+/// Where those of `peers` stand that are up.
+pub(super) fn places<'a>(
+    up: &BTreeMap<NodeId, GossipPeer>,
+    peers: impl IntoIterator<Item = &'a NodeId>,
+) -> PlaceSet {
+    peers.into_iter().filter_map(|peer| up.get(peer)?.place).collect()
+}
+
 impl GossipPeer {
-    pub(super) fn new(now: Instant, place: Option<ReachPlace>) -> Self {
+    pub(super) fn new(now: Instant, place: Option<ReachPlace>, told: u64) -> Self {
         Self {
             place,
             in_step: None,
@@ -75,6 +88,7 @@ impl GossipPeer {
             answered: None,
             suspicion: None,
             digest_sent: None,
+            told,
             comparison: None,
         }
     }

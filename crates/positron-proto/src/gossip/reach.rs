@@ -47,6 +47,11 @@ impl PlaceSet {
         self.0 == 0
     }
 
+    /// Those who are not in the other one.
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Those who are in both.
     pub(super) const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)

@@ -122,7 +122,7 @@ impl Hostile {
 
     fn body(&mut self, rng: &mut Rng, names: &[NodeId]) -> (Lane, Bytes) {
         let to = names[HONEST];
-        let message: Message = match rng.index(13) {
+        let message: Message = match rng.index(15) {
             0 => PeersMessage::Hello {
                 answer: rng.chance(0.5),
                 record: self.record(rng, &self.me),
@@ -151,6 +151,8 @@ impl Hostile {
                 let at = SocketAddr::from((rng.bytes::<4>(), 4000));
                 PeersMessage::ObservedAddress(at.into()).into()
             }
+            12 => GossipMessage::Graft.into(),
+            13 => GossipMessage::Prune.into(),
             _ => GossipMessage::Digest { count: rng.next_u64(), fingerprint: rng.bytes() }.into(),
         };
         let lane = *rng.choose(&Lane::KNOWN).unwrap();

@@ -9,7 +9,7 @@ use positron_proto::{
         Place, RecordHead, RecordKind, StoreOutcome,
     },
     direct::DirectMessage,
-    gossip::GossipMessage,
+    gossip::{GossipMessage, SHAPES},
     id::{MessageId, NodeId},
     identity::{PublicKey, Signature, Signed},
     limits::{
@@ -336,8 +336,10 @@ fn any_peers_message() -> impl Strategy<Value = PeersMessage> {
 
 fn any_gossip_message() -> impl Strategy<Value = GossipMessage> {
     prop_oneof![
-        (0..=MAX_TTL, any_app_message(Audience::Everyone))
-            .prop_map(|(ttl, message)| GossipMessage::Gossip(ttl, message)),
+        (0..=MAX_TTL, prop_oneof![Just(0), Just(SHAPES)], any_app_message(Audience::Everyone))
+            .prop_map(|(ttl, shapes, message)| GossipMessage::Gossip(ttl | shapes, message)),
+        Just(GossipMessage::Graft),
+        Just(GossipMessage::Prune),
         any_holdings().prop_map(GossipMessage::IHave),
         any_holdings().prop_map(GossipMessage::IWant),
         any_holdings().prop_map(GossipMessage::Offer),

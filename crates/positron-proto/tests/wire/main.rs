@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use positron_proto::{
     direct::DirectMessage,
-    gossip::GossipMessage,
+    gossip::{GossipMessage, SHAPES},
     id::NodeId,
     identity::{Identity, PublicKey, Signature, Signed},
     limits::{
@@ -53,7 +53,7 @@ proptest! {
         if let Ok(Some(read)) = decode(bytes.clone().into()) {
             // GOSSIP_MESSAGE, TRACE_ASK: hops are cut to what they may be.
             let clamped = match bytes[0] {
-                6 => bytes[1] > MAX_TTL,
+                6 => bytes[1] & !SHAPES > MAX_TTL,
                 38 => bytes[1] > MAX_TRACE_DEPTH,
                 _ => false,
             };
@@ -142,8 +142,11 @@ fn unknown_messages_are_skipped_and_messages_that_go_on_too_long_are_not() {
 #[test]
 fn a_ttl_is_clamped_on_entry_and_a_number_above_its_range_is_refused() {
     let message = app_message(0, Bytes::new());
-    let bytes = GossipMessage::Gossip(255, message.clone()).encode();
-    assert_eq!(decode(bytes), Ok(Some(GossipMessage::Gossip(MAX_TTL, message).into())));
+    for shapes in [0, SHAPES] {
+        let bytes = GossipMessage::Gossip(0x7f | shapes, message.clone()).encode();
+        let clamped = GossipMessage::Gossip(MAX_TTL | shapes, message.clone());
+        assert_eq!(decode(bytes), Ok(Some(clamped.into())));
+    }
     for (sequence, ok) in [((1 << 62) - 1, true), (1 << 62, false), (u64::MAX, false)] {
         let message = app_message(sequence, Bytes::new());
         assert_eq!(decode(GossipMessage::Gossip(1, message).encode()).is_ok(), ok);

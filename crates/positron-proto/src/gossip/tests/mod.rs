@@ -6,3 +6,4 @@ mod large;
 mod network;
 mod one;
 pub(crate) mod pace;
+mod tree;

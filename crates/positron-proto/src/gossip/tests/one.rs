@@ -1,13 +1,16 @@
 //! Stories of one node among peers that a test plays.
 
 use super::{
-    super::{GossipConfig, GossipMessage, GossipSnapshot, peer_state::Comparison},
+    super::{
+        GossipConfig, GossipMessage, GossipSnapshot, message_key::MessageKey,
+        peer_state::Comparison,
+    },
     harness::{Node, Sent, at, config, identity, say, say_at},
 };
 use crate::{
     id::NodeId,
     limits::{
-        ANNOUNCE_DELAY, MAX_SENDERS, RETENTION_AGE, SYNC_TIMEOUT, WANT_DELAY, WANT_TIMEOUT,
+        ANNOUNCE_ROUND, MAX_SENDERS, RETENTION_AGE, SYNC_TIMEOUT, WANT_DELAY, WANT_TIMEOUT,
         WANT_TIMEOUT_MOST,
     },
     misbehavior::Observation,
@@ -25,6 +28,13 @@ fn node_with(peers: u32, config: GossipConfig) -> Node {
         node.up(at(START), peer(number));
     }
     node
+}
+
+/// It asks for what is announced as soon as it can.
+fn has_pushes_before_announcements(node: &mut Node) {
+    for sequence in 0..2_000 {
+        node.gossip.wanted.handle_push(&MessageKey { sender: peer(7), sequence });
+    }
 }
 
 fn peer(number: u32) -> NodeId {
@@ -56,6 +66,7 @@ fn told(sent: &Sent) -> Vec<NodeId> {
 fn the_oldest_that_is_missing_is_named_in_every_question_about_its_sender_while_time_passes() {
     let millis = Duration::from_millis;
     let mut node = node_with(2, config());
+    has_pushes_before_announcements(&mut node);
     let mut question = |when: Duration, of: NodeId, number: u64| {
         node.hear(at(when), peer(1), GossipMessage::IHave(holdings(of, [number])));
         asked(&node.pass(when, when + millis(99)))
@@ -110,11 +121,11 @@ fn an_author_who_sends_a_message_later_than_others_hears_that_it_is_known() {
     let mut node = node_with(4, GossipConfig { fanout: 1, ..config() });
     let message = say(&identity(1), 7, b"x").claim().clone();
     node.hear(at(START), peer(2), GossipMessage::Gossip(0, message.clone()));
-    let first = told(&node.pass(START, ANNOUNCE_DELAY));
+    let first = told(&node.pass(START, ANNOUNCE_ROUND));
     assert!(!first.contains(&peer(1)), "who wrote it has it");
-    let later = Duration::from_millis(200);
+    let later = 2 * ANNOUNCE_ROUND;
     node.hear(at(later), peer(1), GossipMessage::Gossip(0, message));
-    assert_eq!(told(&node.pass(later, later + ANNOUNCE_DELAY)), [peer(1)]);
+    assert_eq!(told(&node.pass(later, later + ANNOUNCE_ROUND)), [peer(1)]);
 }
 
 #[test]
@@ -167,14 +178,14 @@ fn storage_keeps_no_more_floors_than_the_node_does() {
 }
 
 #[test]
-fn our_own_message_is_pushed_to_a_few_and_announced_to_the_rest() {
+fn our_own_message_is_pushed_over_eager_links_and_announced_over_lazy_ones() {
     let mut node = node_with(10, config());
     let message = say(&node.identity, 0, b"news");
     let mut reached: Vec<NodeId> = Vec::new();
     let pushes = pushed(&node.publish(at(START), message));
     assert_eq!(pushes.len(), 3);
     assert!(pushes.iter().all(|(_, ttl)| *ttl == 9));
-    let news = told(&node.pass(START, ANNOUNCE_DELAY));
+    let news = told(&node.pass(START, ANNOUNCE_ROUND));
     assert_eq!(news.len(), 7);
     reached.extend(pushes.iter().map(|(to, _)| *to).chain(news));
     reached.sort_unstable();
@@ -185,17 +196,17 @@ fn our_own_message_is_pushed_to_a_few_and_announced_to_the_rest() {
 
 #[test]
 fn nothing_goes_back_to_who_has_it() {
-    let mut node = node_with(4, GossipConfig { fanout: 1, ..config() });
-    let message = say(&identity(1), 0, b"news");
-    // Peer 2 brings what peer 1 said; peer 3 announces it before we do.
+    let mut node = node_with(5, GossipConfig { fanout: 1, ..config() });
+    let message = say(&identity(5), 0, b"news");
+    // Peer 2 brings what peer 5 said, and the only eager link is that of peer 1; peers 3 and 4
+    // announce it before we do.
     let sent = node.hear(at(START), peer(2), GossipMessage::Gossip(5, message.claim().clone()));
-    let pushes = pushed(&sent);
-    assert_eq!(pushes.len(), 1);
-    assert_eq!(pushes[0].1, 4);
-    let (third, last) = if pushes[0].0 == peer(3) { (4, 3) } else { (3, 4) };
-    node.hear(at(START), peer(third), GossipMessage::IHave(holdings(peer(1), [0])));
-    assert_eq!(told(&node.pass(START, ANNOUNCE_DELAY)), [], "{last} was pushed to");
-    assert_eq!(node.delivered, [(peer(1), 0)]);
+    assert_eq!(pushed(&sent), [(peer(1), 4)]);
+    for number in [3, 4] {
+        node.hear(at(START), peer(number), GossipMessage::IHave(holdings(peer(5), [0])));
+    }
+    assert_eq!(told(&node.pass(START, ANNOUNCE_ROUND)), []);
+    assert_eq!(node.delivered, [(peer(5), 0)]);
     assert_eq!(node.observed, [(peer(2), Observation::ValidMessage)]);
 }
 
@@ -205,7 +216,7 @@ fn hops_that_run_out_end_pushing_and_not_the_message() {
     let message = say(&identity(9), 0, b"news");
     let sent = node.hear(at(START), peer(1), GossipMessage::Gossip(0, message.claim().clone()));
     assert_eq!(pushed(&sent), []);
-    assert_eq!(told(&node.pass(START, ANNOUNCE_DELAY)).len(), 5);
+    assert_eq!(told(&node.pass(START, ANNOUNCE_ROUND)).len(), 5);
 }
 
 #[test]
@@ -215,8 +226,8 @@ fn one_announcement_carries_many_messages() {
         let message = say(&node.identity, number, b"");
         node.publish(at(START), message);
     }
-    let sent = node.pass(START, ANNOUNCE_DELAY);
-    assert_eq!(told(&sent).len(), 5, "one list a peer");
+    let sent = node.pass(START, ANNOUNCE_ROUND);
+    assert_eq!(told(&sent).len(), 4, "one list a lazy link");
     assert_eq!(node.gossip.counters().ihave_sent, 400);
 }
 
@@ -369,13 +380,12 @@ fn a_message_is_announced_to_whoever_sends_it_besides_and_not_to_whom_it_is_from
     let mut node = node_with(6, GossipConfig { fanout: 1, ..config() });
     let message = say(&identity(9), 0, b"news");
     let push = || GossipMessage::Gossip(3, message.claim().clone());
-    let pushed = pushed(&node.hear(at(START), peer(1), push()));
-    let besides: Vec<NodeId> =
-        (2..=6).map(peer).filter(|other| pushed[0].0 != *other).take(2).collect();
-    for other in &besides {
-        node.hear(at(START), *other, push());
+    let pushed = pushed(&node.hear(at(START), peer(2), push()));
+    assert_eq!(pushed, [(peer(1), 2)]);
+    for other in [3, 4] {
+        node.hear(at(START), peer(other), push());
     }
-    let told = told(&node.pass(START, ANNOUNCE_DELAY));
-    assert!(besides.iter().all(|other| told.contains(other)), "{told:?}");
-    assert!(!told.contains(&peer(1)) && !told.contains(&pushed[0].0), "{told:?}");
+    let told = told(&node.pass(START, ANNOUNCE_ROUND));
+    assert!([3, 4].iter().all(|other| told.contains(&peer(*other))), "{told:?}");
+    assert!(!told.contains(&peer(2)) && !told.contains(&peer(1)), "{told:?}");
 }

@@ -1,0 +1,265 @@
+//! Stories of the tree of pushes: one copy each, and it heals.
+
+use std::collections::BTreeMap;
+
+use super::{
+    super::{GossipCounters, GossipMessage, GossipSnapshot, SHAPES},
+    harness::{Node, Sent, World, at, config, identity, say},
+};
+use crate::{
+    id::NodeId,
+    limits::{MAX_TTL, SHAPE_FIRST, SHAPED_AGAIN, SHAPED_MESSAGES, WANT_DELAY},
+    time::Duration,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A network in which somebody says something again and again.
+struct Talk {
+    world: World,
+    said: BTreeMap<NodeId, u64>,
+    all: Vec<(NodeId, u64)>,
+}
+
+/// What a stretch of talk cost, each message and node.
+#[derive(Debug)]
+struct Cost {
+    copies: f64,
+    asked: f64,
+    announced: f64,
+    /// Messages of all kinds.
+    sent: f64,
+    grafts: u64,
+    /// From when each message was said until everybody had it, the shortest first.
+    delays: Vec<Duration>,
+}
+
+impl Talk {
+    fn among(nodes: u32, degree: usize, seed: u64) -> Self {
+        let mut world = World::new(nodes, seed);
+        world.connect_randomly(degree);
+        world.run(2 * SECOND);
+        Self { world, said: BTreeMap::new(), all: Vec::new() }
+    }
+
+    fn counted(&self, of: impl Fn(&GossipCounters) -> u64) -> u64 {
+        self.world.nodes.values().map(|node| of(&node.gossip.counters())).sum()
+    }
+
+    /// Somebody says something each `pause`, `count` times, and half a second is waited for each.
+    fn go_on(&mut self, count: u32, pause: Duration) -> Cost {
+        let counts = |talk: &Self| {
+            [
+                talk.counted(|of| of.messages_received),
+                talk.counted(|of| of.iwant_sent),
+                talk.counted(|of| of.ihave_sent),
+                talk.world.sent,
+                talk.counted(|of| of.links_grafted),
+            ]
+        };
+        let before = counts(self);
+        let mut open = Vec::new();
+        let mut delays = Vec::new();
+        let ids = self.world.ids();
+        let end = self.world.now + pause * count + SECOND / 2;
+        let mut next = self.world.now;
+        let mut left = count;
+        while self.world.now < end {
+            if self.world.now >= next && left > 0 {
+                (next, left) = (next + pause, left - 1);
+                let who = ids[usize::try_from(self.all.len() * 7_919).unwrap() % ids.len()];
+                let number = self.said.entry(who).or_default();
+                self.world.publish(who, *number);
+                self.all.push((who, *number));
+                open.push((who, *number, self.world.now));
+                *number += 1;
+            }
+            self.world.run(Duration::from_millis(1));
+            let now = self.world.now;
+            let nodes = &self.world.nodes;
+            open.retain(|(who, number, since)| {
+                let has = |node: &Node| node.disk.contains_key(&(*who, *number));
+                let is_there = nodes.values().all(has);
+                if is_there {
+                    delays.push(now.saturating_sub(*since));
+                }
+                !is_there
+            });
+        }
+        delays.sort_unstable();
+        let each = f64::from(count) * (ids.len() - 1) as f64;
+        let after = counts(self);
+        let grew = |n: usize| (after[n] - before[n]) as f64 / each;
+        Cost {
+            copies: grew(0),
+            asked: grew(1),
+            announced: grew(2),
+            sent: grew(3),
+            grafts: after[4] - before[4],
+            delays,
+        }
+    }
+}
+
+/// What it costs, of a network as `NODES`, `DEGREE`, `EVERY_MS`, `MESSAGES` and `SEED` say.
+#[test]
+#[ignore = "an experiment"]
+fn what_it_costs() {
+    let of = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+    };
+    let nodes = u32::try_from(of("NODES", 50)).unwrap();
+    let degree = usize::try_from(of("DEGREE", 8)).unwrap();
+    let mut talk = Talk::among(nodes, degree, of("SEED", 1));
+    for part in 0..of("PARTS", 5) {
+        let count = u32::try_from(of("MESSAGES", 200)).unwrap();
+        let cost = talk.go_on(count, Duration::from_millis(of("EVERY_MS", 50)));
+        let delay = |part: usize| cost.delays.get(cost.delays.len() * part / 100);
+        println!(
+            "{part}: copies {:.3} asked {:.4} announced {:.2} sent {:.2} grafts {} to all {:?} {:?} {:?} of {}",
+            cost.copies,
+            cost.asked,
+            cost.announced,
+            cost.sent,
+            cost.grafts,
+            delay(50),
+            delay(90),
+            delay(99),
+            cost.delays.len(),
+        );
+        let eager: Vec<usize> = talk.world.nodes.values().map(|n| n.gossip.tree.len()).collect();
+        println!("   eager ends {} of {} nodes", eager.iter().sum::<usize>(), eager.len());
+    }
+}
+
+#[test]
+fn once_a_message_shaped_the_tree_what_follows_comes_to_everybody_once() {
+    for seed in 0..5 {
+        let mut talk = Talk::among(40, 8, seed);
+        talk.go_on(50, SECOND / 20);
+        let cost = talk.go_on(150, SECOND / 20);
+        assert_eq!(cost.delays.len(), 150, "seed {seed}: everything is there after half a second");
+        assert!(cost.copies < 1.2 && cost.asked < 0.05, "seed {seed}: {cost:?}");
+        talk.world.assert_all_delivered_once(&talk.all, &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn who_falls_silent_in_the_middle_of_the_tree_costs_a_few_messages_a_moment() {
+    for seed in 0..5 {
+        let mut talk = Talk::among(40, 8, seed);
+        talk.go_on(150, SECOND / 20);
+        // The links of the silent stay up: nobody is told that they are gone.
+        let of = |node: &Node| node.gossip.tree.len();
+        let mut middle: Vec<(usize, NodeId)> =
+            talk.world.nodes.iter().map(|(id, node)| (of(node), *id)).collect();
+        middle.sort_unstable();
+        for (_, id) in &middle[36..] {
+            talk.world.nodes.remove(id);
+        }
+        talk.all.clear();
+        let first = talk.go_on(100, SECOND / 20);
+        assert_eq!(first.delays.len(), 100, "seed {seed}: nothing is lost");
+        assert!(first.delays[99] < 4 * WANT_DELAY, "seed {seed}: {first:?}");
+        let then = talk.go_on(100, SECOND / 20);
+        assert!(then.delays[99] < WANT_DELAY, "seed {seed}: its part is mended: {then:?}");
+    }
+}
+
+fn peer(number: u32) -> NodeId {
+    identity(number).node_id()
+}
+
+/// A node whose links to 1, 2 and 3 are eager, and those to 4, 5 and 6 lazy.
+fn node() -> Node {
+    let mut node = Node::new(0, config(), GossipSnapshot::default(), at(Duration::ZERO));
+    for number in 1..=6 {
+        node.up(at(Duration::ZERO), peer(number));
+    }
+    node
+}
+
+fn of_kind(sent: &Sent, kind: &GossipMessage) -> Vec<NodeId> {
+    sent.iter().filter(|(_, message)| message == kind).map(|(to, _)| *to).collect()
+}
+
+fn pushed(sent: &Sent) -> Vec<(NodeId, u8)> {
+    let push = |(to, message): &(NodeId, GossipMessage)| match message {
+        GossipMessage::Gossip(ttl, _) => Some((*to, *ttl)),
+        _ => None,
+    };
+    sent.iter().filter_map(push).collect()
+}
+
+#[test]
+fn a_message_that_shapes_goes_over_all_links_and_only_the_one_it_came_by_first_stays_eager() {
+    let mut node = node();
+    let message = say(&identity(9), 0, b"news");
+    let push = |ttl| GossipMessage::Gossip(ttl, message.claim().clone());
+    let sent = node.hear(at(SECOND), peer(4), push(5 | SHAPES));
+    let mut to: Vec<_> = [1, 2, 3, 5, 6].map(|number| (peer(number), 4 | SHAPES)).into();
+    to.sort_unstable();
+    assert_eq!(pushed(&sent), to);
+    assert_eq!(of_kind(&sent, &GossipMessage::Graft), [peer(4)]);
+    for number in [1, 2, 5] {
+        let sent = node.hear(at(SECOND), peer(number), push(4 | SHAPES));
+        assert_eq!(of_kind(&sent, &GossipMessage::Prune), [peer(number)]);
+    }
+    let next = say(&identity(9), 1, b"news");
+    let sent = node.hear(at(SECOND), peer(4), GossipMessage::Gossip(5, next.claim().clone()));
+    assert_eq!(pushed(&sent), [(peer(3), 4)], "who has it from us neither grafts nor prunes");
+}
+
+#[test]
+fn who_prunes_hears_announcements_and_who_grafts_gets_pushes() {
+    let mut node = node();
+    assert_eq!(node.hear(at(SECOND), peer(1), GossipMessage::Prune), []);
+    assert_eq!(node.hear(at(SECOND), peer(6), GossipMessage::Graft), []);
+    assert_eq!(node.hear(at(SECOND), peer(99), GossipMessage::Graft), [], "who is not up");
+    let message = say(&node.identity, 0, b"news");
+    let mut to: Vec<_> = pushed(&node.publish(at(SECOND), message)).iter().map(|of| of.0).collect();
+    let mut all = [2, 3, 6].map(peer);
+    all.sort_unstable();
+    to.sort_unstable();
+    assert_eq!(to, all);
+}
+
+#[test]
+fn when_an_eager_link_ends_another_one_is_grafted() {
+    let mut node = node();
+    let sent = node.down(at(SECOND), peer(1));
+    let grafted = of_kind(&sent, &GossipMessage::Graft);
+    assert!([4, 5, 6].map(peer).contains(&grafted[0]) && grafted.len() == 1, "{grafted:?}");
+    let lazy = [4, 5, 6].into_iter().find(|number| peer(*number) != grafted[0]).unwrap();
+    assert_eq!(of_kind(&node.down(at(SECOND), peer(lazy)), &GossipMessage::Graft), []);
+}
+
+#[test]
+fn our_own_message_shapes_when_it_is_time() {
+    let mut node = node();
+    let shapes = |node: &mut Node, now: Duration, number: u64| {
+        let message = say(&node.identity, number, b"news");
+        let pushes = pushed(&node.publish(at(now), message));
+        let is_marked = pushes.iter().all(|(_, ttl)| ttl & SHAPES != 0);
+        assert_eq!(pushes.len(), if is_marked { 6 } else { 3 }, "over all links or eager ones");
+        is_marked
+    };
+    assert!(!shapes(&mut node, Duration::ZERO, 0), "the links are hardly there");
+    assert!(shapes(&mut node, 2 * SHAPE_FIRST, 1));
+    let enough = 2 + u64::from(SHAPED_MESSAGES);
+    assert!((2..enough).all(|number| !shapes(&mut node, 60 * SECOND, number)), "too few since");
+    assert!(shapes(&mut node, 60 * SECOND, enough));
+}
+
+#[test]
+fn who_marks_all_of_its_messages_has_few_of_them_pushed_over_all_links() {
+    let mut node = node();
+    let shaped = (0..1_000)
+        .filter(|number| {
+            let message = say(&identity(9), *number, b"news");
+            let push = GossipMessage::Gossip(MAX_TTL | SHAPES, message.claim().clone());
+            pushed(&node.hear(at(SECOND), peer(1), push)).len() > 3
+        })
+        .count();
+    assert!((1..=1 + usize::from(SHAPED_AGAIN)).contains(&shaped), "{shaped}");
+}
