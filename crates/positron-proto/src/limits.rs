@@ -59,7 +59,7 @@ pub const MAX_SOFTWARE: usize = 64;
 pub const MAX_HOLDINGS_SENDERS: usize = 1024;
 /// Sequence ranges of all senders in one announcement, request or digest of gossip.
 pub const MAX_HOLDINGS_RANGES: usize = 4096;
-/// Hops: the largest `ttl` that is believed (the founding document's default is 10).
+/// Hops: the largest `ttl` that is believed (20 by default, 10 in the founding document).
 pub const MAX_TTL: u8 = 32;
 /// Bytes in the text of a reason to close.
 pub const MAX_REASON_TEXT: usize = 128;

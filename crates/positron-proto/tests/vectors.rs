@@ -214,8 +214,6 @@ fn what_may_come_later_is_ignored_as_it_is_written_down() {
 }
 
 fn messages() -> Vec<(&'static str, Message)> {
-    let alice = identity(1).node_id();
-    let (have, want) = (holdings(&[0, 1, 2, 7]), holdings(&[300, (1 << 62) - 1]));
     let records = || vec![record(1).claim().clone(), record(2).claim().clone()];
     let hello = |answer, peers| PeersMessage::Hello {
         answer,
@@ -224,7 +222,6 @@ fn messages() -> Vec<(&'static str, Message)> {
         peers,
     };
     let later = PeersMessage::Announcement(vec![later_record().claim().clone()]);
-    assert!(have.of(&alice).is_some());
     let (label, code) = (Label { number: 64, by_sender: true }, SubstreamEnd::Application(7));
     let piece = |offset, fin| SubstreamMessage::Data {
         label: Label { number: 3, by_sender: false },
@@ -282,6 +279,16 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("dht_errand.find", errand(DhtQuery::Find(stored().content().key()))),
         ("dht_errand.get", errand(get(None))),
         ("dht_errand.store", errand(DhtQuery::Store(living(&stored())))),
+    ]
+    .into_iter()
+    .chain(gossip_messages())
+    .collect()
+}
+
+fn gossip_messages() -> Vec<(&'static str, Message)> {
+    let (have, want) = (holdings(&[0, 1, 2, 7]), holdings(&[300, (1 << 62) - 1]));
+    assert!(have.of(&identity(1).node_id()).is_some());
+    vec![
         ("gossip_ihave.empty", GossipMessage::IHave(Holdings::new()).into()),
         ("gossip_ihave", GossipMessage::IHave(have.clone()).into()),
         ("gossip_iwant", GossipMessage::IWant(want).into()),

@@ -256,9 +256,10 @@ mod tests {
         assert_eq!((config.network.as_str(), config.port), ("positron", 8888));
         // Departure: `0.0.0.0` there, which nodes with IPv6 alone cannot reach.
         assert_eq!(config.host, "::");
+        // Departure: 10 hops there. A tree is as deep again on the other side of its root.
         assert_eq!(
             (config.gossip_fanout, config.gossip_interval, config.message_ttl),
-            (3, 1.0, 10)
+            (3, 1.0, 20)
         );
         assert_eq!(
             (config.message_cache_size, config.max_peers, config.min_peers),

@@ -24,14 +24,14 @@ use crate::{
 /// Who was told how much of it is remembered with each peer, as the number of what comes next.
 #[derive(Debug, Default)]
 pub(super) struct Announcements {
-    news: VecDeque<News>,
+    news: VecDeque<Unannounced>,
     /// The number of the first of them.
     first: u64,
 }
 
 /// A message that is new here.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct News {
+pub(super) struct Unannounced {
     pub(super) item: MessageKey,
     /// Who is to be told of it, unless it has it by then.
     pub(super) lacking: PlaceSet,
@@ -39,15 +39,15 @@ pub(super) struct News {
     pub(super) besides: PlaceSet,
 }
 
-impl News {
-    /// Whether the peer at `place` is told of it, which `lacks` it or not.
-    pub(super) const fn is_for(&self, place: ReachPlace, lacks: bool) -> bool {
-        lacks && self.lacking.contains(place) || self.besides.contains(place)
+impl Unannounced {
+    /// Whether the peer at `place` may have to be told of it.
+    const fn concerns(&self, place: ReachPlace) -> bool {
+        self.lacking.contains(place) || self.besides.contains(place)
     }
 }
 
 impl Announcements {
-    pub(super) fn add(&mut self, news: News) {
+    pub(super) fn add(&mut self, news: Unannounced) {
         self.news.push_back(news);
     }
 
@@ -83,9 +83,10 @@ impl Announcements {
     ) -> impl Iterator<Item = (MessageKey, Nth)> {
         let told = usize::try_from(peer.told.saturating_sub(self.first)).unwrap_or(usize::MAX);
         let place = peer.place;
-        self.news.iter().skip(told).filter_map(move |news| {
+        let concerned = move |news: &&Unannounced| place.is_none_or(|place| news.concerns(place));
+        self.news.iter().skip(told).filter(concerned).filter_map(move |news| {
             let kept = store.get(&news.item)?;
-            let lacks = |place| news.is_for(place, kept.awaited.contains(place));
+            let lacks = |place| kept.awaited.contains(place) || news.besides.contains(place);
             place.is_none_or(lacks).then_some((news.item, kept.nth))
         })
     }

@@ -10,7 +10,7 @@ pub struct GossipConfig {
     pub fanout: usize,
     /// Time between two rounds of anti-entropy, each with one random peer.
     pub interval: Duration,
-    /// Hops that our own messages are pushed.
+    /// Hops that our own messages are pushed: up the tree and down again.
     pub ttl: u8,
     /// Messages kept for late and healed nodes.
     pub cache_size: usize,
@@ -19,7 +19,7 @@ pub struct GossipConfig {
 /// What a node runs with that is told nothing else.
 impl Default for GossipConfig {
     fn default() -> Self {
-        Self { fanout: 3, interval: Duration::from_secs(1), ttl: 10, cache_size: 10_000 }
+        Self { fanout: 3, interval: Duration::from_secs(1), ttl: 20, cache_size: 10_000 }
     }
 }
 

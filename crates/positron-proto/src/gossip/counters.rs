@@ -10,11 +10,10 @@ counters! {
     delivered: Counter Count "Messages handed to the application.";
     messages_received: Counter Count "Messages received (pushed or fetched), duplicates included.";
     duplicates: Counter Count "Messages received that were here already."
-        high "Links come and go, or messages are late: the tree of pushes has circles for a moment.";
+        high "Links come and go, or messages are late: the tree of pushes has circles then.";
     eager_pushed: Counter Count "Messages pushed.";
     links_grafted: Counter Count "Links over which pushes were asked for."
         high "Messages come late or links end: the tree of pushes is mended often.";
-    links_pruned: Counter Count "Links over which announcements were asked for instead of pushes.";
     ihave_sent: Counter Count "Messages announced.";
     iwant_sent: Counter Count "Messages asked for.";
     iwant_served: Counter Count "Messages sent because somebody asked.";

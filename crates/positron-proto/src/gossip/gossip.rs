@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{
     GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
     SHAPES,
-    announcements::{Announcements, News, send_all},
+    announcements::{Announcements, Unannounced, send_all},
     checks_under_way::{AddedCheck, ChecksUnderWay},
     config::interval,
     fetches::{Announced, Wanted},
@@ -450,8 +450,8 @@ impl Gossip {
         }
     }
 
-    /// Pushes a new message over the eager links while its hops last, over all if it shapes, and has
-    /// the rest told of it; of a large one all are told at once. Returns whether it shapes.
+    /// Pushes a new message over the eager links while its hops last, over all if it shapes, and
+    /// has the rest told of it; of a large one all are told at once. Returns whether it shapes.
     fn push_eagerly(
         &mut self,
         now: Now,
@@ -463,7 +463,7 @@ impl Gossip {
         let Rumour { item, nth, ttl, has, besides } = rumour;
         let lacks = |peer: &&NodeId| {
             !has.contains(*peer)
-                && standings.is_none_or(|standings| !standings.is_banned(*peer, now.wall))
+                && standings.is_none_or(|standings| !standings.is_banned(peer, now.wall))
         };
         if message.content().payload.len() >= LARGE_GOSSIP {
             let others = self.links.keys().filter(lacks).copied().collect();
@@ -495,7 +495,7 @@ impl Gossip {
         let lacking = self.present.without(places(&self.links, has.iter().chain(&to)));
         let besides = places(&self.links, &besides);
         if !lacking.is_empty() || !besides.is_empty() {
-            self.announcements.add(News { item, lacking, besides });
+            self.announcements.add(Unannounced { item, lacking, besides });
             self.announce_soon(now);
         }
         shapes

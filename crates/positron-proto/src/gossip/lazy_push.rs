@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     Gossip, GossipEffect, GossipMessage,
-    announcements::{News, send_all},
+    announcements::{Unannounced, send_all},
     config::interval,
     fetches::{Announced, Asked},
     gossip::GossipWake,
@@ -346,7 +346,6 @@ impl Gossip {
     /// Both announce to each other from now on, whatever the other one held the link for.
     pub(super) fn prune(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         self.tree.prune(&peer);
-        self.counters.links_pruned += 1;
         out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Prune });
     }
 
@@ -395,7 +394,7 @@ impl Gossip {
         }
         // It would count us among those who have it from there.
         let besides = places(&self.links, [&from]);
-        self.announcements.add(News { item, lacking: PlaceSet::default(), besides });
+        self.announcements.add(Unannounced { item, lacking: PlaceSet::default(), besides });
         self.announce_soon(now);
         if let Some((whom, lag)) = self.tree.handle_repeat(now.mono, &item, from) {
             lag.into_iter().for_each(|lag| self.wanted.handle_late_push(lag));

@@ -7,9 +7,9 @@
 //! push as in Leitão, Pereira, Rodrigues 2007, "Epidemic broadcast trees").
 //!
 //! Reading order: [`GossipMessage`], [`GossipEffect`] and [`GossipConfig`] (the contract),
-//! `gossip.rs` (the machine: publish, push, verdicts, peers, time), `push_tree.rs` (over which links
-//! it pushes), `lazy_push.rs` (its other half: announcements, requests, comparisons); then what it
-//! is made of: `message_store.rs` (what is kept), `low_watermarks.rs` (what is old),
+//! `gossip.rs` (the machine: publish, push, verdicts, peers, time), `push_tree.rs` (over which
+//! links it pushes), `lazy_push.rs` (its other half: announcements, requests, comparisons); then
+//! what it is made of: `message_store.rs` (what is kept), `low_watermarks.rs` (what is old),
 //! `checks_under_way.rs` (claims under verification), `fetches.rs` (fetches under way),
 //! `fetch_delay.rs` (how long to wait for a push), `announcements.rs` (what is to be announced),
 //! `reach.rs` (whom a message has not reached), `receipts.rs` (what those hear who wait for us),

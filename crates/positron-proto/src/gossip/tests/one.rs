@@ -184,7 +184,7 @@ fn our_own_message_is_pushed_over_eager_links_and_announced_over_lazy_ones() {
     let mut reached: Vec<NodeId> = Vec::new();
     let pushes = pushed(&node.publish(at(START), message));
     assert_eq!(pushes.len(), 3);
-    assert!(pushes.iter().all(|(_, ttl)| *ttl == 9));
+    assert!(pushes.iter().all(|(_, ttl)| *ttl == config().ttl - 1));
     let news = told(&node.pass(START, ANNOUNCE_ROUND));
     assert_eq!(news.len(), 7);
     reached.extend(pushes.iter().map(|(to, _)| *to).chain(news));

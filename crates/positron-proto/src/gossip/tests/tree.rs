@@ -26,10 +26,6 @@ struct Talk {
 struct Cost {
     copies: f64,
     asked: f64,
-    announced: f64,
-    /// Messages of all kinds.
-    sent: f64,
-    grafts: u64,
     /// From when each message was said until everybody had it, the shortest first.
     delays: Vec<Duration>,
 }
@@ -49,13 +45,7 @@ impl Talk {
     /// Somebody says something each `pause`, `count` times, and half a second is waited for each.
     fn go_on(&mut self, count: u32, pause: Duration) -> Cost {
         let counts = |talk: &Self| {
-            [
-                talk.counted(|of| of.messages_received),
-                talk.counted(|of| of.iwant_sent),
-                talk.counted(|of| of.ihave_sent),
-                talk.world.sent,
-                talk.counted(|of| of.links_grafted),
-            ]
+            [talk.counted(|of| of.messages_received), talk.counted(|of| of.iwant_sent)]
         };
         let before = counts(self);
         let mut open = Vec::new();
@@ -67,7 +57,7 @@ impl Talk {
         while self.world.now < end {
             if self.world.now >= next && left > 0 {
                 (next, left) = (next + pause, left - 1);
-                let who = ids[usize::try_from(self.all.len() * 7_919).unwrap() % ids.len()];
+                let who = ids[self.all.len() * 7_919 % ids.len()];
                 let number = self.said.entry(who).or_default();
                 self.world.publish(who, *number);
                 self.all.push((who, *number));
@@ -90,45 +80,7 @@ impl Talk {
         let each = f64::from(count) * (ids.len() - 1) as f64;
         let after = counts(self);
         let grew = |n: usize| (after[n] - before[n]) as f64 / each;
-        Cost {
-            copies: grew(0),
-            asked: grew(1),
-            announced: grew(2),
-            sent: grew(3),
-            grafts: after[4] - before[4],
-            delays,
-        }
-    }
-}
-
-/// What it costs, of a network as `NODES`, `DEGREE`, `EVERY_MS`, `MESSAGES` and `SEED` say.
-#[test]
-#[ignore = "an experiment"]
-fn what_it_costs() {
-    let of = |name: &str, default: u64| {
-        std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-    };
-    let nodes = u32::try_from(of("NODES", 50)).unwrap();
-    let degree = usize::try_from(of("DEGREE", 8)).unwrap();
-    let mut talk = Talk::among(nodes, degree, of("SEED", 1));
-    for part in 0..of("PARTS", 5) {
-        let count = u32::try_from(of("MESSAGES", 200)).unwrap();
-        let cost = talk.go_on(count, Duration::from_millis(of("EVERY_MS", 50)));
-        let delay = |part: usize| cost.delays.get(cost.delays.len() * part / 100);
-        println!(
-            "{part}: copies {:.3} asked {:.4} announced {:.2} sent {:.2} grafts {} to all {:?} {:?} {:?} of {}",
-            cost.copies,
-            cost.asked,
-            cost.announced,
-            cost.sent,
-            cost.grafts,
-            delay(50),
-            delay(90),
-            delay(99),
-            cost.delays.len(),
-        );
-        let eager: Vec<usize> = talk.world.nodes.values().map(|n| n.gossip.tree.len()).collect();
-        println!("   eager ends {} of {} nodes", eager.iter().sum::<usize>(), eager.len());
+        Cost { copies: grew(0), asked: grew(1), delays }
     }
 }
 
@@ -139,7 +91,7 @@ fn once_a_message_shaped_the_tree_what_follows_comes_to_everybody_once() {
         talk.go_on(50, SECOND / 20);
         let cost = talk.go_on(150, SECOND / 20);
         assert_eq!(cost.delays.len(), 150, "seed {seed}: everything is there after half a second");
-        assert!(cost.copies < 1.2 && cost.asked < 0.05, "seed {seed}: {cost:?}");
+        assert!(cost.copies < 1.1 && cost.asked < 0.03, "seed {seed}: {cost:?}");
         talk.world.assert_all_delivered_once(&talk.all, &format!("seed {seed}"));
     }
 }
