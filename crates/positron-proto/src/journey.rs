@@ -73,7 +73,7 @@ pub enum CameFrom {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forwarding {
-    /// At once, to a few.
+    /// At once, along the tree of pushes.
     Push,
     /// Only that it is there.
     Announce,

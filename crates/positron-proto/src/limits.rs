@@ -275,13 +275,14 @@ pub const ANNOUNCE_ROUND: Duration = WANT_DELAY;
 pub const ANNOUNCE_DELAY: Duration = Duration::from_millis(30);
 /// New messages that wait for their announcement to all; then they go out at once.
 pub const MAX_UNANNOUNCED: usize = 1024;
-/// How long the tree of a message that shapes stays, on average, before a publisher marks another
-/// one: 2 % of the pushes at 20 messages a second and eight links.
+/// How long the tree of a message that shapes stays before a publisher marks another one: each
+/// waits half of it to twice as long, and of many the first decides. At 20 messages a second and
+/// eight links that is 2 to 4 % of the pushes.
 pub const SHAPE_INTERVAL: Duration = Duration::from_secs(16);
 /// How soon a node that has just begun may mark one, on average: when its links are there.
 pub const SHAPE_FIRST: Duration = Duration::from_secs(2);
-/// How soon another one may shape, whoever marked it: half of [`SHAPE_INTERVAL`], so that who marks
-/// all of its messages costs twice as much.
+/// How soon another one may shape, rivals apart, whoever marks what: the shortest that honest
+/// publishers wait, half of [`SHAPE_INTERVAL`].
 pub const SHAPE_LEAST: Duration = Duration::from_secs(8);
 /// How often meanwhile a rival with a smaller id may: of a thousand that are marked at once, in
 /// random order, seven or so are the smallest so far, and hardly ever sixteen.

@@ -73,6 +73,7 @@ fn a_node_without_datagrams_stores_reads_deletes_and_is_found() {
         assert_eq!(world.order_table(WRITER, TableOrder::Store(record(b"first"))), Some(Ok(())));
         world.run_until(secs(75));
         let DhtOutcome::Stored(stored) = last(&world, WRITER) else { panic!("seed {seed}") };
+        // Eight are to keep it. One that has no proof of where the helper is refuses it at first.
         assert!(stored.holders.len() >= 7, "seed {seed}: {stored:?}");
 
         assert_eq!(read(&mut world, READER), [b"first"], "seed {seed}");

@@ -17,7 +17,7 @@ pub(super) struct FetchDelay {
     longest: Duration,
 }
 
-/// What is remembered of the longest, after as many messages, is a third (guess).
+/// After so many messages on time a third of the longest is left (guess).
 const FADES_WITHIN: u32 = 256;
 
 /// The wait between a request and the next holder's turn, learned from how long answers took.

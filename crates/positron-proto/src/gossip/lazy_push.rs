@@ -392,10 +392,13 @@ impl Gossip {
         if !self.links.contains_key(&from) {
             return;
         }
-        // It would count us among those who have it from there.
-        let besides = places(&self.links, [&from]);
-        self.announcements.add(Unannounced { item, lacking: PlaceSet::default(), besides });
-        self.announce_soon(now);
+        // It would count us among those who have it from there. Who repeats without end is not told
+        // of each time.
+        if !self.announcements.is_full() {
+            let besides = places(&self.links, [&from]);
+            self.announcements.add(Unannounced { item, lacking: PlaceSet::default(), besides });
+            self.announce_soon(now);
+        }
         if let Some((whom, lag)) = self.tree.handle_repeat(now.mono, &item, from) {
             lag.into_iter().for_each(|lag| self.wanted.handle_late_push(lag));
             self.prune(whom, out);

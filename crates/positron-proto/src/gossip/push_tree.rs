@@ -183,8 +183,8 @@ impl PushTree {
         true
     }
 
-    /// `item` came once more, from `from`: returns whose link is pruned for that, and how long
-    /// after its announcement `item` was pushed, if it was only late and asked for in vain.
+    /// `item` came once more, from `from`: returns whose link is to be pruned for that, and how
+    /// long after its announcement `item` was pushed, if it was only late and asked for in vain.
     pub(super) fn handle_repeat(
         &mut self,
         now: Instant,
@@ -192,18 +192,15 @@ impl PushTree {
         from: NodeId,
     ) -> Option<(NodeId, Option<Duration>)> {
         let in_vain = |rescue: &Rescue| rescue.item == *item && rescue.from != from;
-        let (whom, lag) = if self.is_shaped_by(item) {
-            (from, None)
-        } else if self.is_eager(&from) && self.rescue.as_ref().is_some_and(in_vain) {
-            let rescue = self.rescue.take()?;
-            (rescue.from, Some(now.since(rescue.announced)))
-        } else if self.on_trial.contains(&from) {
-            (from, None)
-        } else {
-            return None;
-        };
-        self.prune(&whom);
-        Some((whom, lag))
+        if self.is_shaped_by(item) {
+            return Some((from, None));
+        }
+        if self.is_eager(&from)
+            && let Some(rescue) = self.rescue.take_if(|rescue| in_vain(rescue))
+        {
+            return Some((rescue.from, Some(now.since(rescue.announced))));
+        }
+        self.on_trial.contains(&from).then_some((from, None))
     }
 }
 
@@ -276,8 +273,8 @@ mod tests {
         assert_eq!(tree.handle_repeat(at(4), &of(3), peer(4)), None, "nobody's push");
         let in_vain = tree.handle_repeat(at(4), &of(3), peer(1));
         assert_eq!(in_vain, Some((peer(3), Some(2 * SECOND))));
+        assert!(tree.prune(&peer(3)) && tree.is_eager(&peer(2)));
         assert_eq!(tree.handle_repeat(at(4), &of(3), peer(1)), None, "once");
-        assert!(tree.is_eager(&peer(2)) && !tree.is_eager(&peer(3)));
         assert!(tree.handle_rescue(at(5), of(5), at(4), peer(4), 2), "what was in vain is free");
     }
 

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     id::NodeId,
     limits::{
-        ANNOUNCE_DELAY, MAX_PAYLOAD, MAX_WANTED, RETENTION_BYTES, SERVED_BYTES, SERVED_IN_TURN,
-        SERVING_INTERVAL, WANT_DELAY, WANT_TIMEOUT, WITHHELD_AFTER,
+        ANNOUNCE_DELAY, MAX_PAYLOAD, MAX_UNANNOUNCED, MAX_WANTED, RETENTION_BYTES, SERVED_BYTES,
+        SERVED_IN_TURN, SERVING_INTERVAL, WANT_DELAY, WANT_TIMEOUT, WITHHELD_AFTER,
     },
     misbehavior::{Misbehavior, Observation},
     time::Duration,
@@ -382,4 +382,14 @@ fn a_hostile_forwarder_that_leaves_no_hops_stops_nothing() {
     world.post(ids[0], sent);
     world.run(6 * (ANNOUNCE_DELAY + WANT_DELAY + Duration::from_millis(60)));
     world.assert_all_delivered_once(&[(author.node_id(), 0)], "no hops");
+}
+
+#[test]
+fn who_repeats_a_message_without_end_fills_no_list() {
+    let mut node = node_with(3, config());
+    let push = GossipMessage::Gossip(3, say(&identity(9), 0, b"news").claim().clone());
+    for _ in 0..2 * MAX_UNANNOUNCED {
+        node.hear(at(START), peer(2), push.clone());
+    }
+    assert!(node.gossip.announcements.end() <= MAX_UNANNOUNCED as u64);
 }
