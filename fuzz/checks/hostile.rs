@@ -15,9 +15,10 @@ use positron_proto::{
     handshake::{Expect, link_public_key},
     id::{NetworkId, NodeId},
     identity::{Identity, Signature, Signed},
-    limits::LARGE_GOSSIP,
+    limits::{LARGE_GOSSIP, SKETCH_PIECE},
     node::Message,
     peers::PeersMessage,
+    reconciliation::{Code, Sketch},
     rng::Seed,
     time::{Now, WallTime},
     wire::{
@@ -322,6 +323,16 @@ impl Hostile {
                 GossipMessage::Large { sender, sequence, bytes: LARGE_GOSSIP << (how % 7) }.into()
             }
             2 => PeersMessage::Heartbeat(u32::MAX >> (how % 32)).into(),
+            3 if how & 15 == 5 => GossipMessage::More { first: input.word() % 1025 }.into(),
+            3 if how & 15 == 9 => {
+                GossipMessage::Lacking((0..how % 33).map(|_| code(input)).collect()).into()
+            }
+            3 if how & 15 == 13 => {
+                let sketch = Sketch::new((0..how % 33).map(|_| code(input)), SKETCH_PIECE);
+                let (elements, length) = (sketch.elements(), SKETCH_PIECE << (how % 6));
+                let symbols = sketch.symbols().to_vec();
+                GossipMessage::Sketch { elements, length, first: 0, symbols }.into()
+            }
             3 if how & 3 == 1 => GossipMessage::Graft.into(),
             3 if how & 3 == 3 => GossipMessage::Prune.into(),
             3 => PeersMessage::Discovery(u8::try_from(how).unwrap_or(0)).into(),
@@ -333,8 +344,8 @@ impl Hostile {
             9 => GossipMessage::IHave(holdings(input)).into(),
             10 => GossipMessage::IWant(holdings(input)).into(),
             11 => {
-                let fingerprint = [u8::try_from(how).unwrap_or(0); 32];
-                GossipMessage::Digest { count: number(how), fingerprint }.into()
+                let sum = [u8::try_from(how).unwrap_or(0); 16];
+                GossipMessage::Digest { key: [7; 16], count: number(how), sum }.into()
             }
             12 | 13 => {
                 let to = Audience::Node(identity(if how & 0x40 == 0 { 0 } else { 1 }).node_id());
@@ -412,6 +423,11 @@ impl Hostile {
 /// What is read and written is never the mutant of a mutant.
 fn how_of(how: usize) -> u8 {
     u8::try_from(how % 14).unwrap_or(0)
+}
+
+/// One of 256, under a key that the node may have, too.
+fn code(input: &mut Bytes<'_>) -> Code {
+    Code::of(&[7; 16], &input.byte().to_be_bytes())
 }
 
 /// A number as an attacker likes it.

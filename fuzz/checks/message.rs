@@ -9,9 +9,10 @@ use positron_proto::{
     limits::{
         LARGE_GOSSIP, MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_CONTACTS_PER_ANSWER,
         MAX_FAILURE_TEXT, MAX_HOLDERS_TOLD, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD,
-        MAX_PEER_RECORD, MAX_RECORD_TTL, MAX_RECORDS_PER_MESSAGE, MAX_SLOTS, MAX_SOFTWARE,
-        MAX_SUCCESSIONS_PER_MESSAGE, MAX_TRACE_ANSWER, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL,
-        MAX_VALUE, MIN_RECORD_TTL, SUBSTREAM_PIECE,
+        MAX_PEER_RECORD, MAX_RECORD_TTL, MAX_RECORDS_PER_MESSAGE, MAX_SKETCHED, MAX_SLOTS,
+        MAX_SOFTWARE, MAX_SUCCESSIONS_PER_MESSAGE, MAX_TRACE_ANSWER, MAX_TRACE_DEPTH,
+        MAX_TRACE_SAMPLE, MAX_TTL, MAX_VALUE, MIN_RECORD_TTL, SKETCH_PIECE, SKETCH_SYMBOLS,
+        SUBSTREAM_PIECE,
     },
     node::Message,
     peers::PeersMessage,
@@ -19,7 +20,11 @@ use positron_proto::{
     substream::SubstreamMessage,
     succession::{Succession, SuccessionMessage},
     trace::{TRACE_ASK, TraceAnswer, TraceMessage},
-    wire::{holdings::Holdings, message::GOSSIP_MESSAGE, record::PeerRecord},
+    wire::{
+        holdings::Holdings,
+        message::{AppMessage, GOSSIP_MESSAGE},
+        record::PeerRecord,
+    },
 };
 
 const RECEIVER: NodeId = NodeId::from_bytes([9; 32]);
@@ -55,6 +60,31 @@ pub(crate) fn check(bytes: &[u8]) {
     check_bounds(&message);
 }
 
+fn check_message(message: &Signed<AppMessage>) {
+    assert!(message.content().payload.len() <= MAX_PAYLOAD);
+    assert!(message.content().sequence < 1 << 62);
+}
+
+fn check_gossip(message: &GossipMessage) {
+    match message {
+        GossipMessage::Gossip(_, message) => check_message(message),
+        GossipMessage::IHave(holdings)
+        | GossipMessage::IWant(holdings)
+        | GossipMessage::Offer(holdings)
+        | GossipMessage::Receipt(holdings) => check_holdings(holdings),
+        GossipMessage::Large { bytes, .. } => {
+            assert!((LARGE_GOSSIP..=MAX_PAYLOAD).contains(bytes));
+        }
+        GossipMessage::Sketch { elements, length, first, symbols } => {
+            assert!(*elements as usize <= MAX_SKETCHED && symbols.len() <= SKETCH_PIECE);
+            assert!(first + symbols.len() <= *length && *length <= SKETCH_SYMBOLS);
+        }
+        GossipMessage::More { first } => assert!(*first <= SKETCH_SYMBOLS),
+        GossipMessage::Lacking(codes) => assert!(codes.len() <= SKETCH_SYMBOLS),
+        GossipMessage::Digest { .. } | GossipMessage::Graft | GossipMessage::Prune => {}
+    }
+}
+
 fn check_bounds(message: &Message) {
     match message {
         Message::Peers(PeersMessage::Hello { record, peers, .. }) => {
@@ -62,22 +92,11 @@ fn check_bounds(message: &Message) {
             check_records(peers);
         }
         Message::Peers(PeersMessage::Announcement(peers)) => check_records(peers),
-        Message::Gossip(
-            GossipMessage::IHave(holdings)
-            | GossipMessage::IWant(holdings)
-            | GossipMessage::Offer(holdings)
-            | GossipMessage::Receipt(holdings),
-        ) => check_holdings(holdings),
-        Message::Gossip(GossipMessage::Large { bytes, .. }) => {
-            assert!((LARGE_GOSSIP..=MAX_PAYLOAD).contains(bytes));
-        }
+        Message::Gossip(message) => check_gossip(message),
         Message::Peers(
             PeersMessage::Heartbeat(_)
             | PeersMessage::Discovery(_)
             | PeersMessage::ObservedAddress(_),
-        )
-        | Message::Gossip(
-            GossipMessage::Digest { .. } | GossipMessage::Graft | GossipMessage::Prune,
         )
         | Message::Substream(
             SubstreamMessage::Credit { .. }
@@ -128,11 +147,7 @@ fn check_bounds(message: &Message) {
         Message::Dht(DhtMessage::Answer { answer: DhtAnswer::Held(holders), .. }) => {
             assert!(holders.len() <= MAX_HOLDERS_TOLD);
         }
-        Message::Gossip(GossipMessage::Gossip(_, message))
-        | Message::Direct(DirectMessage::CustomData(message)) => {
-            assert!(message.content().payload.len() <= MAX_PAYLOAD);
-            assert!(message.content().sequence < 1 << 62);
-        }
+        Message::Direct(DirectMessage::CustomData(message)) => check_message(message),
     }
 }
 

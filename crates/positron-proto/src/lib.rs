@@ -15,6 +15,7 @@
 //! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
 //! journey                               what happens to a message at a node
 //! identity · wire                       claims and evidence · bytes and values
+//! reconciliation                        how two sets differ, in as few bytes as they do
 //! storage                               what is remembered, as rows of tables
 //! handshake                             from two keys to shared secrets
 //! datagram                              connections over datagrams, from packets to streams
@@ -45,6 +46,7 @@ mod netgroup;
 pub mod node;
 pub mod peers;
 pub mod reason;
+pub mod reconciliation;
 pub mod request;
 pub mod rng;
 mod scope;

@@ -239,8 +239,15 @@ pub const CROWDED_RETRY: Duration = Duration::from_millis(100);
 /// How long an announced message without room is remembered. What exists is announced again with
 /// the next comparison of notes, and what does not is forgotten.
 pub const POSTPONED_FOR: Duration = REACH_WITHIN;
-/// Senders whose received numbers are remembered; the one silent longest is forgotten first.
-pub const MAX_SENDERS: usize = 16 * 1024;
+/// Senders whose received numbers are remembered, 130 bytes each; the one silent longest is
+/// forgotten first, and what it said could then be said again. Eight links on which as many
+/// newcomers are brought as they may need more than an hour for that, longer than messages stay.
+pub const MAX_SENDERS: usize = 64 * 1024;
+/// Senders of whom nobody heard before that one peer may bring at once (guess). Keys cost nothing,
+/// but each takes memory, a row, and room in the window from whoever has more than one message.
+pub const NEWCOMERS_AT_ONCE: u32 = 1024;
+/// And then one in so much time: 1,800 in an hour, [`RETENTION_AGE`].
+pub const NEWCOMER_INTERVAL: Duration = Duration::from_secs(2);
 /// Announced messages that are being fetched, in all.
 pub const MAX_WANTED: usize = 8192;
 /// Announced messages that are being fetched because one peer told of them: an equal share of
@@ -250,6 +257,8 @@ pub const MIN_WANTED_PER_PEER: usize = 64;
 /// is configured otherwise, for nobody is sent what it announced. With 32 bytes each, all of
 /// [`MAX_WANTED`] take 16 MiB if so many peers invent the same ones.
 pub const MAX_HOLDERS: usize = 64;
+/// Answers that a peer has to give at the most until it is asked before others again (guess).
+pub const MAX_OWED_ANSWERS: u8 = 16;
 /// Longest wait between an announcement and the request: an eager push is usually on its way, over
 /// some links more than the announcement. Eight of 30 ms.
 pub const WANT_DELAY: Duration = Duration::from_millis(250);
@@ -332,6 +341,19 @@ pub const SERVED_LEAST: usize = 64;
 /// Announced ranges and numbers that are looked at for one peer per interval; beyond it its lists
 /// are dropped. A digest of 10,000 senders fits six times.
 pub const MAX_EXAMINED: usize = 64 * 1024;
+/// Bytes of a list of all that is kept that is sent where notes differ, rather than a sketch.
+pub const LISTED_AT_ONCE: usize = 4 * 1024;
+/// Bytes of such lists that one peer is sent in a second (guess), each as a whole.
+pub const LISTED_BYTES_PER_SECOND: usize = 16 * 1024;
+/// Symbols of a sketch, 16 bytes each while a peer may ask for them: enough for some 700 messages
+/// that only one of two nodes has. Where they are more, a list does as well.
+pub const SKETCH_SYMBOLS: usize = 1024;
+/// Bytes of a symbol on the wire, about.
+pub const SKETCH_BYTES: usize = 11;
+/// Symbols in one message: an answer of four times the packet of its question.
+pub const SKETCH_PIECE: usize = 24;
+/// Messages in a sketch: more than fit any window.
+pub const MAX_SKETCHED: usize = 1 << 24;
 /// How long what a peer says after our GOSSIP_DIGEST is taken for its answer.
 pub const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 

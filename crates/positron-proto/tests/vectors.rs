@@ -23,6 +23,7 @@ use positron_proto::{
     identity::{Identity, Signed, Verified},
     node::Message,
     peers::PeersMessage,
+    reconciliation::{Code, Sketch},
     request::{RequestMessage, Status},
     substream::{Label, SubstreamEnd, SubstreamMessage},
     succession::{Succession, SuccessionMessage},
@@ -301,8 +302,20 @@ fn gossip_messages() -> Vec<(&'static str, Message)> {
         ),
         ("gossip_graft", GossipMessage::Graft.into()),
         ("gossip_prune", GossipMessage::Prune.into()),
-        ("gossip_digest", GossipMessage::Digest { count: 4, fingerprint: [0xAB; 32] }.into()),
+        (
+            "gossip_digest",
+            GossipMessage::Digest { key: [0xCD; 16], count: 4, sum: [0xAB; 16] }.into(),
+        ),
+        ("gossip_sketch", sketch().into()),
+        ("gossip_more", GossipMessage::More { first: 24 }.into()),
+        ("gossip_lacking", GossipMessage::Lacking(vec![Code::of(&[0xCD; 16], &[1; 40])]).into()),
     ]
+}
+
+fn sketch() -> GossipMessage {
+    let sketch = Sketch::new((1..=5).map(|n| Code::of(&[0xCD; 16], &[n; 40])), 4);
+    let symbols = sketch.symbols()[1..3].to_vec();
+    GossipMessage::Sketch { elements: sketch.elements(), length: 4, first: 1, symbols }
 }
 
 fn ask(query: DhtQuery) -> Message {

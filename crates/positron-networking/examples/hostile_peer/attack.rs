@@ -211,8 +211,8 @@ impl Speaker {
             Attack::Lists => said(GossipMessage::IHave(self.nonsense())),
             Attack::Wants => said(GossipMessage::IWant(self.everything())),
             Attack::Digests => {
-                let (count, fingerprint) = (self.dice.below(1000), self.dice.bytes());
-                said(GossipMessage::Digest { count, fingerprint })
+                let (key, count) = (self.dice.bytes(), self.dice.below(1000));
+                said(GossipMessage::Digest { key, count, sum: self.dice.bytes() })
             }
             Attack::Offers => said(GossipMessage::Offer(self.nonsense())),
             Attack::Receipts => said(GossipMessage::Receipt(self.nonsense())),

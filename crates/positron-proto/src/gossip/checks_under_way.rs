@@ -91,6 +91,11 @@ impl ChecksUnderWay {
         AddedCheck::New
     }
 
+    /// Whether a claim of `sender` is under verification.
+    pub(super) fn contains_any_of(&self, sender: NodeId) -> bool {
+        self.under_way.range(MessageKey::all_of(sender)).next().is_some()
+    }
+
     /// Its verdict is here, or will never come.
     pub(super) fn take(&mut self, item: &MessageKey, claim: &Signed<AppMessage>) -> Option<Check> {
         let all = self.under_way.get_mut(item)?;

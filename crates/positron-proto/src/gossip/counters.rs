@@ -42,7 +42,7 @@ counters! {
         high "More is published than peers take: publish less at a time, or raise \
             `message_cache_size`.";
     evicted: Counter Count "Messages that left the retention window.";
-    rate_limited: Counter Count "Announcements and requests beyond a peer's budget."
+    rate_limited: Counter Count "Announcements, requests and new senders beyond a peer's budget."
         high "A peer asks for more than its budget: it is slow, new or hostile.";
     delivery: Histogram Seconds "From when a message was first heard of until it was handed over."
         high "Signatures or links are slow: see `positron_node_verification_wait_seconds`.";

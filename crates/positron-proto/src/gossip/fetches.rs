@@ -13,8 +13,8 @@ use crate::{
     deadlines::Deadlines,
     id::NodeId,
     limits::{
-        ASKED_BYTES, ASKED_BYTES_PER_SECOND, MAX_HOLDERS, MAX_WANTED, MIN_WANTED_PER_PEER,
-        NAMED_AGAIN_AFTER, POSTPONED_FOR, WANT_TIMEOUT, WANT_TIMEOUT_MOST,
+        ASKED_BYTES, ASKED_BYTES_PER_SECOND, MAX_HOLDERS, MAX_OWED_ANSWERS, MAX_WANTED,
+        MIN_WANTED_PER_PEER, NAMED_AGAIN_AFTER, POSTPONED_FOR, WANT_TIMEOUT, WANT_TIMEOUT_MOST,
     },
     time::{Duration, Instant},
 };
@@ -25,8 +25,8 @@ use crate::{
 /// push is usually on its way (the missing-message timer of Plumtree: Leitão, Pereira, Rodrigues
 /// 2007), and the next one when that one keeps silent (the lesson of Bitcoin's CVE-2024-52913,
 /// "already asked for"). Nobody pushes what is large: its announcer is asked at once, unless so
-/// much is under way from it that an answer would wait. Who kept silent the last time is asked
-/// after all others.
+/// much is under way from it that an answer would wait. Who kept silent is asked after all others,
+/// and not waited for when one of them has it, until it answered twice for each time.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     fetches: BTreeMap<MessageKey, Fetch>,
@@ -39,8 +39,8 @@ pub(super) struct Wanted {
     patience: FetchDelay,
     /// How long each peer takes to answer; those that never did are not in it.
     answers: BTreeMap<NodeId, AnswerTimeout>,
-    /// Who did not answer the last question whose time is over.
-    silent: BTreeSet<NodeId>,
+    /// Who kept silent, and how many answers make up for it.
+    silent: BTreeMap<NodeId, u8>,
     /// Bytes that each peer was asked for and has not sent, or that are not judged yet.
     under_way: BTreeMap<NodeId, usize>,
     /// Large ones of which enough is under way from all who have them, the oldest first.
@@ -107,9 +107,10 @@ impl Wanted {
             }
             fetch.holders.push(holder);
             // Whoever kept silent before is not waited for when somebody else has it.
-            let is_hopeless = |asked: &NodeId| self.silent.contains(asked);
-            if asked.as_ref().is_some_and(is_hopeless) && !self.silent.contains(&holder) {
+            let is_hopeless = |asked: &NodeId| self.silent.contains_key(asked);
+            if asked.as_ref().is_some_and(is_hopeless) && !self.silent.contains_key(&holder) {
                 self.give_up_question(&item);
+                self.ask_at(now + self.patience.wait(), &item);
             }
             if bytes.is_some() {
                 self.ask_at(now, &item);
@@ -212,7 +213,8 @@ impl Wanted {
     /// who was.
     pub(super) fn take_asked(&mut self, item: &MessageKey) -> Option<Asked> {
         let asked = self.give_up_question(item)?;
-        self.silent.insert(asked.whom);
+        let owed = self.silent.entry(asked.whom).or_default();
+        *owed = owed.saturating_add(2).min(MAX_OWED_ANSWERS);
         Some(asked)
     }
 
@@ -259,7 +261,7 @@ impl Wanted {
             bytes => bytes + fetch.bytes <= ASKED_BYTES,
         };
         let candidates = || (0_usize..).zip(&fetch.holders).filter(|(_, holder)| has_room(holder));
-        let reliable = candidates().find(|(_, holder)| !self.silent.contains(*holder));
+        let reliable = candidates().find(|(_, holder)| !self.silent.contains_key(*holder));
         let Some((place, _)) = reliable.or_else(|| candidates().next()) else {
             self.crowded.insert((fetch.since, item));
             self.deadlines.set(item, now + WANT_TIMEOUT);
@@ -316,7 +318,12 @@ impl Wanted {
         // Of two questions nobody knows which was answered (RFC 6298, 3: Karn's algorithm).
         if let (Some(Asked { at, .. }), None) = (questions.next(), questions.next()) {
             self.answers.entry(from).or_default().learn(now.since(at));
-            self.silent.remove(&from);
+            if let Some(owed) = self.silent.get_mut(&from) {
+                *owed -= 1;
+                if *owed == 0 {
+                    self.silent.remove(&from);
+                }
+            }
         }
         fetch.late = fetch.late.filter(|late| late.whom != from);
         if fetch.asked.is_none_or(|asked| asked.whom != from) {

@@ -6,15 +6,17 @@ use super::{
     GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
     SHAPES,
     announcements::{Announcements, Unannounced, send_all},
+    anti_entropy::AntiEntropy,
     checks_under_way::{AddedCheck, ChecksUnderWay},
     config::interval,
-    fetches::{Announced, Wanted},
+    fetches::Wanted,
     message_key::{MessageKey, same_claim},
     message_store::{Candidate, Evicted, MessageStore},
     peer_state::{GossipPeer, places},
     push_tree::{PushTree, Rumour},
     reach::{PlaceSet, Step},
     receipts::Receipts,
+    set_digest::Entry,
     telling::{trace, trace_dropped, trace_taken},
     unserved::Unserved,
 };
@@ -157,7 +159,9 @@ impl Gossip {
         let item = MessageKey { sender: self.me, sequence: message.content().sequence };
         let nth = self.last.next();
         self.last = nth;
-        self.store.insert(now.mono, item, message.clone(), nth, self.present);
+        if self.store.insert(now.mono, item, message.clone(), nth, self.present) {
+            self.anti_entropy().note(Some(Entry::new(&item, &message.id(), false)), None);
+        }
         trace_taken(nth, message.id(), item, (CameFrom::Own, Vec::new()), out);
         self.unheard.insert(item.sequence);
         let shapes = self.tree.is_due(now.mono);
@@ -181,9 +185,14 @@ impl Gossip {
             GossipMessage::Gossip(ttl, claim) => self.handle_push(now, from, ttl, claim, out),
             GossipMessage::IHave(holdings) => self.handle_ihave(now, from, &holdings, out),
             GossipMessage::IWant(holdings) => self.handle_iwant(now, from, &holdings, out),
-            GossipMessage::Digest { count, fingerprint } => {
-                self.handle_digest(now, from, count, fingerprint, out);
+            GossipMessage::Digest { key, count, sum } => {
+                self.anti_entropy().handle_digest(now, from, key, (count, sum), out);
             }
+            GossipMessage::Sketch { length, first, symbols, .. } => {
+                self.anti_entropy().handle_sketch(now, from, (length, first), &symbols, out);
+            }
+            GossipMessage::More { first } => self.anti_entropy().handle_more(now, from, first, out),
+            GossipMessage::Lacking(codes) => self.anti_entropy().handle_lacking(from, codes, out),
             GossipMessage::Offer(holdings) => self.handle_offer(now, from, &holdings, out),
             GossipMessage::Receipt(holdings) => self.handle_receipt(now, from, &holdings, out),
             GossipMessage::Large { sender, sequence, bytes } => {
@@ -207,15 +216,18 @@ impl Gossip {
     ) {
         let item = MessageKey::of(message.content());
         let check = self.checks.take(&item, message.claim());
-        if let Some(kept) = self.store.get_mut(&item) {
+        if let Some(kept) = self.store.get(&item) {
             if kept.message.id() == message.id() {
                 // The same content under another signature.
                 self.counters.duplicates += 1;
-            } else {
-                kept.equivocated = true;
-                self.counters.equivocations += 1;
-                trace_dropped(item, Some(message.id()), from, DropReason::Equivocation, out);
+                return;
+            }
+            self.counters.equivocations += 1;
+            trace_dropped(item, Some(message.id()), from, DropReason::Equivocation, out);
+            if kept.rival().is_none() {
                 self.observe_misbehavior(item.sender, Misbehavior::Equivocation, out);
+                let bringers = check.map_or(vec![from], |check| check.from);
+                self.anti_entropy().handle_equivocation(&item, message, &bringers, out);
             }
             return;
         }
@@ -241,6 +253,7 @@ impl Gossip {
             trace_dropped(item, Some(message.id()), from, DropReason::Stale, out);
             return;
         }
+        self.anti_entropy().note(Some(Entry::new(&item, &message.id(), false)), None);
         self.last = nth;
         let also: Vec<NodeId> = bringers.into_iter().filter(|peer| *peer != from).collect();
         trace_taken(nth, message.id(), item, (arrival, also.clone()), out);
@@ -315,7 +328,7 @@ impl Gossip {
         if self.tree.len() < self.config.fanout {
             self.graft(peer, out);
         }
-        self.start_anti_entropy_with(now, peer, out);
+        self.anti_entropy().peer_up(now, peer, out);
     }
 
     /// The session with `peer` is down: what it was asked for is asked of others at once.
@@ -348,7 +361,7 @@ impl Gossip {
                 GossipWake::Sync => {
                     let next = self.rng.jitter(interval(&self.config));
                     self.deadlines.set(GossipWake::Sync, now.mono + next);
-                    self.start_anti_entropy(now, standings, out);
+                    self.anti_entropy().start(now, standings, out);
                 }
                 GossipWake::Judge(peer) => self.check_withholding(peer, out),
                 GossipWake::Serve => self.serve(now, out),
@@ -399,6 +412,19 @@ impl Gossip {
         self.store.holdings()
     }
 
+    /// What compares notes.
+    pub(super) fn anti_entropy(&mut self) -> AntiEntropy<'_> {
+        AntiEntropy {
+            me: self.me,
+            interval: interval(&self.config),
+            store: &mut self.store,
+            links: &mut self.links,
+            rng: &mut self.rng,
+            unheard: &mut self.unheard,
+            counters: &mut self.counters,
+        }
+    }
+
     fn handle_push(
         &mut self,
         now: Now,
@@ -418,7 +444,7 @@ impl Gossip {
                 self.handle_repeat(now, from, item, out);
                 return;
             }
-            if kept.equivocated {
+            if kept.rival().is_some() {
                 self.counters.equivocations += 1;
                 trace_dropped(item, None, from, DropReason::Equivocation, out);
                 return;
@@ -432,6 +458,12 @@ impl Gossip {
             self.counters.postponed += 1;
             trace_dropped(item, None, from, DropReason::NoRoom, out);
             self.ask_again(now, item, from);
+            return;
+        }
+        if !self.may_bring(now, from, &item) {
+            self.counters.rate_limited += 1;
+            trace_dropped(item, None, from, DropReason::NotChecked, out);
+            self.wanted.handle_no_room(now.mono, &item);
             return;
         }
         let arrival = CameFrom::Heard { from, at: now.mono, asked };
@@ -448,6 +480,17 @@ impl Gossip {
                 self.ask_again(now, item, from);
             }
         }
+    }
+
+    /// Whether `from` may bring what its sender says: if anything of that one was heard before, or
+    /// few newcomers came over this link.
+    fn may_bring(&mut self, now: Now, from: NodeId, item: &MessageKey) -> bool {
+        let sender = item.sender;
+        let is_known = self.store.knows(&sender) || self.checks.contains_any_of(sender);
+        is_known
+            || sender == from
+            || sender == self.me
+            || self.links.get_mut(&from).is_none_or(|link| link.may_bring_newcomer(now.mono))
     }
 
     /// Pushes a new message over the eager links while its hops last, over all if it shapes, and
@@ -501,39 +544,6 @@ impl Gossip {
         shapes
     }
 
-    /// Takes note that `from` sent `item`; returns whether it was asked for it.
-    fn note_answer(&mut self, now: Now, from: NodeId, item: MessageKey) -> bool {
-        let asked = self.wanted.handle_arrival(now.mono, &item, from);
-        if let Some(link) = self.links.get_mut(&from) {
-            if asked {
-                link.answered = Some(now.mono);
-            }
-            if link.suspicion.is_some_and(|suspicion| suspicion.item == item) {
-                link.suspicion = None;
-            }
-        }
-        asked
-    }
-
-    fn ask_again(&mut self, now: Now, item: MessageKey, from: NodeId) {
-        self.wanted.handle_no_room(now.mono, &item);
-        if self.links.contains_key(&from) && !self.store.is_known(&item) {
-            let announced = Announced { by: from, bytes: None };
-            self.wanted.handle_announcement(now.mono, item, announced, self.links.len());
-        }
-    }
-
-    /// `peer` has `item`.
-    pub(super) fn note_reached(&mut self, now: Now, peer: NodeId, item: MessageKey) {
-        if item.sender == self.me {
-            self.unheard.remove(item.sequence);
-        }
-        if let Some(place) = self.links.get(&peer).and_then(|link| link.place) {
-            let number = item.sequence..=item.sequence;
-            self.store.handle_reached(now.mono, &item.sender, number, place, 1, |_, _| {});
-        }
-    }
-
     pub(super) fn trim(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {
         let (me, wanted) = (self.me, &self.wanted);
         let must_stay = |first: Candidate<'_>| {
@@ -564,8 +574,9 @@ impl Gossip {
             floors.insert(item.sender, item.sequence + 1);
         }
         out.extend(floors.into_iter().map(|(sender, floor)| GossipEffect::Floor { sender, floor }));
-        for Evicted { item: MessageKey { sender, sequence }, message, awaited } in evicted {
+        for Evicted { item: MessageKey { sender, sequence }, message, entry, awaited } in evicted {
             self.counters.evicted += 1;
+            self.anti_entropy().note(None, Some(entry));
             out.push_back(GossipEffect::Forget { sender, sequence });
             let reached_nobody = sender == self.me && self.unheard.remove(sequence);
             if awaited.is_empty() && !reached_nobody {
@@ -581,16 +592,5 @@ impl Gossip {
             }
         }
         out.extend(self.store.take_forgotten().into_iter().map(GossipEffect::ForgetFloor));
-    }
-
-    pub(super) fn observe_misbehavior(
-        &self,
-        peer: NodeId,
-        what: Misbehavior,
-        out: &mut VecDeque<GossipEffect>,
-    ) {
-        if peer != self.me {
-            out.push_back(GossipEffect::Observed { peer, what: Observation::Misbehaved(what) });
-        }
     }
 }

@@ -1,15 +1,15 @@
-//! The lazy half of the machine: announcements, requests, and comparing notes.
+//! The lazy half of the machine: announcements and requests.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     Gossip, GossipEffect, GossipMessage,
     announcements::{Unannounced, send_all},
-    config::interval,
+    comparison::Comparison,
     fetches::{Announced, Asked},
     gossip::GossipWake,
     message_key::MessageKey,
-    peer_state::{Comparison, Suspicion, places},
+    peer_state::{Suspicion, places},
     reach::PlaceSet,
     telling::trace,
     unserved::Question,
@@ -80,7 +80,7 @@ impl Gossip {
     ) {
         let peers = self.links.len();
         if holdings.is_empty() {
-            self.handle_digest_end(now, from, out);
+            self.anti_entropy().handle_end_of_list(now, from, out);
             return;
         }
         let none = Ranges::new();
@@ -99,8 +99,10 @@ impl Gossip {
             link.comparison.take_if(|comparison| !comparison.is_current(now.mono));
             let is_young = |it: &Comparison| it.is_young(now.mono);
             let is_answer = link.comparison.as_ref().is_some_and(is_young);
+            let mut contested = Vec::new();
             if let Some(comparison) = &mut link.comparison {
                 comparison.add(*sender, ranges, self.store.numbers(sender).unwrap_or(&none));
+                contested = comparison.take_contested(*sender, ranges);
             }
             let unknown = self.store.unknown(sender, ranges, link.examining.handle_left(now.mono));
             link.examining.take(now.mono, unknown.len());
@@ -110,6 +112,7 @@ impl Gossip {
                     trace(nth, JourneyStep::Had(from), out);
                 }
             });
+            self.anti_entropy().handle_contested(from, &contested, out);
             for sequence in unknown {
                 let item = MessageKey { sender: *sender, sequence };
                 let announced = Announced { by: from, bytes: None };
@@ -212,6 +215,50 @@ impl Gossip {
         }
     }
 
+    /// Takes note that `from` sent `item`; returns whether it was asked for it.
+    pub(super) fn note_answer(&mut self, now: Now, from: NodeId, item: MessageKey) -> bool {
+        let asked = self.wanted.handle_arrival(now.mono, &item, from);
+        if let Some(link) = self.links.get_mut(&from) {
+            if asked {
+                link.answered = Some(now.mono);
+            }
+            if link.suspicion.is_some_and(|suspicion| suspicion.item == item) {
+                link.suspicion = None;
+            }
+        }
+        asked
+    }
+
+    pub(super) fn ask_again(&mut self, now: Now, item: MessageKey, from: NodeId) {
+        self.wanted.handle_no_room(now.mono, &item);
+        if self.links.contains_key(&from) && !self.store.is_known(&item) {
+            let announced = Announced { by: from, bytes: None };
+            self.wanted.handle_announcement(now.mono, item, announced, self.links.len());
+        }
+    }
+
+    /// `peer` has `item`.
+    pub(super) fn note_reached(&mut self, now: Now, peer: NodeId, item: MessageKey) {
+        if item.sender == self.me {
+            self.unheard.remove(item.sequence);
+        }
+        if let Some(place) = self.links.get(&peer).and_then(|link| link.place) {
+            let number = item.sequence..=item.sequence;
+            self.store.handle_reached(now.mono, &item.sender, number, place, 1, |_, _| {});
+        }
+    }
+
+    pub(super) fn observe_misbehavior(
+        &self,
+        peer: NodeId,
+        what: Misbehavior,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        if peer != self.me {
+            out.push_back(GossipEffect::Observed { peer, what: Observation::Misbehaved(what) });
+        }
+    }
+
     /// A peer let a request time out, however much it was asked for in it.
     fn suspect(
         &mut self,
@@ -291,10 +338,12 @@ impl Gossip {
                 self.counters.iwant_served += 1;
                 let is_new = now.mono.since(kept.received) < PUSHED_WITHIN;
                 let ttl = if is_new { self.config.ttl } else { 0 };
-                let message = GossipMessage::Gossip(ttl, kept.message.claim().clone());
                 let (to, how) = (vec![peer], Forwarding::Serve);
                 trace(kept.nth, JourneyStep::Forwarded { to, how }, out);
-                out.push_back(GossipEffect::Send { to: vec![peer], message });
+                for message in [&kept.message].into_iter().chain(kept.rival()) {
+                    let message = GossipMessage::Gossip(ttl, message.claim().clone());
+                    out.push_back(GossipEffect::Send { to: vec![peer], message });
+                }
             }
         }
         if let Some(next) = self.unserved.end_turn(left) {
@@ -403,93 +452,6 @@ impl Gossip {
             lag.into_iter().for_each(|lag| self.wanted.handle_late_push(lag));
             self.prune(whom, out);
         }
-    }
-}
-
-/// Anti-entropy: three steps, and nothing answers the third.
-///
-/// ```text
-/// A -> B   SYNC                  here is my fingerprint
-/// B -> A   HAVE .. HAVE, HAVE()  if it differs: everything that I keep, and the end of it
-/// A -> B   HAVE ..               once: what of mine you did not name
-/// ```
-///
-/// Both then ask for what they lack, like after any announcement. Push-pull converges fastest
-/// (Demers et al. 1987, section 1.3).
-impl Gossip {
-    /// Compares notes with one random peer.
-    pub(super) fn start_anti_entropy(
-        &mut self,
-        now: Now,
-        standings: &TrustTable,
-        out: &mut VecDeque<GossipEffect>,
-    ) {
-        let welcome = |peer: &&NodeId| !standings.is_banned(peer, now.wall);
-        let peers: Vec<NodeId> = self.links.keys().filter(welcome).copied().collect();
-        if let Some(&peer) = self.rng.choose(&peers) {
-            self.start_anti_entropy_with(now, peer, out);
-        }
-    }
-
-    pub(super) fn start_anti_entropy_with(
-        &mut self,
-        now: Now,
-        peer: NodeId,
-        out: &mut VecDeque<GossipEffect>,
-    ) {
-        let Some(link) = self.links.get_mut(&peer) else { return };
-        self.counters.anti_entropy_rounds += 1;
-        link.comparison = Some(Comparison::new(now.mono));
-        let (count, fingerprint) = self.summary();
-        out.push_back(GossipEffect::Send {
-            to: vec![peer],
-            message: GossipMessage::Digest { count, fingerprint },
-        });
-    }
-
-    pub(super) fn handle_digest(
-        &mut self,
-        now: Now,
-        from: NodeId,
-        count: u64,
-        fingerprint: [u8; 32],
-        out: &mut VecDeque<GossipEffect>,
-    ) {
-        if (count, fingerprint) == self.summary() {
-            if let Some(link) = self.links.get_mut(&from) {
-                link.in_step = Some(now.mono);
-                self.unheard = Ranges::new();
-            }
-            return;
-        }
-        let Some(link) = self.links.get_mut(&from) else { return };
-        self.counters.anti_entropy_differences += 1;
-        if link.may_have_digest(now.mono, interval(&self.config)) {
-            send_all(vec![from], self.store.holdings(), GossipMessage::IHave, out);
-            let end = GossipMessage::IHave(Holdings::new());
-            out.push_back(GossipEffect::Send { to: vec![from], message: end });
-        }
-    }
-
-    /// The peer named everything that it keeps: it is told the rest, once.
-    fn handle_digest_end(&mut self, now: Now, from: NodeId, out: &mut VecDeque<GossipEffect>) {
-        let Some(link) = self.links.get_mut(&from) else { return };
-        let Some(comparison) = link.comparison.take() else { return };
-        if !comparison.is_current(now.mono) || comparison.was_told_all(link.digest_sent) {
-            return;
-        }
-        let mut rest = Holdings::new();
-        for (sender, ours) in self.store.holdings().iter() {
-            let told = comparison.told.get(sender);
-            rest.insert_ranges(*sender, told.map_or(ours.clone(), |theirs| ours.without(theirs)));
-        }
-        send_all(vec![from], rest, GossipMessage::IHave, out);
-    }
-
-    /// How many messages are kept, and the sum of their ids.
-    fn summary(&self) -> (u64, [u8; 32]) {
-        let (count, _) = self.store.size();
-        (u64::try_from(count).unwrap_or(u64::MAX), self.store.fingerprint())
     }
 }
 

@@ -23,6 +23,10 @@ impl LowWatermarks {
         self.floors.get(sender).copied().unwrap_or(0)
     }
 
+    pub(super) fn contains(&self, sender: &NodeId) -> bool {
+        self.floors.contains(sender)
+    }
+
     /// Never lowers a floor.
     pub(super) fn raise(&mut self, sender: NodeId, floor: u64) {
         if floor == 0 {

@@ -5,7 +5,8 @@ use bytes::BufMut as _;
 use crate::{
     id::NodeId,
     identity::Signed,
-    limits::{LARGE_GOSSIP, MAX_PAYLOAD, MAX_TTL},
+    limits::{LARGE_GOSSIP, MAX_PAYLOAD, MAX_SKETCHED, MAX_TTL, SKETCH_PIECE, SKETCH_SYMBOLS},
+    reconciliation::{Code, Symbol},
     wire::{
         Malformed, Reader, Writer as _,
         frame::Lane,
@@ -22,6 +23,9 @@ const GOSSIP_RECEIPT: u8 = 28;
 const GOSSIP_LARGE: u8 = 29;
 const GOSSIP_GRAFT: u8 = 40;
 const GOSSIP_PRUNE: u8 = 41;
+const GOSSIP_SKETCH: u8 = 42;
+const GOSSIP_MORE: u8 = 43;
+const GOSSIP_LACKING: u8 = 44;
 
 /// Beside the hops of a [`GossipMessage::Gossip`]: it shapes the tree of pushes.
 pub const SHAPES: u8 = 0x80;
@@ -45,13 +49,33 @@ pub enum GossipMessage {
     },
     /// Broadcasts that I want.
     IWant(Holdings),
-    /// The fingerprint of all broadcasts that I keep.
+    /// All broadcasts that I keep, in one sum.
     Digest {
+        /// Of this link, drawn by the end with the smaller id.
+        key: [u8; 16],
         /// How many.
         count: u64,
-        /// The sum of their ids, as 256-bit little-endian numbers modulo 2^256.
-        fingerprint: [u8; 32],
+        /// Of their SipHashes under the key, modulo 2^128.
+        sum: [u8; 16],
     },
+    /// A piece of the [sketch](crate::reconciliation) of all broadcasts that I keep.
+    Sketch {
+        /// How many broadcasts, at most [`MAX_SKETCHED`].
+        elements: u32,
+        /// How many symbols I have of them, at most [`SKETCH_SYMBOLS`].
+        length: usize,
+        /// The number of the first of these.
+        first: usize,
+        /// At most [`SKETCH_PIECE`].
+        symbols: Vec<Symbol>,
+    },
+    /// I need more symbols to see how we differ; at their end, a list of everything.
+    More {
+        /// The number of the first one.
+        first: usize,
+    },
+    /// You have these and I do not: whose are they? At most [`SKETCH_SYMBOLS`].
+    Lacking(Vec<Code>),
     /// Broadcasts that I have and would let go, if it were not for you: which of them do you need?
     Offer(Holdings),
     /// Broadcasts that need not be kept for me: I have them, or they are old here.
@@ -73,6 +97,9 @@ impl RoomMessage for GossipMessage {
         GOSSIP_LARGE,
         GOSSIP_GRAFT,
         GOSSIP_PRUNE,
+        GOSSIP_SKETCH,
+        GOSSIP_MORE,
+        GOSSIP_LACKING,
     ];
 
     fn message_type(&self) -> u8 {
@@ -86,6 +113,9 @@ impl RoomMessage for GossipMessage {
             Self::Large { .. } => GOSSIP_LARGE,
             Self::Graft => GOSSIP_GRAFT,
             Self::Prune => GOSSIP_PRUNE,
+            Self::Sketch { .. } => GOSSIP_SKETCH,
+            Self::More { .. } => GOSSIP_MORE,
+            Self::Lacking(_) => GOSSIP_LACKING,
         }
     }
 
@@ -122,9 +152,24 @@ impl RoomMessage for GossipMessage {
                 out.append_varint(*sequence);
                 out.append_varint(*bytes as u64);
             }
-            Self::Digest { count, fingerprint } => {
+            Self::Digest { key, count, sum } => {
+                out.append_raw(key);
                 out.put_u64(*count);
-                out.append_raw(fingerprint);
+                out.append_raw(sum);
+            }
+            Self::Sketch { elements, length, first, symbols } => {
+                out.append_varint(u64::from(*elements));
+                out.append_varint(*length as u64);
+                out.append_varint(*first as u64);
+                out.append_varint(symbols.len() as u64);
+                for (index, symbol) in (*first..).zip(symbols) {
+                    symbol.encode(index, *elements, out);
+                }
+            }
+            Self::More { first } => out.append_varint(*first as u64),
+            Self::Lacking(codes) => {
+                out.append_varint(codes.len() as u64);
+                codes.iter().for_each(|code| code.encode(out));
             }
             Self::Graft | Self::Prune => {}
         }
@@ -155,8 +200,27 @@ impl RoomMessage for GossipMessage {
             }
             GOSSIP_GRAFT => Self::Graft,
             GOSSIP_PRUNE => Self::Prune,
-            GOSSIP_DIGEST => Self::Digest { count: reader.u64()?, fingerprint: reader.array()? },
+            GOSSIP_DIGEST => {
+                Self::Digest { key: reader.array()?, count: reader.u64()?, sum: reader.array()? }
+            }
+            GOSSIP_SKETCH => decode_sketch(reader)?,
+            GOSSIP_MORE => Self::More { first: reader.len(SKETCH_SYMBOLS)? },
+            GOSSIP_LACKING => Self::Lacking(reader.list(SKETCH_SYMBOLS, Code::decode)?),
             _ => return Err(reader.malformed("type of another room")),
         })
     }
+}
+
+fn decode_sketch(reader: &mut Reader) -> Result<GossipMessage, Malformed> {
+    let elements = reader.len(MAX_SKETCHED)?;
+    let elements = u32::try_from(elements).map_err(|_| reader.malformed("elements"))?;
+    let length = reader.len(SKETCH_SYMBOLS)?;
+    let (first, beyond) = (reader.len(length)?, reader.malformed("symbols beyond the last one"));
+    let count = reader.len(SKETCH_PIECE)?;
+    if count > length - first {
+        return Err(beyond);
+    }
+    let symbols = (first..first + count).map(|index| Symbol::decode(reader, index, elements));
+    let symbols = symbols.collect::<Result<_, _>>()?;
+    Ok(GossipMessage::Sketch { elements, length, first, symbols })
 }

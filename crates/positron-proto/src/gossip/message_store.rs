@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
-    fingerprint::Fingerprint,
     low_watermarks::LowWatermarks,
     message_key::MessageKey,
     reach::{PlaceSet, ReachPlace, Step, Taking},
+    set_digest::Entry,
 };
 use crate::{
     id::NodeId,
@@ -55,7 +55,6 @@ pub(super) struct MessageStore {
     arrivals: u64,
     count: usize,
     bytes: usize,
-    fingerprint: Fingerprint,
     in_the_way: Option<MessageKey>,
 }
 
@@ -79,13 +78,31 @@ struct SenderShare {
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) message: Verified<AppMessage>,
-    /// Whether a second content under its number was proved already.
-    pub(super) equivocated: bool,
+    /// A second content that its sender signed under its number: together they are the proof.
+    rival: Option<Verified<AppMessage>>,
     pub(super) received: Instant,
     /// Which of those that this process took.
     pub(super) nth: Nth,
     /// The peers that it has not reached, of those that were up when it came.
     pub(super) awaited: PlaceSet,
+}
+
+impl Kept {
+    /// What of it is compared with others.
+    pub(super) fn entry(&self, item: &MessageKey) -> Entry {
+        Entry::new(item, &self.message.id(), self.rival.is_some())
+    }
+
+    /// A second content that its sender signed under its number.
+    pub(super) const fn rival(&self) -> Option<&Verified<AppMessage>> {
+        self.rival.as_ref()
+    }
+
+    /// Of its payload, and that of its rival.
+    fn bytes(&self) -> usize {
+        let rival = self.rival.as_ref().map_or(0, |rival| rival.content().payload.len());
+        self.message.content().payload.len() + rival
+    }
 }
 
 /// The next message that is to leave.
@@ -108,6 +125,8 @@ pub(super) struct Candidate<'a> {
 pub(super) struct Evicted {
     pub(super) item: MessageKey,
     pub(super) message: Verified<AppMessage>,
+    /// What of it was compared with others.
+    pub(super) entry: Entry,
     /// Whom it has not reached, if it was not too old.
     pub(super) awaited: PlaceSet,
 }
@@ -124,7 +143,6 @@ impl MessageStore {
             arrivals: 0,
             count: 0,
             bytes: 0,
-            fingerprint: Fingerprint::default(),
             in_the_way: None,
         };
         for &(sender, floor) in floors {
@@ -138,6 +156,11 @@ impl MessageStore {
         item.sequence < self.floors.of(&item.sender)
     }
 
+    /// Whether anything was ever heard of `sender`, as far as that is remembered.
+    pub(super) fn knows(&self, sender: &NodeId) -> bool {
+        self.shares.contains_key(sender) || self.floors.contains(sender)
+    }
+
     pub(super) fn is_known(&self, item: &MessageKey) -> bool {
         self.get(item).is_some() || self.is_old(item)
     }
@@ -146,8 +169,16 @@ impl MessageStore {
         self.shares.get(&item.sender)?.messages.get(&item.sequence).map(Box::as_ref)
     }
 
-    pub(super) fn get_mut(&mut self, item: &MessageKey) -> Option<&mut Kept> {
-        self.shares.get_mut(&item.sender)?.messages.get_mut(&item.sequence).map(Box::as_mut)
+    /// Keeps `rival` beside the message of `item`.
+    pub(super) fn set_rival(&mut self, item: &MessageKey, rival: Verified<AppMessage>) {
+        let Some(mut share) = self.take_share(&item.sender) else { return };
+        if let Some(kept) = share.messages.get_mut(&item.sequence) {
+            let bytes = kept.bytes();
+            kept.rival = Some(rival);
+            share.bytes = share.bytes - bytes + kept.bytes();
+            self.bytes = self.bytes - bytes + kept.bytes();
+        }
+        self.put_share(item.sender, share);
     }
 
     /// What is kept of `sender` within `range`, lowest number first.
@@ -201,8 +232,19 @@ impl MessageStore {
         (self.count, self.bytes)
     }
 
-    pub(super) fn fingerprint(&self) -> [u8; 32] {
-        self.fingerprint.bytes()
+    /// What of each message is compared with others.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (MessageKey, Entry)> {
+        self.shares.iter().flat_map(|(&sender, share)| {
+            share.messages.iter().map(move |(&sequence, kept)| {
+                let item = MessageKey { sender, sequence };
+                (item, kept.entry(&item))
+            })
+        })
+    }
+
+    /// How many bytes a list of everything takes, about.
+    pub(super) fn list_bytes(&self) -> usize {
+        self.shares.values().map(|share| 33 + 4 * share.numbers.len()).sum()
     }
 
     /// When something will be too old.
@@ -235,7 +277,6 @@ impl MessageStore {
         let bytes = message.content().payload.len();
         self.count += 1;
         self.bytes += bytes;
-        self.fingerprint.add(&message.id());
         self.floors.handle_sign_of_life(item.sender);
         share.bytes += bytes;
         share.numbers.insert(item.sequence);
@@ -244,7 +285,7 @@ impl MessageStore {
                 taking.front = taking.front.min(item.sequence);
             }
         }
-        let kept = Kept { message, equivocated: false, received: now, nth, awaited };
+        let kept = Kept { message, rival: None, received: now, nth, awaited };
         share.messages.insert(item.sequence, Box::new(kept));
         self.put_share(item.sender, share);
         true
@@ -375,12 +416,11 @@ impl MessageStore {
     fn evict_lowest(&mut self, sender: NodeId) -> Option<Evicted> {
         let mut share = self.take_share(&sender)?;
         let (sequence, kept) = share.messages.pop_first()?;
-        let bytes = kept.message.content().payload.len();
+        let (item, bytes) = (MessageKey { sender, sequence }, kept.bytes());
         share.numbers.remove(sequence);
         share.bytes -= bytes;
         self.count -= 1;
         self.bytes -= bytes;
-        self.fingerprint.remove(&kept.message.id());
         self.floors.raise(sender, sequence + 1);
         if !share.fills(STEPS_PER_WINDOW, self.max_count) {
             share.taking.clear();
@@ -388,8 +428,8 @@ impl MessageStore {
         if !share.messages.is_empty() {
             self.put_share(sender, share);
         }
-        let item = MessageKey { sender, sequence };
-        Some(Evicted { item, message: kept.message, awaited: kept.awaited })
+        let entry = kept.entry(&item);
+        Some(Evicted { item, message: kept.message, entry, awaited: kept.awaited })
     }
 
     /// Takes a sender's share out of every index, to be changed and put back.

@@ -8,8 +8,10 @@
 //!
 //! Reading order: [`GossipMessage`], [`GossipEffect`] and [`GossipConfig`] (the contract),
 //! `gossip.rs` (the machine: publish, push, verdicts, peers, time), `push_tree.rs` (over which
-//! links it pushes), `lazy_push.rs` (its other half: announcements, requests, comparisons); then
-//! what it is made of: `message_store.rs` (what is kept), `low_watermarks.rs` (what is old),
+//! links it pushes), `lazy_push.rs` (its other half: announcements and requests),
+//! `anti_entropy.rs` (comparing notes, with `comparison.rs`, how far that is, and `set_digest.rs`,
+//! whether it is needed); then what it is made of:
+//! `message_store.rs` (what is kept), `low_watermarks.rs` (what is old),
 //! `checks_under_way.rs` (claims under verification), `fetches.rs` (fetches under way),
 //! `fetch_delay.rs` (how long to wait for a push), `announcements.rs` (what is to be announced),
 //! `reach.rs` (whom a message has not reached), `receipts.rs` (what those hear who wait for us),
@@ -18,14 +20,15 @@
 //! `counters.rs`.
 
 mod announcements;
+mod anti_entropy;
 pub mod change;
 mod checks_under_way;
+mod comparison;
 mod config;
 mod counters;
 mod effect;
 mod fetch_delay;
 mod fetches;
-mod fingerprint;
 #[allow(clippy::module_inception)]
 mod gossip;
 mod lazy_push;
@@ -37,6 +40,7 @@ mod peer_state;
 mod push_tree;
 mod reach;
 mod receipts;
+mod set_digest;
 mod telling;
 #[cfg(test)]
 pub(crate) mod tests;

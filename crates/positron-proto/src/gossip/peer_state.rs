@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
+    comparison::{Comparison, Offered},
     message_key::MessageKey,
     reach::{PlaceSet, ReachPlace},
+    set_digest::SetDigest,
 };
 use crate::{
+    allowance::Allowance,
     id::NodeId,
     limits::{
-        GOSSIP_BUDGET_INTERVAL, HAD_WITHIN, MAX_EXAMINED, MAX_OWED, SENT_AGAIN_AFTER,
-        SENT_REMEMBERED, SERVED_BYTES, SYNC_TIMEOUT,
+        GOSSIP_BUDGET_INTERVAL, LISTED_BYTES_PER_SECOND, MAX_EXAMINED, MAX_OWED, NEWCOMER_INTERVAL,
+        NEWCOMERS_AT_ONCE, SENT_AGAIN_AFTER, SENT_REMEMBERED, SERVED_BYTES,
     },
     time::{Duration, Instant},
-    wire::holdings::Ranges,
 };
 
 /// A peer that is up.
@@ -23,6 +25,8 @@ pub(super) struct GossipPeer {
     pub(super) place: Option<ReachPlace>,
     /// Bytes that it may still be sent because it asked.
     pub(super) serving: Budget,
+    /// Senders that it may bring of whom nobody heard before.
+    newcomers: Allowance,
     /// What it was sent, and may not have yet.
     pub(super) sent: SentDigest,
     /// Large messages that it was told of, and may ask for once beside its budget.
@@ -33,16 +37,23 @@ pub(super) struct GossipPeer {
     pub(super) answered: Option<Instant>,
     /// What it may be withholding.
     pub(super) suspicion: Option<Suspicion>,
-    /// When it was last sent everything that is here.
-    pub(super) digest_sent: Option<Instant>,
+    /// When it was last answered a GOSSIP_DIGEST.
+    answered_digest: Option<Instant>,
+    /// When it was last sent a list of everything that is here, and from when it may have another.
+    pub(super) list_sent: Option<Instant>,
+    next_list: Instant,
     /// When it last had all that is here.
     pub(super) in_step: Option<Instant>,
     /// When it was last offered what is kept for it.
     pub(super) offered: Option<Instant>,
     /// The number of what it is told of next, of what is new.
     pub(super) told: u64,
+    /// What is here, in one sum that both ends can make, once both have the key of the link.
+    pub(super) digest: Option<SetDigest>,
     /// Our GOSSIP_DIGEST that it has not answered to the end.
     pub(super) comparison: Option<Comparison>,
+    /// What it may still ask for since its own.
+    pub(super) offered_sketch: Option<Offered>,
 }
 
 /// It announced `item`, was asked for it, and answered nothing since.
@@ -50,13 +61,6 @@ pub(super) struct GossipPeer {
 pub(super) struct Suspicion {
     pub(super) item: MessageKey,
     pub(super) asked: Instant,
-}
-
-/// What a peer said that it has, of what we have, since we sent it a GOSSIP_DIGEST.
-#[derive(Debug)]
-pub(super) struct Comparison {
-    since: Instant,
-    pub(super) told: BTreeMap<NodeId, Ranges>,
 }
 
 /// So much per [`GOSSIP_BUDGET_INTERVAL`].
@@ -82,14 +86,19 @@ impl GossipPeer {
             in_step: None,
             offered: None,
             serving: Budget::new(SERVED_BYTES, now),
+            newcomers: Allowance::new(),
             sent: SentDigest::default(),
             owed: Owed::default(),
             examining: Budget::new(MAX_EXAMINED, now),
             answered: None,
             suspicion: None,
-            digest_sent: None,
+            answered_digest: None,
+            list_sent: None,
+            next_list: now,
             told,
+            digest: None,
             comparison: None,
+            offered_sketch: None,
         }
     }
 
@@ -98,14 +107,31 @@ impl GossipPeer {
         self.answered.is_some_and(|answered| answered > asked)
     }
 
-    /// Whether it may have everything again; at most once per `interval`, less the jitter of an
+    /// Whether it may bring a sender of whom nobody heard before.
+    pub(super) fn may_bring_newcomer(&mut self, now: Instant) -> bool {
+        self.newcomers.pay(now, NEWCOMER_INTERVAL, NEWCOMERS_AT_ONCE)
+    }
+
+    /// Whether its GOSSIP_DIGEST is answered: at most once per `interval`, less the jitter of an
     /// honest asker.
-    pub(super) fn may_have_digest(&mut self, now: Instant, interval: Duration) -> bool {
+    pub(super) fn may_compare(&mut self, now: Instant, interval: Duration) -> bool {
         let least = interval - interval / 4;
-        if self.digest_sent.is_some_and(|sent| now.since(sent) < least) {
+        if self.answered_digest.is_some_and(|answered| now.since(answered) < least) {
             return false;
         }
-        self.digest_sent = Some(now);
+        self.answered_digest = Some(now);
+        true
+    }
+
+    /// Whether it may have a list of everything, of about so many bytes: the next one then when
+    /// they went out at [`LISTED_BYTES_PER_SECOND`].
+    pub(super) fn may_have_list(&mut self, now: Instant, bytes: usize) -> bool {
+        if now < self.next_list {
+            return false;
+        }
+        let micros = bytes.saturating_mul(1_000_000) / LISTED_BYTES_PER_SECOND;
+        self.next_list = now + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        self.list_sent = Some(now);
         true
     }
 }
@@ -170,35 +196,6 @@ impl SentDigest {
     pub(super) fn forget(&mut self, item: &MessageKey) {
         if self.items.remove(item) {
             self.order.retain(|(_, sent)| sent != item);
-        }
-    }
-}
-
-impl Comparison {
-    pub(super) const fn new(since: Instant) -> Self {
-        Self { since, told: BTreeMap::new() }
-    }
-
-    /// Whether a list of everything may be on its way.
-    pub(super) fn is_young(&self, now: Instant) -> bool {
-        now.since(self.since) < HAD_WITHIN
-    }
-
-    pub(super) fn is_current(&self, now: Instant) -> bool {
-        now.since(self.since) < SYNC_TIMEOUT
-    }
-
-    /// Whether the peer was sent everything after the comparison began.
-    pub(super) fn was_told_all(&self, digest_sent: Option<Instant>) -> bool {
-        digest_sent.is_some_and(|sent| sent >= self.since)
-    }
-
-    /// The peer has `theirs`; what we do not have ourselves is not remembered, which bounds it.
-    pub(super) fn add(&mut self, sender: NodeId, theirs: &Ranges, ours: &Ranges) {
-        let both = ours.common_with(theirs);
-        if !both.is_empty() {
-            let told = self.told.entry(sender).or_default();
-            both.iter().for_each(|range| told.insert_range(range));
         }
     }
 }

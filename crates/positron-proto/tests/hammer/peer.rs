@@ -10,9 +10,10 @@ use positron_proto::{
     handshake::{Expect, link_public_key},
     id::NodeId,
     identity::{Identity, Signature, Signed},
-    limits::{LARGE_GOSSIP, MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD},
+    limits::{LARGE_GOSSIP, MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD, SKETCH_PIECE},
     node::{Command, Event, HandedOver, Message},
     peers::PeersMessage,
+    reconciliation::{Code, Sketch},
     rng::Rng,
     session::sessions::{DialRequest, Purpose},
     time::{Duration, WallTime},
@@ -42,6 +43,11 @@ struct Hostile {
 }
 
 /// A number as an attacker likes it.
+/// One that both ends may have, now and then.
+fn code(rng: &mut Rng) -> Code {
+    Code::of(&[7; 16], &rng.below(40).to_be_bytes())
+}
+
 fn number(rng: &mut Rng) -> u64 {
     let edge = [0, 1, 63, 64, 1 << 14, 1 << 30, (1 << 61) - 1, 1 << 61, (1 << 62) - 1];
     if rng.chance(0.5) { rng.below(20) } else { edge[rng.index(edge.len())] }
@@ -122,7 +128,7 @@ impl Hostile {
 
     fn body(&mut self, rng: &mut Rng, names: &[NodeId]) -> (Lane, Bytes) {
         let to = names[HONEST];
-        let message: Message = match rng.index(15) {
+        let message: Message = match rng.index(18) {
             0 => PeersMessage::Hello {
                 answer: rng.chance(0.5),
                 record: self.record(rng, &self.me),
@@ -153,7 +159,19 @@ impl Hostile {
             }
             12 => GossipMessage::Graft.into(),
             13 => GossipMessage::Prune.into(),
-            _ => GossipMessage::Digest { count: rng.next_u64(), fingerprint: rng.bytes() }.into(),
+            14 => {
+                let codes: Vec<Code> = (0..rng.index(60)).map(|_| code(rng)).collect();
+                let sketch = Sketch::new(codes, SKETCH_PIECE);
+                let (elements, length) = (sketch.elements(), 1 << rng.index(11));
+                let symbols = sketch.symbols().to_vec();
+                GossipMessage::Sketch { elements, length, first: 0, symbols }.into()
+            }
+            15 => GossipMessage::More { first: SKETCH_PIECE * rng.index(4) }.into(),
+            16 => GossipMessage::Lacking((0..rng.index(60)).map(|_| code(rng)).collect()).into(),
+            _ => {
+                let (key, sum) = ([7; 16], rng.bytes());
+                GossipMessage::Digest { key, count: rng.below(20), sum }.into()
+            }
         };
         let lane = *rng.choose(&Lane::KNOWN).unwrap();
         let mut body = message.encode().to_vec();

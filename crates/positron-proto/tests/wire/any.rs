@@ -14,10 +14,11 @@ use positron_proto::{
     identity::{PublicKey, Signature, Signed},
     limits::{
         LARGE_GOSSIP, MAX_ADDRESSES, MAX_CARRIERS, MAX_NUMBER, MAX_PAYLOAD, MAX_TRACE_DEPTH,
-        MAX_TRACE_SAMPLE, MAX_TTL,
+        MAX_TRACE_SAMPLE, MAX_TTL, SKETCH_PIECE, SKETCH_SYMBOLS,
     },
     node::Message,
     peers::PeersMessage,
+    reconciliation::{Code, Sketch},
     request::{RequestMessage, Status},
     substream::{Label, SubstreamEnd, SubstreamMessage},
     succession::{Succession, SuccessionMessage},
@@ -350,9 +351,25 @@ fn any_gossip_message() -> impl Strategy<Value = GossipMessage> {
                 GossipMessage::Large { sender, sequence, bytes }
             }
         ),
-        (any::<u64>(), prop::array::uniform32(any::<u8>()))
-            .prop_map(|(count, fingerprint)| GossipMessage::Digest { count, fingerprint }),
+        (prop::array::uniform16(any::<u8>()), any::<u64>(), prop::array::uniform16(any::<u8>()))
+            .prop_map(|(key, count, sum)| GossipMessage::Digest { key, count, sum }),
+        any_sketch(),
+        (0..=SKETCH_SYMBOLS).prop_map(|first| GossipMessage::More { first }),
+        prop::collection::vec(any_code(), 0..40).prop_map(GossipMessage::Lacking),
     ]
+}
+
+fn any_code() -> impl Strategy<Value = Code> {
+    any::<u64>().prop_map(|element| Code::of(&[0; 16], &element.to_be_bytes()))
+}
+
+fn any_sketch() -> impl Strategy<Value = GossipMessage> {
+    let codes = prop::collection::vec(any_code(), 0..200);
+    (codes, 0..100_usize, 0..=SKETCH_PIECE).prop_map(|(codes, first, count)| {
+        let sketch = Sketch::new(codes, 100);
+        let symbols = sketch.symbols().iter().skip(first).take(count).copied().collect();
+        GossipMessage::Sketch { elements: sketch.elements(), length: 100, first, symbols }
+    })
 }
 
 pub(crate) fn any_reason() -> impl Strategy<Value = CloseReason> {

@@ -275,7 +275,9 @@ impl Byzantine {
     fn flood(&mut self, now: Now, peer: &Peer) {
         for _ in 0..50 {
             self.send(now, peer.id, &PeersMessage::Discovery(255));
-            self.send(now, peer.id, &GossipMessage::Digest { count: 1, fingerprint: [3; 32] });
+            let (key, sum) = ([3; 16], [4; 16]);
+            self.send(now, peer.id, &GossipMessage::Digest { key, count: 1, sum });
+            self.send(now, peer.id, &GossipMessage::More { first: 0 });
         }
         if self.dice.chance(0.2) {
             let noise: Vec<u8> = (0..64).map(|n: u8| n.wrapping_mul(37)).collect();

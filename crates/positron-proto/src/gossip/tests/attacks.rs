@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{
     super::{GossipConfig, GossipMessage, GossipSnapshot},
-    harness::{Node, at, config, forge, identity, say},
+    harness::{Node, World, at, config, forge, identity, say},
 };
 use crate::{
     id::NodeId,
     limits::{
-        ANNOUNCE_DELAY, MAX_PAYLOAD, MAX_UNANNOUNCED, MAX_WANTED, RETENTION_BYTES, SERVED_BYTES,
-        SERVED_IN_TURN, SERVING_INTERVAL, WANT_DELAY, WANT_TIMEOUT, WITHHELD_AFTER,
+        ANNOUNCE_DELAY, MAX_PAYLOAD, MAX_UNANNOUNCED, MAX_WANTED, NEWCOMERS_AT_ONCE,
+        RETENTION_BYTES, SERVED_BYTES, SERVED_IN_TURN, SERVING_INTERVAL, WANT_DELAY, WANT_TIMEOUT,
+        WITHHELD_AFTER,
     },
     misbehavior::{Misbehavior, Observation},
     time::Duration,
@@ -21,6 +22,7 @@ use crate::{
 };
 
 const START: Duration = Duration::ZERO;
+const SECOND: Duration = Duration::from_secs(1);
 const EVE: u32 = 66;
 
 fn node_with(peers: u32, config: GossipConfig) -> Node {
@@ -54,7 +56,8 @@ fn two_contents_under_one_number_are_held_against_their_sender_only() {
     node.hear(at(START), peer(1), GossipMessage::Gossip(3, one.claim().clone()));
     node.observed.clear();
     let sent = node.hear(at(START), peer(2), GossipMessage::Gossip(3, other.claim().clone()));
-    assert_eq!(sent, [], "not forwarded");
+    let proof = GossipMessage::Gossip(0, one.claim().clone());
+    assert_eq!(sent, [(peer(2), proof)], "shown to whom it is news, not forwarded");
     assert_eq!(node.observed, [wrong(eve.node_id(), Misbehavior::Equivocation)]);
     assert_eq!(node.delivered.len(), 1);
 
@@ -170,7 +173,8 @@ fn a_flood_of_questions_gets_one_digest_an_interval() {
     let mut node = node_with(1, config());
     let message = say(&node.identity, 0, b"");
     node.publish(at(START), message);
-    let ask = |count| GossipMessage::Digest { count, fingerprint: [7; 32] };
+    let key = node.gossip.links[&peer(1)].digest.map_or([1; 16], |digest| *digest.key());
+    let ask = |count| GossipMessage::Digest { key, count, sum: [7; 16] };
     let sent: Vec<_> =
         (0..100).flat_map(|count| node.hear(at(START), peer(1), ask(count))).collect();
     assert_eq!(sent.len(), 2, "one list and its end");
@@ -392,4 +396,55 @@ fn who_repeats_a_message_without_end_fills_no_list() {
         node.hear(at(START), peer(2), push.clone());
     }
     assert!(node.gossip.announcements.end() <= MAX_UNANNOUNCED as u64);
+}
+
+/// Messages of as many keys that nobody ever saw.
+fn throwaway(keys: std::ops::Range<u32>) -> impl Iterator<Item = GossipMessage> {
+    keys.map(|key| {
+        let message = say(&identity(1_000_000 + key), u64::from(key), b"throwaway");
+        GossipMessage::Gossip(9, message.claim().clone())
+    })
+}
+
+#[test]
+fn ten_thousand_new_keys_push_out_nobody_and_what_they_said_is_not_heard_twice() {
+    let mut world = World::new(5, 7);
+    world.connect_randomly(3);
+    let ids = world.ids();
+    let eve = peer(EVE);
+    world.nodes.get_mut(&ids[0]).unwrap().up(at(START), eve);
+    let mut said = Vec::new();
+    for second in 0..4_u32 {
+        for nth in 0..20_u32 {
+            let who = ids[usize::try_from(1 + nth % 4).unwrap()];
+            let number = u64::from(second * 20 + nth);
+            world.publish(who, number);
+            said.push((who, number));
+            // The same keys a second time, while the others talk.
+            let now = at(world.now);
+            let keys = (second / 2 * 20 + nth) * 250;
+            for message in throwaway(keys..keys + 250) {
+                let sent = world.nodes.get_mut(&ids[0]).unwrap().hear(now, eve, message);
+                world.post(ids[0], sent);
+            }
+            world.run(SECOND / 20);
+        }
+    }
+    // A node comes late.
+    let late = Node::new(9, config(), GossipSnapshot::default(), at(world.now));
+    let late_id = late.id();
+    world.add(late);
+    world.connect(late_id, ids[2]);
+    world.run(30 * SECOND);
+    let windows: BTreeSet<_> = world.nodes.values().map(|node| node.gossip.kept().0).collect();
+    assert_eq!(windows.len(), 1, "all have the same: {windows:?}");
+    for node in world.nodes.values() {
+        let (delivered, mut once) = (&node.delivered, BTreeSet::new());
+        assert!(delivered.iter().all(|heard| once.insert(*heard)), "nothing twice");
+        let own = |(who, _): &&(NodeId, u64)| *who == node.id();
+        assert!(said.iter().filter(|it| !own(it)).all(|it| once.contains(it)), "nothing lost");
+        let others = delivered.len() - said.iter().filter(|it| !own(it)).count();
+        let most = usize::try_from(NEWCOMERS_AT_ONCE).unwrap() + 3;
+        assert!(others <= most, "{others} of strangers");
+    }
 }

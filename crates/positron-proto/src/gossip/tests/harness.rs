@@ -364,6 +364,14 @@ impl World {
         }
     }
 
+    /// Whether every node has every message of `said`.
+    pub(super) fn assert_everybody_has(&self, said: &[(NodeId, u64)]) {
+        for (id, node) in &self.nodes {
+            let missing = said.iter().find(|item| !node.disk.contains_key(item));
+            assert_eq!(missing, None, "at {:?}: node {}", self.now, id.short());
+        }
+    }
+
     /// Whether every node delivered every message of `published` exactly once, except its own.
     pub(super) fn assert_all_delivered_once(&self, published: &[(NodeId, u64)], why: &str) {
         for (id, node) in &self.nodes {

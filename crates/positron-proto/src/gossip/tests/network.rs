@@ -113,13 +113,15 @@ fn comparing_notes_ends_after_three_steps() {
             node.publish(at(now), message);
         }
     }
-    let (from_a, from_b) = (a.id(), b.id());
-    a.up(at(now), from_b);
-    b.up(at(now), from_a);
-    // Of the two comparisons that begin with a link, one is enough for this story.
+    // Who has the smaller id begins.
+    if b.id() < a.id() {
+        (a, b) = (b, a);
+    }
+    let (from_a, from_b, ours) = (a.id(), b.id(), a.gossip.kept().0 as u64);
     let mut question = a.up(at(now), from_b);
+    b.up(at(now), from_a);
     question.retain(|(_, message)| *message != GossipMessage::Graft);
-    assert!(matches!(&question[..], [(_, GossipMessage::Digest { count: 20, .. })]));
+    assert!(matches!(&question[..], [(_, GossipMessage::Digest { count, .. })] if *count == ours));
 
     let digest = deliver(&mut b, from_a, question);
     let kinds: Vec<bool> = digest.iter().map(|(_, m)| is_empty_have(m)).collect();

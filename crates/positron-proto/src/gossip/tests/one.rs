@@ -2,8 +2,8 @@
 
 use super::{
     super::{
-        GossipConfig, GossipMessage, GossipSnapshot, message_key::MessageKey,
-        peer_state::Comparison,
+        GossipConfig, GossipMessage, GossipSnapshot, comparison::Comparison,
+        message_key::MessageKey,
     },
     harness::{Node, Sent, at, config, identity, say, say_at},
 };
@@ -148,6 +148,7 @@ fn an_announcement_tells_of_another_way_although_a_list_of_everything_came_befor
 fn a_comparison_that_is_not_answered_remembers_nothing_once_it_is_over() {
     let mut node = node_with(1, config());
     let other = identity(9);
+    node.gossip.links.get_mut(&peer(1)).unwrap().comparison = Some(Comparison::new(at(START).mono));
     node.hear(at(START), peer(1), GossipMessage::Gossip(0, say(&other, 7, b"x").claim().clone()));
     let seven = || GossipMessage::IHave(holdings(other.node_id(), [7]));
     let remembers = |node: &Node| node.gossip.links[&peer(1)].comparison.is_some();

@@ -15,23 +15,23 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A network in which somebody says something again and again.
-struct Talk {
-    world: World,
-    said: BTreeMap<NodeId, u64>,
-    all: Vec<(NodeId, u64)>,
+pub(super) struct Talk {
+    pub(super) world: World,
+    pub(super) said: BTreeMap<NodeId, u64>,
+    pub(super) all: Vec<(NodeId, u64)>,
 }
 
 /// What a stretch of talk cost, each message and node.
 #[derive(Debug)]
-struct Cost {
+pub(super) struct Cost {
     copies: f64,
     asked: f64,
     /// From when each message was said until everybody had it, the shortest first.
-    delays: Vec<Duration>,
+    pub(super) delays: Vec<Duration>,
 }
 
 impl Talk {
-    fn among(nodes: u32, degree: usize, seed: u64) -> Self {
+    pub(super) fn among(nodes: u32, degree: usize, seed: u64) -> Self {
         let mut world = World::new(nodes, seed);
         world.connect_randomly(degree);
         world.run(2 * SECOND);
@@ -43,7 +43,7 @@ impl Talk {
     }
 
     /// Somebody says something each `pause`, `count` times, and half a second is waited for each.
-    fn go_on(&mut self, count: u32, pause: Duration) -> Cost {
+    pub(super) fn go_on(&mut self, count: u32, pause: Duration) -> Cost {
         let counts = |talk: &Self| {
             [talk.counted(|of| of.messages_received), talk.counted(|of| of.iwant_sent)]
         };

@@ -1,0 +1,349 @@
+//! Comparing notes: what makes it certain that everybody gets everything `[PROTOCOL 6.2]`.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{
+    GossipCounters, GossipEffect, GossipMessage,
+    announcements::send_all,
+    comparison::{Comparison, Offered, SymbolsOfPeer},
+    message_key::MessageKey,
+    message_store::MessageStore,
+    peer_state::GossipPeer,
+    set_digest::{Entry, SetDigest},
+};
+use crate::{
+    id::NodeId,
+    identity::Verified,
+    limits::{LISTED_AT_ONCE, SKETCH_BYTES, SKETCH_SYMBOLS},
+    reconciliation::{Code, Decoder, Difference, Sketch, Symbol},
+    rng::Rng,
+    standings::TrustTable,
+    time::{Duration, Now},
+    wire::{
+        holdings::{Holdings, Ranges},
+        message::AppMessage,
+    },
+};
+
+/// What of gossip compares notes: push-pull, which converges fastest (Demers et al. 1987,
+/// section 1.3).
+///
+/// ```text
+/// A -> B   DIGEST               how many I keep, and the sum of them under the key of this link
+///
+/// B -> A   IHAVE .. IHAVE()     if it differs, and a list is short: everything, and the end of it
+/// A -> B   IHAVE ..             once: what of mine you did not name
+///
+/// B -> A   SKETCH               if a list is long: the first symbols of what I keep
+/// A -> B   MORE                 the next ones, until they say how we differ
+/// B -> A   SKETCH
+/// A -> B   IHAVE .., LACKING    what you lack; the codes of what I lack
+/// B -> A   IHAVE ..             whose they are
+/// ```
+///
+/// Each asks then for what it lacks, like after any announcement. Who named a number whose content
+/// it was said to lack has another content under it: each is sent what the other one has.
+pub(super) struct AntiEntropy<'a> {
+    pub(super) me: NodeId,
+    pub(super) interval: Duration,
+    pub(super) store: &'a mut MessageStore,
+    pub(super) links: &'a mut BTreeMap<NodeId, GossipPeer>,
+    pub(super) rng: &'a mut Rng,
+    /// Our messages that no peer is known to have: all have them where all is the same.
+    pub(super) unheard: &'a mut Ranges,
+    pub(super) counters: &'a mut GossipCounters,
+}
+
+impl AntiEntropy<'_> {
+    /// A session with `peer` is up. The end with the smaller id draws the key of the link.
+    pub(super) fn peer_up(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        if self.me < peer && self.links.get(&peer).is_some_and(|link| link.digest.is_none()) {
+            let key = self.rng.bytes();
+            self.set_key(peer, key);
+        }
+        self.start_with(now, peer, out);
+    }
+
+    fn set_key(&mut self, peer: NodeId, key: [u8; 16]) {
+        let digest = SetDigest::new(key, self.store.entries().map(|(_, entry)| entry));
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.digest = Some(digest);
+        }
+    }
+
+    /// The window holds `added` from now on, and `removed` no more.
+    pub(super) fn note(&mut self, added: Option<Entry>, removed: Option<Entry>) {
+        for digest in self.links.values_mut().filter_map(|link| link.digest.as_mut()) {
+            added.iter().for_each(|entry| digest.add(entry));
+            removed.iter().for_each(|entry| digest.remove(entry));
+        }
+    }
+
+    /// Compares notes with one random peer.
+    pub(super) fn start(
+        &mut self,
+        now: Now,
+        standings: &TrustTable,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let is_welcome = |peer: &&NodeId| !standings.is_banned(peer, now.wall);
+        let may_be_asked = |link: &GossipPeer| {
+            let goes_on = link.comparison.as_ref().is_some_and(|it| it.goes_on(now.mono));
+            link.digest.is_some() && !goes_on
+        };
+        let peers = self.links.iter().filter(|(_, link)| may_be_asked(link));
+        let peers: Vec<NodeId> = peers.map(|(peer, _)| peer).filter(is_welcome).copied().collect();
+        if let Some(&peer) = self.rng.choose(&peers) {
+            self.start_with(now, peer, out);
+        }
+    }
+
+    fn start_with(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        let count = self.count();
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let Some(digest) = &link.digest else { return };
+        self.counters.anti_entropy_rounds += 1;
+        link.comparison = Some(Comparison::new(now.mono));
+        let message = GossipMessage::Digest { key: *digest.key(), count, sum: digest.bytes() };
+        out.push_back(GossipEffect::Send { to: vec![peer], message });
+    }
+
+    /// How many messages are kept.
+    fn count(&self) -> u64 {
+        u64::try_from(self.store.size().0).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn handle_digest(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        key: [u8; 16],
+        (theirs, sum): (u64, [u8; 16]),
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let (me, ours, least) = (self.me, self.count(), self.interval);
+        let Some(link) = self.links.get_mut(&from) else { return };
+        let has_key = link.digest.as_ref().is_some_and(|digest| *digest.key() == key);
+        if !has_key && me < from {
+            // It is for us to say which key it is.
+            self.counters.rate_limited += 1;
+            return;
+        }
+        if !has_key && !link.may_compare(now.mono, least) {
+            self.counters.rate_limited += 1;
+            return;
+        }
+        if !has_key {
+            self.set_key(from, key);
+        }
+        let Some(link) = self.links.get_mut(&from) else { return };
+        if link.digest.is_some_and(|digest| (theirs, sum) == (ours, digest.bytes())) {
+            link.in_step = Some(now.mono);
+            *self.unheard = Ranges::new();
+            return;
+        }
+        self.counters.anti_entropy_differences += 1;
+        if !has_key || link.may_compare(now.mono, least) {
+            self.answer(now, from, theirs, out);
+        }
+    }
+
+    /// Says what is here: a list, if that is short or most of it is missing there, or symbols.
+    /// Where both have as many, their contents may differ, of which a list says nothing.
+    fn answer(&mut self, now: Now, from: NodeId, theirs: u64, out: &mut VecDeque<GossipEffect>) {
+        let (ours, bytes) = (self.count(), self.store.list_bytes());
+        let Some(link) = self.links.get_mut(&from) else { return };
+        link.offered_sketch = None;
+        let is_listed = theirs != ours && bytes <= LISTED_AT_ONCE || theirs < ours / 2;
+        if is_listed && link.may_have_list(now.mono, bytes) {
+            self.send_list(from, out);
+            return;
+        }
+        let Some(key) = link.digest.as_ref().map(|digest| *digest.key()) else { return };
+        let length = SKETCH_SYMBOLS.min((bytes / SKETCH_BYTES).max(SKETCH_SYMBOLS / 8));
+        let codes = self.store.entries().map(|(_, entry)| entry.code(&key));
+        link.offered_sketch = Some(Offered::new(Sketch::new(codes, length)));
+        self.send_piece(from, out);
+    }
+
+    fn send_list(&mut self, to: NodeId, out: &mut VecDeque<GossipEffect>) {
+        send_all(vec![to], self.store.holdings(), GossipMessage::IHave, out);
+        let end = GossipMessage::IHave(Holdings::new());
+        out.push_back(GossipEffect::Send { to: vec![to], message: end });
+    }
+
+    fn send_piece(&mut self, to: NodeId, out: &mut VecDeque<GossipEffect>) {
+        let Some(link) = self.links.get_mut(&to) else { return };
+        let Some(offered) = &mut link.offered_sketch else { return };
+        let (first, length) = (offered.next(), offered.sketch.symbols().len());
+        let (elements, symbols) = (offered.sketch.elements(), offered.take_piece());
+        let message = GossipMessage::Sketch { elements, length, first, symbols };
+        out.push_back(GossipEffect::Send { to: vec![to], message });
+    }
+
+    /// `from` has a piece more of what it keeps.
+    pub(super) fn handle_sketch(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        (length, first): (usize, usize),
+        symbols: &[Symbol],
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let (store, links) = (&*self.store, &mut *self.links);
+        let Some(link) = links.get_mut(&from) else { return };
+        let Some(key) = link.digest.as_ref().map(|digest| *digest.key()) else { return };
+        let Some(comparison) = &mut link.comparison else { return };
+        if !comparison.is_current(now.mono) {
+            link.comparison = None;
+            return;
+        }
+        if first == 0 && matches!(comparison.symbols, SymbolsOfPeer::None) {
+            let codes = store.entries().map(|(_, entry)| entry.code(&key));
+            comparison.symbols = SymbolsOfPeer::NotEnough(Decoder::new(Sketch::new(codes, length)));
+        }
+        let SymbolsOfPeer::NotEnough(decoder) = &mut comparison.symbols else { return };
+        if first != decoder.next() || decoder.is_full() {
+            return;
+        }
+        decoder.add(symbols);
+        let Some(difference) = decoder.difference() else {
+            let message = GossipMessage::More { first: decoder.next() };
+            if decoder.is_full() {
+                comparison.symbols = SymbolsOfPeer::None;
+            }
+            out.push_back(GossipEffect::Send { to: vec![from], message });
+            return;
+        };
+        let Difference { theirs, ours } = difference;
+        let ours: BTreeSet<Code> = ours.into_iter().collect();
+        let is_ours = |(_, entry): &(MessageKey, Entry)| ours.contains(&entry.code(&key));
+        let lacks: BTreeSet<MessageKey> =
+            store.entries().filter(is_ours).map(|(item, _)| item).collect();
+        send_all(vec![from], listed(&lacks), GossipMessage::IHave, out);
+        comparison.symbols = SymbolsOfPeer::Enough(lacks);
+        if !theirs.is_empty() {
+            let message = GossipMessage::Lacking(theirs);
+            out.push_back(GossipEffect::Send { to: vec![from], message });
+        }
+    }
+
+    /// `from` needs more symbols, or a list if there are none.
+    pub(super) fn handle_more(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        first: usize,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let bytes = self.store.list_bytes();
+        let Some(link) = self.links.get_mut(&from) else { return };
+        let Some(offered) = &link.offered_sketch else { return };
+        if first != offered.next() {
+            return;
+        }
+        if first < offered.sketch.symbols().len() {
+            self.send_piece(from, out);
+            return;
+        }
+        link.offered_sketch = None;
+        if link.may_have_list(now.mono, bytes) {
+            self.send_list(from, out);
+        }
+    }
+
+    /// `from` lacks what has these codes, and does not know whose it is. It is told once.
+    pub(super) fn handle_lacking(
+        &mut self,
+        from: NodeId,
+        codes: Vec<Code>,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let (store, links) = (&*self.store, &mut *self.links);
+        let Some(link) = links.get_mut(&from) else { return };
+        let Some(key) = link.digest.as_ref().map(|digest| *digest.key()) else { return };
+        let Some(offered) = link.offered_sketch.take() else { return };
+        // Nobody finds more than there were symbols.
+        let codes: BTreeSet<Code> = codes.into_iter().take(offered.next()).collect();
+        let is_lacking = |(_, entry): &(MessageKey, Entry)| codes.contains(&entry.code(&key));
+        let named = store.entries().filter(is_lacking).map(|(item, _)| item).collect();
+        send_all(vec![from], listed(&named), GossipMessage::IHave, out);
+    }
+
+    /// The peer named everything that it keeps: it is told the rest, once.
+    pub(super) fn handle_end_of_list(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let Some(link) = self.links.get_mut(&from) else { return };
+        let Some(comparison) = link.comparison.take() else { return };
+        if !comparison.is_current(now.mono) || comparison.was_told_all(link.list_sent) {
+            return;
+        }
+        let mut rest = Holdings::new();
+        for (sender, ours) in self.store.holdings().iter() {
+            let told = comparison.told.get(sender);
+            rest.insert_ranges(*sender, told.map_or(ours.clone(), |theirs| ours.without(theirs)));
+        }
+        send_all(vec![from], rest, GossipMessage::IHave, out);
+    }
+
+    /// `peer` has another content under each of these numbers than we do, or is proved to by us
+    /// already. It is asked for it, or shown the proof.
+    pub(super) fn handle_contested(
+        &mut self,
+        peer: NodeId,
+        items: &[MessageKey],
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let mut wanted = Holdings::new();
+        for item in items {
+            if self.store.get(item).is_some_and(|kept| kept.rival().is_some()) {
+                self.show(peer, item, out);
+            } else {
+                wanted.insert(item.sender, item.sequence);
+            }
+        }
+        send_all(vec![peer], wanted, GossipMessage::IWant, out);
+    }
+
+    /// Sends all contents that are here under one number.
+    fn show(&self, peer: NodeId, item: &MessageKey, out: &mut VecDeque<GossipEffect>) {
+        let Some(kept) = self.store.get(item) else { return };
+        for message in kept.rival().into_iter().chain([&kept.message]) {
+            let message = GossipMessage::Gossip(0, message.claim().clone());
+            out.push_back(GossipEffect::Send { to: vec![peer], message });
+        }
+    }
+
+    /// Two contents are signed under one number. Whoever brought the second one is shown the first.
+    pub(super) fn handle_equivocation(
+        &mut self,
+        item: &MessageKey,
+        rival: Verified<AppMessage>,
+        bringers: &[NodeId],
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let Some(kept) = self.store.get(item) else { return };
+        let before = kept.entry(item);
+        let to: Vec<NodeId> =
+            bringers.iter().filter(|peer| self.links.contains_key(*peer)).copied().collect();
+        if !to.is_empty() {
+            let message = GossipMessage::Gossip(0, kept.message.claim().clone());
+            out.push_back(GossipEffect::Send { to, message });
+        }
+        self.store.set_rival(item, rival);
+        let after = self.store.get(item).map(|kept| kept.entry(item));
+        self.note(after, Some(before));
+    }
+}
+
+fn listed(items: &BTreeSet<MessageKey>) -> Holdings {
+    let mut holdings = Holdings::new();
+    for item in items {
+        holdings.insert(item.sender, item.sequence);
+    }
+    holdings
+}

@@ -1,0 +1,102 @@
+//! How far two nodes are in comparing notes, at either end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::message_key::MessageKey;
+use crate::{
+    id::NodeId,
+    limits::{HAD_WITHIN, SKETCH_PIECE, SYNC_TIMEOUT},
+    reconciliation::{Decoder, Sketch, Symbol},
+    time::Instant,
+    wire::holdings::Ranges,
+};
+
+/// At the end that asked: what the peer said that it has, since we sent it a GOSSIP_DIGEST.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    since: Instant,
+    /// Of what we have, if it sends a list.
+    pub(super) told: BTreeMap<NodeId, Ranges>,
+    /// If it sends symbols.
+    pub(super) symbols: SymbolsOfPeer,
+}
+
+/// What became of the symbols of a peer's set.
+#[derive(Debug)]
+pub(super) enum SymbolsOfPeer {
+    /// None came.
+    None,
+    /// These, and they are not enough yet.
+    NotEnough(Decoder),
+    /// It lacks these contents. Whichever of their numbers it names has another one there.
+    Enough(BTreeSet<MessageKey>),
+}
+
+impl Comparison {
+    pub(super) const fn new(since: Instant) -> Self {
+        Self { since, told: BTreeMap::new(), symbols: SymbolsOfPeer::None }
+    }
+
+    /// Whether a list of everything may be on its way.
+    pub(super) fn is_young(&self, now: Instant) -> bool {
+        now.since(self.since) < HAD_WITHIN
+    }
+
+    pub(super) fn is_current(&self, now: Instant) -> bool {
+        now.since(self.since) < SYNC_TIMEOUT
+    }
+
+    /// Whether symbols of it are under way.
+    pub(super) fn goes_on(&self, now: Instant) -> bool {
+        self.is_current(now) && matches!(self.symbols, SymbolsOfPeer::NotEnough(_))
+    }
+
+    /// Whether the peer was sent everything after the comparison began.
+    pub(super) fn was_told_all(&self, list_sent: Option<Instant>) -> bool {
+        list_sent.is_some_and(|sent| sent >= self.since)
+    }
+
+    /// The peer has `theirs`; what we do not have ourselves is not remembered, which bounds it.
+    pub(super) fn add(&mut self, sender: NodeId, theirs: &Ranges, ours: &Ranges) {
+        let both = ours.common_with(theirs);
+        if !both.is_empty() {
+            let told = self.told.entry(sender).or_default();
+            both.iter().for_each(|range| told.insert_range(range));
+        }
+    }
+
+    /// Takes the numbers of `sender` in `ranges` whose contents differ, at most once each.
+    pub(super) fn take_contested(&mut self, sender: NodeId, ranges: &Ranges) -> Vec<MessageKey> {
+        let SymbolsOfPeer::Enough(items) = &mut self.symbols else { return Vec::new() };
+        let named = items.range(MessageKey::all_of(sender));
+        let named: Vec<_> = named.filter(|it| ranges.contains(it.sequence)).copied().collect();
+        named.iter().for_each(|item| _ = items.remove(item));
+        named
+    }
+}
+
+/// At the end that was asked: the symbols of what was there, each of which is sent once.
+#[derive(Debug)]
+pub(super) struct Offered {
+    pub(super) sketch: Sketch,
+    sent: usize,
+}
+
+impl Offered {
+    pub(super) const fn new(sketch: Sketch) -> Self {
+        Self { sketch, sent: 0 }
+    }
+
+    /// The number of the symbol that is next.
+    pub(super) const fn next(&self) -> usize {
+        self.sent
+    }
+
+    /// The next symbols, none at the end.
+    pub(super) fn take_piece(&mut self) -> Vec<Symbol> {
+        let piece = self.sketch.symbols().iter().skip(self.sent).take(SKETCH_PIECE);
+        let piece: Vec<Symbol> = piece.copied().collect();
+        self.sent += piece.len();
+        piece
+    }
+}
