@@ -241,10 +241,9 @@ pub const CROWDED_RETRY: Duration = Duration::from_millis(100);
 pub const POSTPONED_FOR: Duration = REACH_WITHIN;
 /// Senders whose received numbers are remembered, 130 bytes each; the one silent longest is
 /// forgotten first, and what it said could then be said again. Eight links on which as many
-/// newcomers are brought as they may need more than an hour for that, longer than messages stay.
+/// newcomers are brought as they may need an hour for that, as long as messages stay.
 pub const MAX_SENDERS: usize = 64 * 1024;
-/// Senders of whom nobody heard before that one peer may bring at once (guess). Keys cost nothing,
-/// but each takes memory, a row, and room in the window from whoever has more than one message.
+/// Senders of whom nobody heard before that one peer may bring at once (guess): keys cost nothing.
 pub const NEWCOMERS_AT_ONCE: u32 = 1024;
 /// And then one in so much time: 1,800 in an hour, [`RETENTION_AGE`].
 pub const NEWCOMER_INTERVAL: Duration = Duration::from_secs(2);
@@ -345,13 +344,14 @@ pub const MAX_EXAMINED: usize = 64 * 1024;
 pub const LISTED_AT_ONCE: usize = 4 * 1024;
 /// Bytes of such lists that one peer is sent in a second (guess), each as a whole.
 pub const LISTED_BYTES_PER_SECOND: usize = 16 * 1024;
-/// Symbols of a sketch, 16 bytes each while a peer may ask for them: enough for some 700 messages
-/// that only one of two nodes has. Where they are more, a list does as well.
+/// Symbols of a sketch, 16 bytes each: enough for 700 messages that only one of two nodes has.
 pub const SKETCH_SYMBOLS: usize = 1024;
 /// Bytes of a symbol on the wire, about.
 pub const SKETCH_BYTES: usize = 11;
 /// Symbols in one message: an answer of four times the packet of its question.
 pub const SKETCH_PIECE: usize = 24;
+/// Messages of which sketches are made in a second, for peers and for oneself: 2 % of a core each.
+pub const SKETCHED_PER_SECOND: u64 = 100_000;
 /// Messages in a sketch: more than fit any window.
 pub const MAX_SKETCHED: usize = 1 << 24;
 /// How long what a peer says after our GOSSIP_DIGEST is taken for its answer.

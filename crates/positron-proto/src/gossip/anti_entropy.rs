@@ -14,7 +14,7 @@ use super::{
 use crate::{
     id::NodeId,
     identity::Verified,
-    limits::{LISTED_AT_ONCE, SKETCH_BYTES, SKETCH_SYMBOLS},
+    limits::{LISTED_AT_ONCE, SKETCH_BYTES, SKETCH_SYMBOLS, SKETCHED_PER_SECOND},
     reconciliation::{Code, Decoder, Difference, Sketch, Symbol},
     rng::Rng,
     standings::TrustTable,
@@ -121,19 +121,15 @@ impl AntiEntropy<'_> {
         (theirs, sum): (u64, [u8; 16]),
         out: &mut VecDeque<GossipEffect>,
     ) {
-        let (me, ours, least) = (self.me, self.count(), self.interval);
+        let (me, ours, least) = (self.me, self.count(), self.answer_interval());
         let Some(link) = self.links.get_mut(&from) else { return };
-        let has_key = link.digest.as_ref().is_some_and(|digest| *digest.key() == key);
-        if !has_key && me < from {
-            // It is for us to say which key it is.
-            self.counters.rate_limited += 1;
-            return;
-        }
-        if !has_key && !link.may_compare(now.mono, least) {
-            self.counters.rate_limited += 1;
-            return;
-        }
-        if !has_key {
+        let is_new_key = link.digest.as_ref().is_none_or(|digest| *digest.key() != key);
+        if is_new_key {
+            // Which key it is, is for the end with the smaller id to say; and not all the time.
+            if me < from || !link.may_compare(now.mono, least) {
+                self.counters.rate_limited += 1;
+                return;
+            }
             self.set_key(from, key);
         }
         let Some(link) = self.links.get_mut(&from) else { return };
@@ -143,9 +139,28 @@ impl AntiEntropy<'_> {
             return;
         }
         self.counters.anti_entropy_differences += 1;
-        if !has_key || link.may_compare(now.mono, least) {
+        if is_new_key || link.may_compare(now.mono, least) {
             self.answer(now, from, theirs, out);
         }
+    }
+
+    /// How often a peer is answered at the most: less often than an honest one asks, and all
+    /// together not more often than there is time to make sketches of the window.
+    fn answer_interval(&self) -> Duration {
+        let peers = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
+        let all = self.sketch_time().saturating_mul(peers);
+        all.max(self.interval - self.interval / 4)
+    }
+
+    /// How long nobody makes a sketch of the window after one was made.
+    fn sketch_time(&self) -> Duration {
+        let micros = self.count().saturating_mul(1_000_000) / SKETCHED_PER_SECOND;
+        Duration::from_micros(micros)
+    }
+
+    /// How long until notes are compared with somebody else.
+    pub(super) fn ask_interval(&self) -> Duration {
+        self.interval.max(self.sketch_time())
     }
 
     /// Says what is here: a list, if that is short or most of it is missing there, or symbols.
@@ -288,34 +303,6 @@ impl AntiEntropy<'_> {
             rest.insert_ranges(*sender, told.map_or(ours.clone(), |theirs| ours.without(theirs)));
         }
         send_all(vec![from], rest, GossipMessage::IHave, out);
-    }
-
-    /// `peer` has another content under each of these numbers than we do, or is proved to by us
-    /// already. It is asked for it, or shown the proof.
-    pub(super) fn handle_contested(
-        &mut self,
-        peer: NodeId,
-        items: &[MessageKey],
-        out: &mut VecDeque<GossipEffect>,
-    ) {
-        let mut wanted = Holdings::new();
-        for item in items {
-            if self.store.get(item).is_some_and(|kept| kept.rival().is_some()) {
-                self.show(peer, item, out);
-            } else {
-                wanted.insert(item.sender, item.sequence);
-            }
-        }
-        send_all(vec![peer], wanted, GossipMessage::IWant, out);
-    }
-
-    /// Sends all contents that are here under one number.
-    fn show(&self, peer: NodeId, item: &MessageKey, out: &mut VecDeque<GossipEffect>) {
-        let Some(kept) = self.store.get(item) else { return };
-        for message in kept.rival().into_iter().chain([&kept.message]) {
-            let message = GossipMessage::Gossip(0, message.claim().clone());
-            out.push_back(GossipEffect::Send { to: vec![peer], message });
-        }
     }
 
     /// Two contents are signed under one number. Whoever brought the second one is shown the first.

@@ -359,7 +359,8 @@ impl Gossip {
             match wake {
                 GossipWake::Announce => self.announce(now, standings, out),
                 GossipWake::Sync => {
-                    let next = self.rng.jitter(interval(&self.config));
+                    let interval = self.anti_entropy().ask_interval();
+                    let next = self.rng.jitter(interval);
                     self.deadlines.set(GossipWake::Sync, now.mono + next);
                     self.anti_entropy().start(now, standings, out);
                 }

@@ -112,7 +112,7 @@ impl Gossip {
                     trace(nth, JourneyStep::Had(from), out);
                 }
             });
-            self.anti_entropy().handle_contested(from, &contested, out);
+            self.handle_contested(now, from, contested, out);
             for sequence in unknown {
                 let item = MessageKey { sender: *sender, sequence };
                 let announced = Announced { by: from, bytes: None };
@@ -122,6 +122,27 @@ impl Gossip {
             }
         }
         self.trim(now, out);
+    }
+
+    /// `peer` has another content under each of these numbers, or lacks the proof that there are
+    /// two. It is asked for it, or shown both as if it had asked.
+    fn handle_contested(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        items: Vec<MessageKey>,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let (mut proved, mut wanted) = (Holdings::new(), Holdings::new());
+        for item in items {
+            let is_proved = self.store.get(&item).is_some_and(|kept| kept.rival().is_some());
+            let list = if is_proved { &mut proved } else { &mut wanted };
+            list.insert(item.sender, item.sequence);
+        }
+        send_all(vec![peer], wanted, GossipMessage::IWant, out);
+        if !proved.is_empty() {
+            self.handle_iwant(now, peer, &proved, out);
+        }
     }
 
     /// Whatever takes longer to send than a round trip is sent to who asks: nobody gets it twice.
@@ -322,7 +343,7 @@ impl Gossip {
                     break;
                 }
                 left -= 1;
-                let bytes = kept.message.content().payload.len();
+                let bytes = kept.bytes();
                 let item = MessageKey { sender, sequence };
                 if link.sent.is_under_way(now.mono, &item) {
                     continue;

@@ -99,7 +99,7 @@ impl Kept {
     }
 
     /// Of its payload, and that of its rival.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let rival = self.rival.as_ref().map_or(0, |rival| rival.content().payload.len());
         self.message.content().payload.len() + rival
     }

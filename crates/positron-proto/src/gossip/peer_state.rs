@@ -112,10 +112,8 @@ impl GossipPeer {
         self.newcomers.pay(now, NEWCOMER_INTERVAL, NEWCOMERS_AT_ONCE)
     }
 
-    /// Whether its GOSSIP_DIGEST is answered: at most once per `interval`, less the jitter of an
-    /// honest asker.
-    pub(super) fn may_compare(&mut self, now: Instant, interval: Duration) -> bool {
-        let least = interval - interval / 4;
+    /// Whether its GOSSIP_DIGEST is answered: `least` after the last one.
+    pub(super) fn may_compare(&mut self, now: Instant, least: Duration) -> bool {
         if self.answered_digest.is_some_and(|answered| now.since(answered) < least) {
             return false;
         }
