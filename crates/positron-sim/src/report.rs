@@ -44,6 +44,10 @@ pub struct Report {
     pub latency_ms: Latency,
     /// The same for all broadcasts.
     pub latency_overall_ms: Latency,
+    /// How far and how fast broadcasts spread that no partition or death concerned.
+    pub spread: Spread,
+    /// Copies of broadcasts that came to live nodes beside the first, for each delivery.
+    pub extra_copies: f64,
     /// Bytes that nodes gave to links.
     pub wire_bytes: u64,
     /// Signatures that nodes had checked. The world remembers verdicts, so it checked fewer.
@@ -119,6 +123,26 @@ pub struct Latency {
     pub max: f64,
 }
 
+/// How far and how fast broadcasts spread, among the nodes that ran when they were said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Spread {
+    /// Over how many links a broadcast came to the node that is farthest from its sender.
+    pub last_hop: Hops,
+    /// From the saying to the last hearing of a broadcast.
+    pub to_all_ms: Latency,
+}
+
+/// Numbers of links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Hops {
+    /// Half were not more.
+    pub p50: u8,
+    /// 99 of 100 were not more.
+    pub p99: u8,
+    /// None was more.
+    pub max: u8,
+}
+
 /// A promise that was broken.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Violation {
@@ -190,13 +214,26 @@ pub(crate) fn add_up(sum: &mut serde_json::Value, more: serde_json::Value) {
 impl Latency {
     /// Sorts `micros` and sums them up.
     pub(crate) fn of(micros: &mut [u32]) -> Self {
-        micros.sort_unstable();
-        let at = |part: usize| {
-            let rank = (micros.len() * part).div_ceil(100).max(1) - 1;
-            micros.get(rank).map_or(0.0, |&m| f64::from(m) / 1_000.0)
-        };
-        Self { count: micros.len(), p50: at(50), p99: at(99), max: at(100) }
+        let [p50, p99, max] = percentiles(micros).map(|m| f64::from(m) / 1_000.0);
+        Self { count: micros.len(), p50, p99, max }
     }
+}
+
+impl Hops {
+    /// Sorts `hops` and sums them up.
+    pub(crate) fn of(hops: &mut [u8]) -> Self {
+        let [p50, p99, max] = percentiles(hops);
+        Self { p50, p99, max }
+    }
+}
+
+/// Sorts `all`: what half of them, 99 of 100 and all do not exceed.
+fn percentiles<T: Copy + Default + Ord>(all: &mut [T]) -> [T; 3] {
+    all.sort_unstable();
+    [50, 99, 100].map(|part| {
+        let rank = (all.len() * part).div_ceil(100).max(1) - 1;
+        all.get(rank).copied().unwrap_or_default()
+    })
 }
 
 impl Violation {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use positron_sim::{Progress, Report, Scenario, run_watched};
+use positron_sim::{Progress, Report, Scenario, Spread, run_watched};
 
 use super::{PAYLOAD, Plan, Record, table::percent};
 use crate::{
@@ -69,6 +69,7 @@ fn line(progress: &Progress, elapsed: Duration) -> String {
 /// For people.
 pub(crate) fn fields(report: &Report) -> Fields {
     let latency = report.latency_ms;
+    let Spread { last_hop, to_all_ms: to_all } = report.spread;
     let wall = report.wall_s.unwrap_or_default();
     let mut fields = Fields::default();
     fields
@@ -99,6 +100,14 @@ pub(crate) fn fields(report: &Report) -> Fields {
                 latency.p50, latency.p99, latency.max
             ),
         )
+        .line(
+            "to all nodes",
+            format_args!(
+                "p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms; over {} hops, max {}",
+                to_all.p50, to_all.p99, to_all.max, last_hop.p50, last_hop.max
+            ),
+        )
+        .line("extra copies", format_args!("{} for each delivery", report.extra_copies))
         .line("on the wire", bytes(report.wire_bytes))
         .line("seed", report.seed)
         .line("run hash", &report.run_hash);

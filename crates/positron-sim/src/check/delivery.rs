@@ -6,9 +6,11 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use positron_proto::{id::MessageId, node::SequenceKind, time::Instant};
 
+use super::spread::Spreads;
 use crate::{
     clock::micros,
     published::{self, Published},
+    report::Spread,
 };
 
 /// A message that a node handed to its application.
@@ -19,6 +21,8 @@ pub(crate) struct Heard<'a> {
     pub(crate) id: MessageId,
     /// The host with the sender's id, if there is one.
     pub(crate) sender: Option<usize>,
+    /// The host that brought it, if it is one of ours.
+    pub(crate) from: Option<usize>,
     pub(crate) kind: SequenceKind,
     pub(crate) payload: &'a Bytes,
 }
@@ -35,6 +39,7 @@ pub(crate) struct Delivery {
     pub(crate) directs_received: u64,
     undisturbed: Vec<u32>,
     disturbed: Vec<u32>,
+    spreads: Spreads,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -48,7 +53,8 @@ struct Host {
 impl Delivery {
     /// `nodes` nodes of ours, and after them `strangers` other hosts.
     pub(crate) fn new(nodes: usize, strangers: usize) -> Self {
-        Self { hosts: vec![Host::default(); nodes + strangers], strangers, ..Self::default() }
+        let hosts = vec![Host::default(); nodes + strangers];
+        Self { hosts, strangers, spreads: Spreads::new(nodes), ..Self::default() }
     }
 
     /// A process starts: what an earlier one heard may be heard again.
@@ -109,6 +115,7 @@ impl Delivery {
             self.disturbed.push(latency);
         } else {
             self.undisturbed.push(latency);
+            self.spreads.handle_heard(heard, index, this);
         }
         Ok(())
     }
@@ -121,6 +128,11 @@ impl Delivery {
     /// Whether the process that runs on `host` handed it over.
     pub(crate) fn has_now(&self, host: usize, index: usize) -> bool {
         self.hosts[host].this_life.contains(index)
+    }
+
+    /// How broadcasts spread that nothing concerned.
+    pub(crate) fn spread(&self, said: &[Published]) -> Spread {
+        self.spreads.sum(said)
     }
 
     /// Latencies in microseconds: of undisturbed deliveries, and of all.
@@ -171,7 +183,7 @@ mod tests {
     fn heard<'a>(payload: &'a Bytes, sender: usize, said: &[Published]) -> Heard<'a> {
         let (kind, id) = (SequenceKind::Broadcast, said[sender].id.unwrap());
         let at = Instant::from_micros(5_000);
-        Heard { at, host: 2, id, sender: Some(sender), kind, payload }
+        Heard { at, host: 2, id, sender: Some(sender), from: Some(sender), kind, payload }
     }
 
     #[test]

@@ -11,5 +11,6 @@ mod liveness;
 mod membership;
 mod oracle;
 mod retention;
+mod spread;
 
 pub(crate) use oracle::Oracle;

@@ -11,6 +11,7 @@ use positron_proto::{
     identity::Verified,
     limits::{RETENTION_AGE, RETENTION_BYTES},
     node::{Event, HandedOver, NodeCore, NodeView, Outcome, SequenceKind},
+    shown::ratio,
     time::{Duration, Instant},
 };
 
@@ -199,9 +200,9 @@ impl Oracle {
         }
         self.questions.hear(host, at, event);
         match event {
-            Event::Message(HandedOver { id, sender, kind, payload, .. }) => {
-                let sender = self.ids.get(sender).copied();
-                let heard = Heard { at, host, id: *id, sender, kind: *kind, payload };
+            Event::Message(HandedOver { id, from, sender, kind, payload, .. }) => {
+                let [sender, from] = [sender, from].map(|id| self.ids.get(id).copied());
+                let heard = Heard { at, host, id: *id, sender, from, kind: *kind, payload };
                 if let Err(what) = self.delivery.heard(&heard, &self.said) {
                     self.violate(hosts, Check::Delivery, at, Some(host), what);
                 }
@@ -462,6 +463,8 @@ impl Oracle {
             directs: Directs { received: self.delivery.directs_received, ..self.directs },
             latency_ms: Latency::of(&mut undisturbed),
             latency_overall_ms: Latency::of(&mut all),
+            spread: self.delivery.spread(&self.said),
+            extra_copies: extra_copies(&views),
             streams: spent.streams,
             wire_bytes: spent.wire_bytes,
             verifications: spent.verifications,
@@ -480,6 +483,15 @@ impl Oracle {
 fn owners(scenario: &Scenario, hosts: &Hosts) -> BTreeMap<NodeId, usize> {
     let own = hosts.iter().enumerate().filter(|(host, _)| scenario.owner(*host) == *host);
     own.map(|(host, this)| (this.identity().node_id(), host)).collect()
+}
+
+/// Copies that came beside the first, for each delivery.
+fn extra_copies(views: &BTreeMap<usize, NodeView>) -> f64 {
+    let gossip = views.values().map(|view| &view.counters.gossip);
+    let (copies, delivered) = gossip.fold((0, 0), |(copies, delivered), counted| {
+        (copies + counted.duplicates, delivered + counted.delivered)
+    });
+    ratio(copies as f64 / delivered.max(1) as f64)
 }
 
 /// What nodes counted, added up.
