@@ -23,6 +23,8 @@ use crate::{
     scenario::{BootstrapBy, Listen, Scenario},
 };
 
+/// Bootstrap addresses that a node is given at most. Guess: nobody lists more, and each is dialled.
+const LISTED: usize = 8;
 /// What all bootstrap nodes are called together.
 const BOOTSTRAP_NAME: &str = "bootstrap.example:8888";
 
@@ -97,12 +99,17 @@ impl Cast {
         }
     }
 
-    /// Everybody's bootstrap addresses.
+    /// The bootstrap addresses of a node: all, or of many as many as an operator lists, which are
+    /// neighbours of each other in a circle. So whoever begins there can reach everybody.
     fn bootstrap(&self, node: usize) -> Vec<String> {
         if self.scenario.bootstrap_by == BootstrapBy::Name && node >= self.scenario.bootstraps {
             return vec![BOOTSTRAP_NAME.into()];
         }
-        let bootstraps = 0..self.scenario.bootstraps.min(self.scenario.nodes);
-        bootstraps.filter(|n| *n != node).map(|n| address(n).to_string()).collect()
+        let all = self.scenario.bootstraps.min(self.scenario.nodes);
+        let listed = (0..all.min(LISTED + 1)).map(|n| (node + n) % all);
+        let others = listed.filter(|n| *n != node).take(LISTED);
+        let mut others: Vec<usize> = others.collect();
+        others.sort_unstable();
+        others.into_iter().map(|n| address(n).to_string()).collect()
     }
 }
