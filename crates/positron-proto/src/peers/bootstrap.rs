@@ -20,7 +20,7 @@ use crate::{
     id::NodeId,
     limits::{
         BOOTSTRAP_LONGEST, HEAD_START, LOST_LONGEST, MAX_BOOTSTRAP, MAX_RACING_ADDRESSES,
-        MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE,
+        MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE, SLOTS_FULL_PAUSE,
     },
     scope::with_zone,
     session::sessions::{DialFailure, DialOutcome, DialRequest, LinkDown, Purpose},
@@ -295,7 +295,7 @@ impl BootstrapAddresses {
                 if !entry.queue.is_empty() {
                     self.race_next_address(index, links, dialer, turn);
                 } else if entry.under_way.is_empty() {
-                    self.handle_all_failed(index, redial, turn);
+                    self.handle_all_failed(index, links, redial, turn);
                 }
             }
         }
@@ -317,10 +317,19 @@ impl BootstrapAddresses {
     }
 
     /// The present attempt is over.
-    fn handle_all_failed(&mut self, index: usize, redial: &Redial, turn: &mut Turn<'_>) {
+    fn handle_all_failed(
+        &mut self,
+        index: usize,
+        links: &ConnectedPeers,
+        redial: &Redial,
+        turn: &mut Turn<'_>,
+    ) {
         let Some(entry) = self.entries.get_mut(&index) else { return };
         let Some(failure) = entry.failure.take() else { return };
         let hopeless = is_hopeless(&failure);
+        // Who is full told us of others, and is no less full in a second: where many begin at the
+        // same time, most of what they did was to knock again. Nobody at all is another matter.
+        let is_full = failure.is_for_want_of_room() && !links.is_empty();
         if failure != DialFailure::refused(CloseReason::Duplicate) {
             entry.asked = false;
             entry.view.state = BootstrapState::Failed(failure);
@@ -331,7 +340,8 @@ impl BootstrapAddresses {
         let lost = entry.found.is_some_and(|node| redial.is_lost(&node));
         let longest = if lost { LOST_LONGEST } else { BOOTSTRAP_LONGEST };
         let wait = backoff(turn.rng, failures, longest);
-        self.deadlines.set(index, turn.now.mono + wait);
+        let least = if is_full { turn.rng.jitter(SLOTS_FULL_PAUSE) } else { Duration::ZERO };
+        self.deadlines.set(index, turn.now.mono + wait.max(least));
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
