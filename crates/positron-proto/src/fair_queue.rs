@@ -112,12 +112,22 @@ impl<K: Ord + Copy, T> FairQueue<K, T> {
             self.virtual_time = 0;
             self.lines.retain(|_, line| line.is_suspended);
             self.lines.values_mut().for_each(|line| line.ended = 0);
+            self.release_memory();
         } else {
             let now = self.virtual_time;
             self.lines
                 .retain(|_, line| !line.items.is_empty() || line.is_suspended || line.ended > now);
         }
         Some(item)
+    }
+
+    /// A tree that was emptied keeps a leaf: of a queue for each peer, most of which have nothing
+    /// to say, that is more than all that waits.
+    fn release_memory(&mut self) {
+        self.turns = BTreeSet::new();
+        if self.lines.is_empty() {
+            self.lines = BTreeMap::new();
+        }
     }
 
     /// The line of `key`, which ends with that.

@@ -60,7 +60,12 @@ impl Upkeep {
     }
 
     pub(super) fn pop_push(&mut self) -> Option<(Contact, Place)> {
-        self.pushes.pop_front()
+        let next = self.pushes.pop_front();
+        if self.pushes.is_empty() {
+            // Many newcomers at a time are rare, and room for them is half a megabyte.
+            self.pushes = VecDeque::new();
+        }
+        next
     }
 
     pub(super) const fn push_begins(&mut self) {
