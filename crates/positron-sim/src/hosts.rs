@@ -44,6 +44,8 @@ pub(crate) struct Hosts {
     window: Duration,
     threads: usize,
     news: VecDeque<News>,
+    /// Whether one of them can go no further: asked after each window, and not of each host.
+    broken: bool,
 }
 
 /// What the world is to know of a host.
@@ -62,6 +64,7 @@ impl Hosts {
             window: environment.physics().delay.0,
             threads: if all.len() < MANY { 1 } else { cores() },
             news: VecDeque::new(),
+            broken: false,
             all,
             environment,
         }
@@ -109,8 +112,8 @@ impl Hosts {
     }
 
     /// Whether one of them can go no further.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.all.iter().any(|host| host.broken().is_some())
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Runs all through the next window in which something happens before `stop`, if there is one.
@@ -183,6 +186,7 @@ impl Hosts {
         // Its room is kept.
         *host.stack().outbox() = outbox;
         self.due[index] = host.due().unwrap_or(Instant::FAR_FUTURE);
+        self.broken |= host.broken().is_some();
         for (at, event) in host.take_heard() {
             self.news.push_back(News::Heard { host: index, at, event });
         }
