@@ -113,3 +113,27 @@ impl Cast {
         others.into_iter().map(|n| address(n).to_string()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use positron_proto::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn of_many_bootstrap_nodes_each_node_is_given_some_and_those_of_all_are_one_network() {
+        for nodes in [1, 3, 1_000, 1_800, 10_000] {
+            let scenario = Arc::new(Scenario::quiet("many", nodes, Duration::from_secs(1)));
+            let bootstraps = scenario.bootstraps;
+            let cast = Cast::new(scenario, Seed::from_number(7));
+            let next = |node: usize| address((node + 1) % bootstraps).to_string();
+            for node in 0..nodes {
+                let given = cast.bootstrap(node);
+                let others = bootstraps - usize::from(node < bootstraps);
+                assert_eq!(given.len(), others.min(LISTED), "node {node} of {nodes}");
+                assert!(given.is_empty() || node >= bootstraps || given.contains(&next(node)));
+                assert!(!given.contains(&address(node).to_string()));
+            }
+        }
+    }
+}

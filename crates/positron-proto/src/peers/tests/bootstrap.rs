@@ -282,3 +282,21 @@ fn who_asks_while_overtaken_dials_are_under_way_is_told_of_his_own() {
     world.run(Duration::from_secs(10));
     assert_eq!(world.state(node), reached);
 }
+
+#[test]
+fn a_full_node_is_knocked_at_rarely_by_who_has_a_peer_and_soon_by_who_has_none() {
+    let full: SocketAddr = "9.9.9.9:80".parse().unwrap();
+    let knocks = |others: &[String]| {
+        let mut world = World::new(1);
+        world.services.insert(full, DialFailure::refused(CloseReason::SlotsFull));
+        world.add(&address(0), config());
+        let mut bootstrap = vec![full.to_string()];
+        bootstrap.extend_from_slice(others);
+        let node = world.add(&address(1), PeersConfig { bootstrap, ..config() });
+        world.run(Duration::from_secs(15));
+        world.nodes[node].dialled.iter().filter(|(_, dial)| dial.to == full).count()
+    };
+    let (alone, beside_a_peer) = (knocks(&[]), knocks(&[address(0)]));
+    assert!(alone >= 4, "{alone}");
+    assert!(beside_a_peer <= 3, "{beside_a_peer}");
+}
