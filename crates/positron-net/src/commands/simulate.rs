@@ -33,7 +33,7 @@ use crate::{
 
 /// Broken promises that are told one by one.
 const MAX_BROKEN: usize = 5;
-/// Nodes of a made-up world, each of which takes less than a megabyte.
+/// Nodes of a made-up world, each of which takes a megabyte and a half (measured).
 const MAX_VIRTUAL_NODES: usize = 100_000;
 /// How long a made-up world lasts when nobody says otherwise.
 const USUAL_VIRTUAL_TIME: Duration = Duration::from_secs(60);
