@@ -75,7 +75,7 @@ mod world;
 pub use adversary::{Adversary, Attack};
 pub use physics::{Physics, Range};
 pub use questions::Question;
-pub use report::{Directs, Hops, Latency, Progress, Report, Spread, StreamTally, Violation};
+pub use report::{Directs, Dissemination, Hops, Latency, Progress, Report, StreamTally, Violation};
 pub use scenario::{
     BootstrapBy, Check, Cut, Death, Fault, Filtering, Gateway, Listen, Scenario, Workload,
     default_config,

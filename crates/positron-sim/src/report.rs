@@ -45,7 +45,7 @@ pub struct Report {
     /// The same for all broadcasts.
     pub latency_overall_ms: Latency,
     /// How far and how fast broadcasts spread that no partition or death concerned.
-    pub spread: Spread,
+    pub dissemination: Dissemination,
     /// Copies of broadcasts that came to live nodes beside the first, for each delivery.
     pub extra_copies: f64,
     /// Bytes that nodes gave to links.
@@ -125,7 +125,7 @@ pub struct Latency {
 
 /// How far and how fast broadcasts spread, among the nodes that ran when they were said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
-pub struct Spread {
+pub struct Dissemination {
     /// Over how many links a broadcast came to the node that is farthest from its sender.
     pub last_hop: Hops,
     /// From the saying to the last hearing of a broadcast.

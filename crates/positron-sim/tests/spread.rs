@@ -41,15 +41,15 @@ fn a_report_tells_over_how_many_links_and_how_late_broadcasts_reach_the_last_nod
     let ways = ways.lock().unwrap();
     assert!(ways.len() == 30 && ways.values().all(|way| way.len() == NODES));
     let farthest = ways.values().flat_map(|way| way.values().map(|(_, hops)| *hops)).max();
-    assert_eq!(Some(report.spread.last_hop.max), farthest);
-    assert!(report.spread.last_hop.p50 >= 2, "nobody is linked with {NODES} nodes at once");
+    assert_eq!(Some(report.dissemination.last_hop.max), farthest);
+    assert!(report.dissemination.last_hop.p50 >= 2, "nobody is linked with {NODES} nodes at once");
     // The saying itself is not seen, but when the sender's disk has it.
     let lasting = |way: &Way| {
         let times = way.values().map(|(at, _)| *at);
         times.clone().max().unwrap().since(times.min().unwrap()).as_secs_f64() * 1e3
     };
     let longest = ways.values().map(lasting).fold(0.0, f64::max);
-    let told = report.spread.to_all_ms;
+    let told = report.dissemination.to_all_ms;
     assert_eq!(told.count, 30);
     assert!((longest..longest + 20.0).contains(&told.max), "{told:?} beside {longest} ms");
     assert!(report.extra_copies > 0.0, "the first message of all goes over every link");
@@ -65,6 +65,6 @@ fn what_came_while_the_network_was_parted_says_nothing_of_how_fast_messages_spre
     let report = run(&story, 7);
     report.expect_ok();
     assert_eq!(report.latency_overall_ms.count, 2 * 11);
-    assert_eq!(report.spread.to_all_ms.count, 1);
-    assert!(report.spread.to_all_ms.max < 2_000.0);
+    assert_eq!(report.dissemination.to_all_ms.count, 1);
+    assert!(report.dissemination.to_all_ms.max < 2_000.0);
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use positron_sim::{Progress, Report, Scenario, Spread, run_watched};
+use positron_sim::{Dissemination, Progress, Report, Scenario, run_watched};
 
 use super::{PAYLOAD, Plan, Record, table::percent};
 use crate::{
@@ -69,7 +69,7 @@ fn line(progress: &Progress, elapsed: Duration) -> String {
 /// For people.
 pub(crate) fn fields(report: &Report) -> Fields {
     let latency = report.latency_ms;
-    let Spread { last_hop, to_all_ms: to_all } = report.spread;
+    let Dissemination { last_hop, to_all_ms: to_all } = report.dissemination;
     let wall = report.wall_s.unwrap_or_default();
     let mut fields = Fields::default();
     fields

@@ -10,7 +10,7 @@ use super::spread::Spreads;
 use crate::{
     clock::micros,
     published::{self, Published},
-    report::Spread,
+    report::Dissemination,
 };
 
 /// A message that a node handed to its application.
@@ -115,7 +115,8 @@ impl Delivery {
             self.disturbed.push(latency);
         } else {
             self.undisturbed.push(latency);
-            self.spreads.handle_heard(heard, index, this);
+            let hop = (heard.host, heard.from);
+            self.spreads.handle_heard(index, hop, heard.at.since(this.at));
         }
         Ok(())
     }
@@ -131,7 +132,7 @@ impl Delivery {
     }
 
     /// How broadcasts spread that nothing concerned.
-    pub(crate) fn spread(&self, said: &[Published]) -> Spread {
+    pub(crate) fn dissemination(&self, said: &[Published]) -> Dissemination {
         self.spreads.sum(said)
     }
 

@@ -463,7 +463,7 @@ impl Oracle {
             directs: Directs { received: self.delivery.directs_received, ..self.directs },
             latency_ms: Latency::of(&mut undisturbed),
             latency_overall_ms: Latency::of(&mut all),
-            spread: self.delivery.spread(&self.said),
+            dissemination: self.delivery.dissemination(&self.said),
             extra_copies: extra_copies(&views),
             streams: spent.streams,
             wire_bytes: spent.wire_bytes,
