@@ -17,7 +17,9 @@ use tokio::{
 };
 
 use super::{
-    Arrivals, Clock, CoreInput, Sockets, interfaces,
+    Arrivals, Clock, CoreInput, Sockets,
+    datagrams::{Arrived, Batch},
+    interfaces,
     links::Links,
     listen::{Accepted, accept_all},
     lookup::lookup,
@@ -36,7 +38,7 @@ use crate::{
     hash_table::dht_stats,
     limits::{
         BATCH, EVENT_INTERVAL, GOODBYE_TIMEOUT, INLINE_CHECKS, LOOKUP_TIMEOUT, MAX_ACCEPTED,
-        MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, SOCKET_FLUSH_TIMEOUT,
+        MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, READ_ROUNDS, SOCKET_FLUSH_TIMEOUT,
     },
     orders::Orders,
     standing::peer_detail,
@@ -118,7 +120,7 @@ impl CoreTask {
         hub: Arc<Subscriptions>,
         arrivals: Arrivals,
         orders: Orders,
-    ) -> (Self, Shown, IncomingStreams) {
+    ) -> (Box<Self>, Shown, IncomingStreams) {
         let (streams, incoming) = StreamTable::new(arrivals.clone());
         let view = core.view(clock.now());
         let (unsent, at) = (Unsent::default(), Instant::now());
@@ -144,12 +146,13 @@ impl CoreTask {
             arrivals,
             goodbye: Goodbye::NotYet,
         };
-        (task, shown, incoming)
+        (Box::new(task), shown, incoming)
     }
 
-    /// Drives the core until it stopped.
+    /// Drives the core until it stopped. In a box: a future has room of its own for each place where
+    /// what it owns may be.
     pub(crate) async fn run(
-        mut self,
+        mut self: Box<Self>,
         sockets: Sockets,
         mut arrivals: mpsc::UnboundedReceiver<CoreInput>,
         mut orders: mpsc::Receiver<Order>,
@@ -163,7 +166,7 @@ impl CoreTask {
             outside.spawn(interfaces::watch(self.arrivals.clone()));
         }
         self.packets = sockets.datagrams.map(Packets::new);
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::new();
 
         self.handle(Input::Listening(vec![sockets.address]));
         while !self.is_over() {
@@ -225,15 +228,28 @@ impl CoreTask {
 
     /// Handles the datagrams of one wake-up.
     fn take_packets(&mut self) {
-        self.packets.iter_mut().for_each(Packets::begin);
         for to in self.packets.as_ref().map(Packets::take_no_way).unwrap_or_default() {
             self.handle(Input::NoWay { to });
         }
-        while let Some(some) = self.packets.as_mut().and_then(Packets::next) {
+        Batch::lend(|batch| {
+            for _ in 0..READ_ROUNDS {
+                if self.read(batch) == Arrived::All {
+                    break;
+                }
+            }
+        });
+    }
+
+    /// Reads datagrams once, and handles them.
+    fn read(&mut self, batch: &mut Batch) -> Arrived {
+        let Some(packets) = &mut self.packets else { return Arrived::All };
+        let arrived = packets.read(batch);
+        for some in batch.datagrams() {
             let now = self.clock.now();
             self.core.handle_datagrams(now, some.from, some.segment_size, some.bytes);
             self.drain();
         }
+        arrived
     }
 
     /// Sends what is due: the last thing after everything that happened in a wake-up.
@@ -484,7 +500,7 @@ impl CoreTask {
     }
 
     /// The last thing: what is to be remembered is written.
-    async fn end(mut self) -> Result<(), ShutdownError> {
+    async fn end(mut self: Box<Self>) -> Result<(), ShutdownError> {
         let told = !matches!(self.goodbye, Goodbye::Said(_));
         self.publish();
         let storage = std::mem::take(&mut self.storage);

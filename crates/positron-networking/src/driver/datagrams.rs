@@ -186,7 +186,8 @@ impl DatagramSocket {
     }
 }
 
-/// Memory for what one call can read, used again and again.
+/// Memory for what one call can read, used again and again: by one socket after the other, so that
+/// one that nobody speaks to holds none of it.
 #[derive(Debug)]
 pub(crate) struct Batch {
     memory: Vec<u8>,
@@ -202,8 +203,23 @@ pub(crate) struct Datagrams<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
+/// Batches that nobody uses: as many as were ever used at once, which is one for each thread that
+/// reads.
+static UNUSED: Mutex<Vec<Batch>> = Mutex::new(Vec::new());
+
 impl Batch {
-    pub(crate) fn new() -> Self {
+    /// Lends one for one turn. The one that was used last goes first, while the processor's cache
+    /// has it.
+    pub(crate) fn lend<R>(turn: impl FnOnce(&mut Self) -> R) -> R {
+        let unused = || UNUSED.lock().unwrap_or_else(PoisonError::into_inner);
+        let lent = unused().pop();
+        let mut batch = lent.unwrap_or_else(Self::new);
+        let result = turn(&mut batch);
+        unused().push(batch);
+        result
+    }
+
+    fn new() -> Self {
         let memory = vec![0; DATAGRAM_SLOT * DATAGRAM_SLOTS];
         Self { memory, metas: [RecvMeta::default(); DATAGRAM_SLOTS], filled: 0 }
     }

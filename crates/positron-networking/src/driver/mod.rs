@@ -19,6 +19,7 @@
 //! each is sealed by the core at the moment it is sent, so the core's task reads and writes the
 //! socket.
 
+pub(crate) mod blocked;
 mod clock;
 pub(crate) mod complaint;
 mod core_task;

@@ -13,52 +13,35 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Clock,
+    blocked::{BUFFER, Blocked},
     complaint::Complaint,
-    datagrams::{Arrived, Batch, DatagramSocket, Datagrams, Sent},
+    datagrams::{Arrived, Batch, DatagramSocket},
 };
-use crate::limits::{READ_BACK_OFF, READ_ROUNDS, SEND_ROUNDS};
+use crate::limits::{READ_BACK_OFF, SEND_ROUNDS};
 
-/// The socket, and what is half read or half sent.
+/// The socket, and how far reading and sending are. It holds no memory to read into or to send
+/// from: that is lent for one turn.
 #[derive(Debug)]
 pub(super) struct Packets {
     socket: DatagramSocket,
-    batch: Batch,
-    /// How much of the batch the core has had.
-    handled: usize,
-    /// Reads left in this wake-up.
-    rounds: usize,
     /// Whether nothing is left to read, as far as is known.
     dry: bool,
     /// When to read again after reading failed.
     back_off: Option<Instant>,
     complaint: Complaint,
-    /// What is being sent, used again and again.
-    buffer: Vec<u8>,
-    /// What of it the kernel has not taken.
+    /// What the kernel has not taken.
     blocked: Option<Blocked>,
     /// Whether the core had more to send when its turn was over.
     unfinished: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Blocked {
-    to: SocketAddr,
-    segment_size: usize,
-    from: usize,
-    until: usize,
 }
 
 impl Packets {
     pub(super) fn new(socket: DatagramSocket) -> Self {
         Self {
             socket,
-            batch: Batch::new(),
-            handled: 0,
-            rounds: 0,
             dry: false,
             back_off: None,
             complaint: Complaint::new(),
-            buffer: Vec::new(),
             blocked: None,
             unfinished: false,
         }
@@ -72,7 +55,7 @@ impl Packets {
     /// Waits until there is something to read that may be read, or to send that can be sent, or to
     /// tell of what was sent.
     pub(super) async fn ready(&self) {
-        if self.unfinished || self.socket.has_no_way() || self.has_more() {
+        if self.unfinished || self.socket.has_no_way() || !self.dry {
             return;
         }
         let until_later = async {
@@ -89,70 +72,43 @@ impl Packets {
         }
     }
 
-    /// A wake-up begins: so much may be read in it.
-    pub(super) fn begin(&mut self) {
-        self.rounds = READ_ROUNDS;
+    /// Reads what is there, at most one batch.
+    pub(super) fn read(&mut self, batch: &mut Batch) -> Arrived {
         self.back_off = None;
-    }
-
-    /// The next datagrams of this wake-up, where the kernel put them; `None`: it is the others'
-    /// turn.
-    pub(super) fn next(&mut self) -> Option<Datagrams<'_>> {
-        if !self.read() {
-            return None;
-        }
-        self.handled += 1;
-        self.batch.datagrams().nth(self.handled - 1)
-    }
-
-    /// Whether there are datagrams that the core has not had, after reading if need be.
-    fn read(&mut self) -> bool {
-        while self.batch.datagrams().nth(self.handled).is_none() {
-            if self.rounds == 0 {
-                return false;
+        let arrived = self.socket.try_recv(batch).unwrap_or_else(|error| {
+            let now = Instant::now();
+            if let Some(withheld) = self.complaint.due(now.into_std()) {
+                tracing::warn!("cannot read the UDP socket, trying again: {error}{withheld}");
             }
-            self.rounds -= 1;
-            self.handled = 0;
-            self.dry = match self.socket.try_recv(&mut self.batch) {
-                Ok(arrived) => arrived == Arrived::All,
-                Err(error) => {
-                    let now = Instant::now();
-                    if let Some(withheld) = self.complaint.due(now.into_std()) {
-                        tracing::warn!(
-                            "cannot read the UDP socket, trying again: {error}{withheld}"
-                        );
-                    }
-                    self.back_off = Some(now + READ_BACK_OFF);
-                    true
-                }
-            };
-            if self.dry {
-                self.rounds = 0;
-            }
-        }
-        true
+            self.back_off = Some(now + READ_BACK_OFF);
+            Arrived::All
+        });
+        self.dry = arrived == Arrived::All;
+        arrived
     }
 
     /// Sends what the core has to send, until it is all, the kernel takes no more, or others have
     /// to have their turn.
     pub(super) fn send(&mut self, core: &mut NodeCore, clock: &Clock) {
-        self.unfinished = false;
-        if !self.send_blocked() {
-            return;
-        }
+        let mut buffer = BUFFER.take();
+        self.unfinished = self.send_blocked() && self.send_some(core, clock, &mut buffer);
+        BUFFER.set(buffer);
+    }
+
+    /// Whether the core may have more to send that the kernel takes.
+    fn send_some(&mut self, core: &mut NodeCore, clock: &Clock, buffer: &mut Vec<u8>) -> bool {
         for _ in 0..SEND_ROUNDS {
             let segments = self.socket.max_segments();
-            let Some(batch) = core.poll_transmit(clock.now(), segments, &mut self.buffer) else {
-                return;
+            let Some(batch) = core.poll_transmit(clock.now(), segments, buffer) else {
+                return false;
             };
-            let (to, segment_size) = (batch.to, batch.segment_size);
-            let until = batch.len.min(self.buffer.len());
-            self.blocked = Some(Blocked { to, segment_size, from: 0, until });
-            if !self.send_blocked() {
-                return;
+            let bytes = &buffer[..batch.len.min(buffer.len())];
+            self.blocked = Blocked::send(&self.socket, batch.to, batch.segment_size, bytes);
+            if self.blocked.is_some() {
+                return false;
             }
         }
-        self.unfinished = true;
+        true
     }
 
     /// Whether nothing waits for the kernel, nor for the core's turn.
@@ -168,16 +124,9 @@ impl Packets {
 
     /// Whether the kernel has taken everything now.
     fn send_blocked(&mut self) -> bool {
-        let Some(Blocked { to, segment_size, from, until }) = self.blocked else { return true };
-        self.blocked = match self.socket.try_send(to, segment_size, &self.buffer[from..until]) {
-            Sent::All => None,
-            Sent::Until(at) => Some(Blocked { to, segment_size, from: from + at, until }),
-        };
+        if self.blocked.as_mut().is_some_and(|blocked| blocked.send_on(&self.socket)) {
+            self.blocked = None;
+        }
         self.blocked.is_none()
-    }
-
-    /// Whether something was read and not handled, or may be there to be read.
-    fn has_more(&self) -> bool {
-        !self.dry || self.batch.datagrams().nth(self.handled).is_some()
     }
 }

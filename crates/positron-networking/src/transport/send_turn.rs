@@ -4,11 +4,11 @@
 //! one task after the other sends, the driver is the one who packs: after one batch of its own a
 //! caller only queues, until the driver has been there.
 
-use std::{cell::Cell, collections::VecDeque, net::SocketAddr, sync::Arc};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use positron_proto::time::Instant;
 
-use crate::driver::datagrams::{DatagramSocket, Sent};
+use crate::driver::{blocked::Blocked, datagrams::DatagramSocket};
 
 /// A batch of datagrams that is sealed in a buffer, and the socket that it is for.
 #[derive(Debug)]
@@ -19,14 +19,6 @@ pub struct Transmit {
     pub(super) len: usize,
 }
 
-/// What the kernel has not taken of a batch.
-#[derive(Debug)]
-pub(super) struct BlockedBatch {
-    to: SocketAddr,
-    segment_size: usize,
-    bytes: Vec<u8>,
-}
-
 /// Whose turn it is to send, and what waits for the kernel.
 ///
 /// The driver calls [`next_wake`](Self::next_wake) before it sleeps and [`woke`](Self::woke) after
@@ -35,7 +27,7 @@ pub(super) struct BlockedBatch {
 #[derive(Debug)]
 pub(super) struct SendTurn {
     /// Batches that the kernel has not taken, one a task that was sending.
-    blocked: VecDeque<BlockedBatch>,
+    blocked: VecDeque<Blocked>,
     /// Whether a caller may send by itself: the driver found nothing to send when it looked last.
     direct: bool,
     /// Whether something was queued for the driver.
@@ -57,16 +49,9 @@ pub(super) enum Sleep {
 
 impl Transmit {
     /// Gives it to the kernel; what is left of it, if the kernel takes no more.
-    pub(super) fn send(&self, buffer: &[u8]) -> Option<BlockedBatch> {
+    pub(super) fn send(&self, buffer: &[u8]) -> Option<Blocked> {
         let bytes = &buffer[..self.len.min(buffer.len())];
-        match self.socket.try_send(self.to, self.segment_size, bytes) {
-            Sent::All => None,
-            Sent::Until(at) => Some(BlockedBatch {
-                to: self.to,
-                segment_size: self.segment_size,
-                bytes: bytes[at..].to_vec(),
-            }),
-        }
+        Blocked::send(&self.socket, self.to, self.segment_size, bytes)
     }
 }
 
@@ -115,38 +100,27 @@ impl SendTurn {
     }
 
     /// The kernel did not take this.
-    pub(super) fn block(&mut self, batch: BlockedBatch) {
+    pub(super) fn block(&mut self, batch: Blocked) {
         self.blocked.push_back(batch);
     }
 
     /// What the kernel has not taken, to try again without the lock.
-    pub(super) fn take_blocked(&mut self) -> VecDeque<BlockedBatch> {
+    pub(super) fn take_blocked(&mut self) -> VecDeque<Blocked> {
         std::mem::take(&mut self.blocked)
     }
 
     /// What it still has not taken: it goes before what was blocked meanwhile.
-    pub(super) fn put_back(&mut self, mut blocked: VecDeque<BlockedBatch>) {
+    pub(super) fn put_back(&mut self, mut blocked: VecDeque<Blocked>) {
         blocked.append(&mut self.blocked);
         self.blocked = blocked;
     }
 }
 
 /// Gives the kernel what it did not take before, in order and as far as it does.
-pub(super) fn send_blocked(blocked: &mut VecDeque<BlockedBatch>, socket: &DatagramSocket) {
-    while let Some(first) = blocked.front_mut() {
-        match socket.try_send(first.to, first.segment_size, &first.bytes) {
-            Sent::All => drop(blocked.pop_front()),
-            Sent::Until(at) => {
-                first.bytes.drain(..at);
-                break;
-            }
-        }
+pub(super) fn send_blocked(blocked: &mut VecDeque<Blocked>, socket: &DatagramSocket) {
+    while blocked.front_mut().is_some_and(|first| first.send_on(socket)) {
+        blocked.pop_front();
     }
-}
-
-thread_local! {
-    /// What is being sent; sealed under the lock, given to the kernel without it.
-    pub(super) static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 #[cfg(test)]
@@ -180,11 +154,8 @@ mod tests {
 
     #[test]
     fn what_the_kernel_refused_goes_first_and_nobody_passes_it() {
-        let batch = |byte| BlockedBatch {
-            to: ([127, 0, 0, 1], 1).into(),
-            segment_size: 1,
-            bytes: vec![byte],
-        };
+        let batch =
+            |byte| Blocked { to: ([127, 0, 0, 1], 1).into(), segment_size: 1, bytes: vec![byte] };
         let mut turn = SendTurn::default();
         turn.block(batch(1));
         let before = turn.take_blocked();

@@ -26,12 +26,12 @@ use super::{
     channel::Channel as _,
     machine::{DialFor, ProtocolEvent, ProtocolMachine},
     receive_queue::ReceiveQueue,
-    send_turn::{BUFFER, SendTurn, Transmit},
+    send_turn::{SendTurn, Transmit},
     stats::ProtocolStats,
     wait::{lock, until},
 };
 use crate::{
-    driver::Clock,
+    driver::{Clock, blocked::BUFFER},
     limits::{LAST_ROUNDS, SEND_ROUNDS},
 };
 

@@ -1,6 +1,6 @@
 //! The driver of a UDP transport.
 
-use std::{pin::pin, sync::Arc, time::Instant};
+use std::{io, pin::pin, sync::Arc, time::Instant};
 
 use tokio::time::{sleep, sleep_until};
 
@@ -23,10 +23,10 @@ use crate::{
 /// Receives, keeps the time, and sends what the callers left to it. Each round is bounded, and
 /// others have their turn between two rounds.
 pub(super) async fn drive(shared: Arc<Shared<Udp>>, socket: Arc<DatagramSocket>) {
-    let (mut batch, mut complaint) = (Batch::new(), Complaint::new());
+    let mut complaint = Complaint::new();
     let mut timer = pin!(sleep(READ_BACK_OFF));
     loop {
-        let arrived = match socket.try_recv(&mut batch) {
+        let arrived = match shared.receive(&socket) {
             Ok(arrived) => arrived,
             Err(error) => {
                 if let Some(withheld) = complaint.due(Instant::now()) {
@@ -36,7 +36,6 @@ pub(super) async fn drive(shared: Arc<Shared<Udp>>, socket: Arc<DatagramSocket>)
                 Arrived::All
             }
         };
-        batch.datagrams().for_each(|some| shared.handle_datagrams(some));
         shared.handle_timeout();
         shared.send_blocked(&socket);
         let all_sent = shared.transmit(shared.lock(), SEND_ROUNDS);
@@ -63,6 +62,15 @@ pub(super) async fn drive(shared: Arc<Shared<Udp>>, socket: Arc<DatagramSocket>)
 }
 
 impl Shared<Udp> {
+    /// Reads and hears what is there, at most one batch.
+    fn receive(&self, socket: &DatagramSocket) -> io::Result<Arrived> {
+        Batch::lend(|batch| {
+            let arrived = socket.try_recv(batch)?;
+            batch.datagrams().for_each(|some| self.handle_datagrams(some));
+            Ok(arrived)
+        })
+    }
+
     /// Hears what arrived from one address.
     fn handle_datagrams(&self, some: Datagrams<'_>) {
         self.update(|machine, now| {
