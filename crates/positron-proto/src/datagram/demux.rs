@@ -13,7 +13,8 @@ use super::{
 /// id that the other end drew is known once its handshake is, and is unique only there.
 #[derive(Debug, Default)]
 pub(super) struct Demux {
-    rows: BTreeMap<ConnectionId, Row>,
+    /// In boxes: the tree has room for eleven in each of its nodes, and few of them are full.
+    rows: BTreeMap<ConnectionId, Box<Row>>,
     by_wire: BTreeMap<u32, ConnectionId>,
     by_theirs: BTreeSet<(u32, ConnectionId)>,
     /// The last name of a connection that was given.
@@ -35,7 +36,7 @@ impl Demux {
     pub(super) fn insert(&mut self, wire: u32, connection: Connection) -> ConnectionId {
         self.named += 1;
         let id = ConnectionId(self.named);
-        self.rows.insert(id, Row { connection, wire, theirs: None });
+        self.rows.insert(id, Box::new(Row { connection, wire, theirs: None }));
         self.by_wire.insert(wire, id);
         id
     }
@@ -50,7 +51,7 @@ impl Demux {
     }
 
     pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Connection> {
-        let Row { connection, wire, theirs } = self.rows.remove(&id)?;
+        let Row { connection, wire, theirs } = *self.rows.remove(&id)?;
         self.by_wire.remove(&wire);
         if let Some(theirs) = theirs {
             self.by_theirs.remove(&(theirs, id));

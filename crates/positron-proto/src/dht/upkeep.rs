@@ -62,7 +62,7 @@ impl Upkeep {
     pub(super) fn pop_push(&mut self) -> Option<(Contact, Place)> {
         let next = self.pushes.pop_front();
         if self.pushes.is_empty() {
-            // Many newcomers at a time are rare, and room for them is half a megabyte.
+            // Newcomers come in crowds, and seldom: a thousand pushes keep no memory afterwards.
             self.pushes = VecDeque::new();
         }
         next

@@ -30,7 +30,8 @@ use crate::{
 /// [`MAX_DORMANT_CONVERSATIONS`] and [`MAX_DORMANT_BYTES`], where the oldest is forgotten first.
 #[derive(Debug, Default)]
 pub(super) struct Conversations {
-    by_peer: BTreeMap<NodeId, Entry>,
+    /// In boxes: the tree has room for eleven in each of its nodes, and few of them are full.
+    by_peer: BTreeMap<NodeId, Box<Entry>>,
     /// Those without a link, by when they are forgotten.
     dormant: BTreeSet<(Instant, NodeId)>,
     /// How many memories of conversations were named.
@@ -83,13 +84,15 @@ pub(super) struct Resumed {
 impl Conversations {
     /// Goes on with this process of `peer` over its link, which is made of `kind`, or begins.
     pub(super) fn attach(&mut self, now: Instant, peer: Peer, kind: LinkKind) -> Resumed {
-        let entry = self.by_peer.entry(peer.id).or_insert_with(|| Entry {
-            conversation: Conversation::new(peer.boot, now),
-            peer,
-            kind,
-            since: now,
-            attachment: Attachment::Attached(peer.link),
-            upgrade: UpgradeBackoff::default(),
+        let entry = self.by_peer.entry(peer.id).or_insert_with(|| {
+            Box::new(Entry {
+                conversation: Conversation::new(peer.boot, now),
+                peer,
+                kind,
+                since: now,
+                attachment: Attachment::Attached(peer.link),
+                upgrade: UpgradeBackoff::default(),
+            })
         });
         if let Attachment::Detached(until) = entry.attachment {
             self.dormant.remove(&(until, peer.id));
@@ -198,7 +201,7 @@ impl Conversations {
         ticket: Option<Ticket>,
     ) -> Result<Option<LinkId>, NotSent> {
         let Entry { conversation, attachment, .. } =
-            self.by_peer.get_mut(peer).ok_or(NotSent::NotConnected)?;
+            &mut **self.by_peer.get_mut(peer).ok_or(NotSent::NotConnected)?;
         if let Attachment::Detached(_) = attachment {
             return Err(NotSent::NotConnected);
         }

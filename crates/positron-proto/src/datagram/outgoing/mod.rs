@@ -37,8 +37,9 @@ use crate::{
 /// beside the messages is proportional to them. An idle one takes no memory of its own.
 #[derive(Debug)]
 pub(super) struct SendChannels {
-    /// Those that were ever used, by lane and then delivery.
-    queues: BTreeMap<(LaneNumber, Delivery), Queue>,
+    /// Those that were ever used, by lane and then delivery. In boxes: few are, and the tree has
+    /// room for eleven.
+    queues: BTreeMap<(LaneNumber, Delivery), Box<Queue>>,
     tally: Tally,
     limit: usize,
     refused: bool,
@@ -78,7 +79,7 @@ impl SendChannels {
             }
         }
         let queue = self.queues.entry((lane, delivery));
-        let queue = queue.or_insert_with(|| Queue::new(Channel { delivery, lane }));
+        let queue = queue.or_insert_with(|| Box::new(Queue::new(Channel { delivery, lane })));
         queue.push(body, &mut self.tally);
         Ok(())
     }
