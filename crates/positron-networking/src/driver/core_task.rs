@@ -149,8 +149,8 @@ impl CoreTask {
         (Box::new(task), shown, incoming)
     }
 
-    /// Drives the core until it stopped. In a box: a future has room of its own for each place where
-    /// what it owns may be.
+    /// Drives the core until it stopped. In a box: a future has room of its own for each place
+    /// where what it owns may be.
     pub(crate) async fn run(
         mut self: Box<Self>,
         sockets: Sockets,
