@@ -14,7 +14,7 @@ use super::{
 use crate::{
     id::NodeId,
     identity::Verified,
-    limits::{LISTED_AT_ONCE, SKETCH_BYTES, SKETCH_SYMBOLS, SKETCHED_PER_SECOND},
+    limits::{LISTED_AT_ONCE, PUSHED_WITHIN, SKETCH_BYTES, SKETCH_SYMBOLS, SKETCHED_PER_SECOND},
     reconciliation::{Code, Decoder, Difference, Sketch, Symbol},
     rng::Rng,
     standings::TrustTable,
@@ -164,13 +164,16 @@ impl AntiEntropy<'_> {
     }
 
     /// Says what is here: a list, if that is short or most of it is missing there, or symbols.
-    /// Where both have as many, their contents may differ, of which a list says nothing.
+    /// Where both have as many and there was a list the last time, their contents may differ, of
+    /// which a list says nothing.
     fn answer(&mut self, now: Now, from: NodeId, theirs: u64, out: &mut VecDeque<GossipEffect>) {
         let (ours, bytes) = (self.count(), self.store.list_bytes());
         let Some(link) = self.links.get_mut(&from) else { return };
         link.offered_sketch = None;
-        let is_listed = theirs != ours && bytes <= LISTED_AT_ONCE || theirs < ours / 2;
-        if is_listed && link.may_have_list(now.mono, bytes) {
+        let is_of_use = theirs != ours || !link.was_listed;
+        let is_listed = bytes <= LISTED_AT_ONCE && is_of_use || theirs < ours / 2;
+        link.was_listed = is_listed && link.may_have_list(now.mono, bytes);
+        if link.was_listed {
             self.send_list(from, out);
             return;
         }
@@ -224,8 +227,8 @@ impl AntiEntropy<'_> {
         decoder.add(symbols);
         let Some(difference) = decoder.difference() else {
             let message = GossipMessage::More { first: decoder.next() };
-            if decoder.is_full() {
-                comparison.symbols = SymbolsOfPeer::None;
+            if decoder.is_full() || symbols.is_empty() {
+                comparison.symbols = SymbolsOfPeer::Over(BTreeSet::new());
             }
             out.push_back(GossipEffect::Send { to: vec![from], message });
             return;
@@ -236,7 +239,12 @@ impl AntiEntropy<'_> {
         let lacks: BTreeSet<MessageKey> =
             store.entries().filter(is_ours).map(|(item, _)| item).collect();
         send_all(vec![from], listed(&lacks), GossipMessage::IHave, out);
-        comparison.symbols = SymbolsOfPeer::Enough(lacks);
+        // What is new may be there by now.
+        let is_old = |item: &MessageKey| {
+            store.get(item).is_some_and(|kept| now.mono.since(kept.received) >= PUSHED_WITHIN)
+        };
+        let contents = lacks.into_iter().filter(is_old).collect();
+        comparison.symbols = SymbolsOfPeer::Over(contents);
         if !theirs.is_empty() {
             let message = GossipMessage::Lacking(theirs);
             out.push_back(GossipEffect::Send { to: vec![from], message });

@@ -28,8 +28,9 @@ pub(super) enum SymbolsOfPeer {
     None,
     /// These, and they are not enough yet.
     NotEnough(Decoder),
-    /// It lacks these contents. Whichever of their numbers it names has another one there.
-    Enough(BTreeSet<MessageKey>),
+    /// No more are expected. It lacks these contents: whichever of their numbers it names has
+    /// another one there. None, if there were too few symbols to say so.
+    Over(BTreeSet<MessageKey>),
 }
 
 impl Comparison {
@@ -67,7 +68,7 @@ impl Comparison {
 
     /// Takes the numbers of `sender` in `ranges` whose contents differ, at most once each.
     pub(super) fn take_contested(&mut self, sender: NodeId, ranges: &Ranges) -> Vec<MessageKey> {
-        let SymbolsOfPeer::Enough(items) = &mut self.symbols else { return Vec::new() };
+        let SymbolsOfPeer::Over(items) = &mut self.symbols else { return Vec::new() };
         let named = items.range(MessageKey::all_of(sender));
         let named: Vec<_> = named.filter(|it| ranges.contains(it.sequence)).copied().collect();
         named.iter().for_each(|item| _ = items.remove(item));

@@ -26,7 +26,7 @@ use crate::{
 /// 2007), and the next one when that one keeps silent (the lesson of Bitcoin's CVE-2024-52913,
 /// "already asked for"). Nobody pushes what is large: its announcer is asked at once, unless so
 /// much is under way from it that an answer would wait. Who kept silent is asked after all others,
-/// and not waited for when one of them has it, until it answered twice for each time.
+/// and not waited for when one of them has it, until it answered as often.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     fetches: BTreeMap<MessageKey, Fetch>,
@@ -214,7 +214,7 @@ impl Wanted {
     pub(super) fn take_asked(&mut self, item: &MessageKey) -> Option<Asked> {
         let asked = self.give_up_question(item)?;
         let owed = self.silent.entry(asked.whom).or_default();
-        *owed = owed.saturating_add(2).min(MAX_OWED_ANSWERS);
+        *owed = owed.saturating_add(1).min(MAX_OWED_ANSWERS);
         Some(asked)
     }
 

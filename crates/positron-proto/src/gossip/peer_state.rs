@@ -39,8 +39,10 @@ pub(super) struct GossipPeer {
     pub(super) suspicion: Option<Suspicion>,
     /// When it was last answered a GOSSIP_DIGEST.
     answered_digest: Option<Instant>,
-    /// When it was last sent a list of everything that is here, and from when it may have another.
+    /// When it was last sent a list of everything that is here, whether that answered its last
+    /// GOSSIP_DIGEST, and from when it may have another.
     pub(super) list_sent: Option<Instant>,
+    pub(super) was_listed: bool,
     next_list: Instant,
     /// When it last had all that is here.
     pub(super) in_step: Option<Instant>,
@@ -94,6 +96,7 @@ impl GossipPeer {
             suspicion: None,
             answered_digest: None,
             list_sent: None,
+            was_listed: false,
             next_list: now,
             told,
             digest: None,

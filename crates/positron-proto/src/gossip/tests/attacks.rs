@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     id::NodeId,
+    identity::{Signature, Signed},
     limits::{
-        ANNOUNCE_DELAY, MAX_PAYLOAD, MAX_UNANNOUNCED, MAX_WANTED, NEWCOMERS_AT_ONCE,
+        ANNOUNCE_DELAY, MAX_PAYLOAD, MAX_TTL, MAX_UNANNOUNCED, MAX_WANTED, NEWCOMERS_AT_ONCE,
         RETENTION_BYTES, SERVED_BYTES, SERVED_IN_TURN, SERVING_INTERVAL, WANT_DELAY, WANT_TIMEOUT,
         WITHHELD_AFTER,
     },
@@ -17,7 +18,7 @@ use crate::{
     time::Duration,
     wire::{
         holdings::{Holdings, Ranges},
-        message::RoomMessage as _,
+        message::{AppMessage, RoomMessage as _},
     },
 };
 
@@ -446,5 +447,51 @@ fn ten_thousand_new_keys_push_out_nobody_and_what_they_said_is_not_heard_twice()
         let others = delivered.len() - said.iter().filter(|it| !own(it)).count();
         let most = usize::try_from(NEWCOMERS_AT_ONCE).unwrap() + 3;
         assert!(others <= most, "{others} of strangers");
+    }
+}
+
+/// The order of the base point of Ed25519, least significant byte first (RFC 8032, 5.1).
+const ORDER: [u8; 32] = [
+    0xED, 0xD3, 0xF5, 0x5C, 0x1A, 0x63, 0x12, 0x58, 0xD6, 0x9C, 0xF7, 0xA2, 0xDE, 0xF9, 0xDE, 0x14,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+/// The same signature, written as if its scalar were larger by the order.
+fn written_otherwise(message: &Signed<AppMessage>) -> Signed<AppMessage> {
+    let mut bytes = *message.signature().as_bytes();
+    let mut carry = 0;
+    for (byte, more) in bytes[32..].iter_mut().zip(ORDER) {
+        let sum = u16::from(*byte) + u16::from(more) + carry;
+        [*byte, _] = sum.to_le_bytes();
+        carry = sum >> 8;
+    }
+    Signed::new(message.content().clone(), Signature::from_bytes(bytes))
+}
+
+#[test]
+fn whatever_is_changed_on_the_way_the_genuine_message_is_delivered_once() {
+    let author = identity(9);
+    let genuine = say(&author, 5, b"pay 10");
+    let changed = [
+        (3, forge(&genuine, b"pay 90")),
+        (3, forge(&genuine, b"pay 10\0")),
+        (3, written_otherwise(genuine.claim())),
+        (0, genuine.claim().clone()),
+        (MAX_TTL, genuine.claim().clone()),
+        (3, say(&identity(EVE), 5, b"pay 10").claim().clone()),
+    ];
+    for before in 0..=changed.len() {
+        let mut node = node_with(2, config());
+        for (place, (ttl, claim)) in changed.iter().enumerate() {
+            if place == before {
+                node.hear(at(START), peer(1), GossipMessage::Gossip(4, genuine.claim().clone()));
+            }
+            node.hear(at(START), peer(2), GossipMessage::Gossip(*ttl, claim.clone()));
+        }
+        node.hear(at(START), peer(1), GossipMessage::Gossip(4, genuine.claim().clone()));
+        let heard = node.delivered.iter().filter(|heard| **heard == (author.node_id(), 5)).count();
+        assert_eq!(heard, 1, "after {before} of them");
+        let kept = node.disk.get(&(author.node_id(), 5)).unwrap().id();
+        assert_eq!(kept, genuine.id());
     }
 }
