@@ -239,9 +239,9 @@ pub const CROWDED_RETRY: Duration = Duration::from_millis(100);
 /// How long an announced message without room is remembered. What exists is announced again with
 /// the next comparison of notes, and what does not is forgotten.
 pub const POSTPONED_FOR: Duration = REACH_WITHIN;
-/// Senders whose received numbers are remembered, 130 bytes each; the one silent longest is
+/// Senders whose received numbers are remembered, some 130 bytes each; the one silent longest is
 /// forgotten first, and what it said could then be said again. Eight links on which as many
-/// newcomers are brought as they may need an hour for that, as long as messages stay.
+/// newcomers are brought as they may need four hours for that, and messages stay for one.
 pub const MAX_SENDERS: usize = 64 * 1024;
 /// Senders of whom nobody heard before that one peer may bring at once (guess): keys cost nothing.
 pub const NEWCOMERS_AT_ONCE: u32 = 1024;
@@ -350,7 +350,7 @@ pub const SKETCH_SYMBOLS: usize = 1024;
 pub const SKETCH_BYTES: usize = 11;
 /// Symbols in one message: an answer of four times the packet of its question.
 pub const SKETCH_PIECE: usize = 24;
-/// Messages of which sketches are made in a second, for peers and for oneself: 2 % of a core each.
+/// Messages of which sketches are made in a second, for peers and for oneself each (guess).
 pub const SKETCHED_PER_SECOND: u64 = 100_000;
 /// Messages in a sketch: more than fit any window.
 pub const MAX_SKETCHED: usize = 1 << 24;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     GossipCounters, GossipEffect, GossipMessage,
     announcements::send_all,
-    comparison::{Comparison, Offered, SymbolsOfPeer},
+    comparison::{Comparison, OfferedSketch, SymbolsOfPeer},
     message_key::MessageKey,
     message_store::MessageStore,
     peer_state::GossipPeer,
@@ -180,7 +180,7 @@ impl AntiEntropy<'_> {
         let Some(key) = link.digest.as_ref().map(|digest| *digest.key()) else { return };
         let length = SKETCH_SYMBOLS.min((bytes / SKETCH_BYTES).max(SKETCH_SYMBOLS / 8));
         let codes = self.store.entries().map(|(_, entry)| entry.code(&key));
-        link.offered_sketch = Some(Offered::new(Sketch::new(codes, length)));
+        link.offered_sketch = Some(OfferedSketch::new(Sketch::new(codes, length)));
         self.send_piece(from, out);
     }
 
@@ -233,9 +233,22 @@ impl AntiEntropy<'_> {
             out.push_back(GossipEffect::Send { to: vec![from], message });
             return;
         };
-        let Difference { theirs, ours } = difference;
+        self.handle_difference(now, from, difference, out);
+    }
+
+    /// It is known how `from` differs: it is told what it lacks, and asked what we lack.
+    fn handle_difference(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        Difference { theirs, ours }: Difference,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let (store, links) = (&*self.store, &mut *self.links);
+        let Some(link) = links.get_mut(&from) else { return };
+        let (Some(digest), Some(comparison)) = (&link.digest, &mut link.comparison) else { return };
         let ours: BTreeSet<Code> = ours.into_iter().collect();
-        let is_ours = |(_, entry): &(MessageKey, Entry)| ours.contains(&entry.code(&key));
+        let is_ours = |(_, entry): &(MessageKey, Entry)| ours.contains(&entry.code(digest.key()));
         let lacks: BTreeSet<MessageKey> =
             store.entries().filter(is_ours).map(|(item, _)| item).collect();
         send_all(vec![from], listed(&lacks), GossipMessage::IHave, out);

@@ -78,12 +78,12 @@ impl Comparison {
 
 /// At the end that was asked: the symbols of what was there, each of which is sent once.
 #[derive(Debug)]
-pub(super) struct Offered {
+pub(super) struct OfferedSketch {
     pub(super) sketch: Sketch,
     sent: usize,
 }
 
-impl Offered {
+impl OfferedSketch {
     pub(super) const fn new(sketch: Sketch) -> Self {
         Self { sketch, sent: 0 }
     }

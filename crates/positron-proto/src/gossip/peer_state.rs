@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    comparison::{Comparison, Offered},
+    comparison::{Comparison, OfferedSketch},
     message_key::MessageKey,
     reach::{PlaceSet, ReachPlace},
     set_digest::SetDigest,
@@ -55,7 +55,7 @@ pub(super) struct GossipPeer {
     /// Our GOSSIP_DIGEST that it has not answered to the end.
     pub(super) comparison: Option<Comparison>,
     /// What it may still ask for since its own.
-    pub(super) offered_sketch: Option<Offered>,
+    pub(super) offered_sketch: Option<OfferedSketch>,
 }
 
 /// It announced `item`, was asked for it, and answered nothing since.
