@@ -18,6 +18,7 @@ use super::{
     record_store::RecordStore,
     size_estimate::SizeEstimate,
     table::RoutingTable,
+    told::Told,
     upkeep::Upkeep,
     value_cache::ValueCache,
     writing::RecordWriting,
@@ -65,6 +66,7 @@ pub struct Dht {
     pub(super) operations: Operations,
     /// The last sequence that a record of ours has.
     pub(super) sequence: u64,
+    pub(super) told: Told,
     pub(super) upkeep: Upkeep,
     pub(super) errands: Errands,
     pub(super) cache: ValueCache,
@@ -99,6 +101,7 @@ impl Dht {
             questions: DhtQuestions::default(),
             operations: Operations::default(),
             sequence: 0,
+            told: Told::default(),
             upkeep: Upkeep::default(),
             errands: Errands::default(),
             cache: ValueCache::new(),
@@ -270,20 +273,20 @@ impl Dht {
                 return self.handle_store(now, (asker, reply), (living, None), out);
             }
             DhtQuery::StoreOnTheWay(living) => {
-                let near = self.near(&living.record.content().key(), &asker);
+                let near = self.near(now, &living.record.content().key(), &asker);
                 let near = near.fitting(asker.room).contacts;
                 return self.handle_store(now, (asker, reply), (living, Some(near)), out);
             }
             // Nobody is nearer to our place than we are: who asks for it asks whether we are there.
             DhtQuery::Find(target) if self.place() == Some(target) => Found::default(),
-            DhtQuery::Find(target) => self.near(&target, &asker),
+            DhtQuery::Find(target) => self.near(now, &target, &asker),
             DhtQuery::Get { key, publisher, values } => {
                 if !values {
                     self.upkeep.heard_of(now.mono, key, &mut self.rng);
                 }
                 let mut found = self.keeper.found(now, &key, publisher.as_ref(), values);
                 self.published.tell(now.mono, (&key, publisher, values), &self.id, &mut found);
-                found.contacts = self.near(&key, &asker).contacts;
+                found.contacts = self.near(now, &key, &asker).contacts;
                 found
             }
         };
@@ -311,7 +314,8 @@ impl Dht {
     /// Whom this node knows near a place, but for who asks: only those that answered it, and none
     /// that is nearer to us than the asker is. Where somebody sought places, dice choose among all
     /// in the region, or nobody would hear of others there.
-    fn near(&mut self, target: &Place, asker: &AskedBy) -> Found {
+    fn near(&mut self, now: Now, target: &Place, asker: &AskedBy) -> Found {
+        self.told.handle_answer(now.mono, asker.id, *target);
         let mut contacts = self.table.nearest(target, MAX_REPLICA_CANDIDATES);
         contacts.retain(|contact| contact.id() != asker.id);
         contacts.retain(|contact| asker.may_hear_of(contact));
@@ -421,7 +425,7 @@ impl Dht {
     ) {
         match wanted {
             RecordFor::ToKeep(reply) => {
-                let key = record.content().key();
+                let (key, publisher) = (record.content().key(), record.content().publisher);
                 let outcome = self.keeper.handle_verified(
                     now,
                     reply,
@@ -430,7 +434,7 @@ impl Dht {
                     &mut self.counters,
                 );
                 if outcome == Some(StoreOutcome::Kept) {
-                    self.handle_kept(now, key, from, out);
+                    self.handle_kept(now, key, (from, publisher.node_id()), out);
                 }
             }
             RecordFor::ByUs(_) | RecordFor::ByErrand(_) => {

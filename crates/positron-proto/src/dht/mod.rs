@@ -87,6 +87,7 @@ mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod told;
 mod upkeep;
 mod value_cache;
 mod writing;

@@ -7,7 +7,7 @@ use super::{
     Found, FoundRecord, LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom,
     ReadMode, RecordFor, Via,
     dht::Dht,
-    handover::{handed_over, is_to_push, parting_way},
+    handover::{handed_over, is_holder, is_to_push, parting_way},
     lookup::Lookup,
     operation::{Goal, Operation},
     published::Title,
@@ -545,20 +545,29 @@ impl Dht {
         let (place, everywhere) = (newcomer.place(), Distance::of_part(1.0));
         let within = self.size.kept_around(place).map_or(everywhere, |reach| reach.within);
         let keys = self.keeper.store.keys_near(place, within);
+        let keys = keys.filter(|key| is_holder(&self.table, &newcomer.id(), key));
         self.upkeep.queue_pushes(keys.map(|key| (newcomer, key)));
     }
 
-    /// A record is kept here from now on that this node brought: newcomers may lack it.
+    /// A record of this publisher is kept here from now on that this node brought. It brings it to
+    /// all whom it was told of as well; newcomers whom it cannot know may lack it.
     pub(super) fn handle_kept(
         &mut self,
         now: Now,
         key: Place,
-        from: NodeId,
+        (from, publisher): (NodeId, NodeId),
         out: &mut VecDeque<DhtEffect>,
     ) {
         self.upkeep.handle_kept(now.mono, key, &mut self.rng);
-        let newcomers = self.table.newcomers(now.mono).filter(|newcomer| newcomer.id() != from);
-        self.upkeep.queue_pushes(newcomers.map(|newcomer| (newcomer, key)));
+        let told = self.told.when(from, key);
+        // Who asked nobody is a holder, and brings it to whomever it meets.
+        if told.is_some() || from == publisher {
+            let since = told.unwrap_or(now.mono - LONGEST_LOOKUP);
+            let holders = self.table.nearest(&key, REPLICAS).into_iter();
+            let newcomers = holders
+                .filter(|holder| holder.id() != from && self.table.is_newer(&holder.id(), since));
+            self.upkeep.queue_pushes(newcomers.map(|newcomer| (newcomer, key)));
+        }
         self.keep_up(now, out);
     }
 

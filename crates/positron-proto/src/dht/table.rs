@@ -210,15 +210,14 @@ impl RoutingTable {
         nearest.into_iter().map(|(_, contact)| *contact).collect()
     }
 
-    /// Who answers, and has been here for so short that others may have got records in its place.
-    pub(super) fn newcomers(&self, now: Instant) -> impl Iterator<Item = Contact> {
-        let newcomers = self.members().filter(move |known| !known.is_settled(now));
-        newcomers.filter(|known| known.is_alive()).map(|known| known.contact)
-    }
-
     /// Whether a node is in the table, and no newcomer.
     pub(super) fn is_settled(&self, now: Instant, id: &NodeId) -> bool {
         self.get(id).is_some_and(|known| known.is_settled(now))
+    }
+
+    /// Whether a node came into the table then or later.
+    pub(super) fn is_newer(&self, id: &NodeId, than: Instant) -> bool {
+        self.get(id).is_some_and(|known| known.since >= than)
     }
 
     /// Does what is due. What it wishes ends in [`handle_answer`](Self::handle_answer) or

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     id::{NetworkId, NodeId, Ticket},
     identity::Identity,
-    limits::ACQUAINTED_FOR,
+    limits::{ACQUAINTED_FOR, SIZE_SAMPLES},
     misbehavior::Misbehavior,
     rng::Seed,
     time::{Duration, Instant, Now, WallTime},
@@ -207,8 +207,12 @@ fn what_is_too_large_for_a_datagram_is_there_as_soon_as_it_was_fetched() {
 
 #[test]
 fn acquaintances_near_a_key_are_given_the_record_without_being_asked_before() {
-    let mut nodes = Nodes::new(12);
+    let mut nodes = Nodes::new(24);
     let questions = |nodes: &Nodes| nodes.all[0].0.counters().questions;
+    // So it meets the others, and learns how many they are.
+    for n in 0..SIZE_SAMPLES {
+        nodes.store(0, &n.to_string(), b"value".into());
+    }
     let before = questions(&nodes);
     let stored = nodes.store(0, "board", b"value".into());
     assert_eq!((stored.holders.len(), stored.took), (8, Duration::ZERO));

@@ -227,6 +227,9 @@ pub const LONGEST_REPUBLISH: Duration = Duration::from_secs(600);
 pub const MAX_HANDED_OVER: usize = 512;
 /// Records that are pushed to newcomers and wait for their turn.
 pub const MAX_PUSHES: usize = 4096;
+/// Answers of which it is remembered whom they named near a place: of those who store records here,
+/// more than ask within the second that their lookups take.
+pub const MAX_TOLD: usize = 64;
 /// Pushes under way at once.
 pub const PUSH_WIDTH: usize = 8;
 

@@ -7,6 +7,7 @@ use super::{
     fault::LinkFault,
     keep_alive::Waiting,
     pace::Pace,
+    receive_lanes::ReceiveLanes,
     send_lane::{Done, Put, SendLane},
 };
 use crate::{
@@ -18,10 +19,7 @@ use crate::{
     },
     metric::Level,
     time::Instant,
-    wire::{
-        body::Body,
-        frame::{Frame, Lane},
-    },
+    wire::{body::Body, frame::Lane},
 };
 
 /// Everything said to one node and not yet acknowledged, and how far it was heard.
@@ -51,8 +49,8 @@ pub(super) struct Conversation {
     their_epoch: Option<u64>,
     epoch_state: EpochState,
     outgoing: [SendLane; Lane::KNOWN.len()],
-    /// Those that are known, and after them those that the peer ever used.
-    incoming: Vec<ReceiveLane>,
+    /// How far the peer was heard.
+    pub(super) incoming: ReceiveLanes,
     /// Bytes and messages in all outgoing queues.
     queued: (usize, usize),
     /// Those of them that are bulk.
@@ -85,22 +83,6 @@ enum EpochState {
     Outdated,
 }
 
-/// What happened to a message that arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Freshness {
-    New,
-    Duplicate,
-}
-
-/// One lane from the peer.
-#[derive(Clone, Copy, Debug, Default)]
-struct ReceiveLane {
-    /// The lowest number that was not handed over.
-    next: u64,
-    /// Whether the peer is to be told.
-    ack_due: bool,
-}
-
 impl Clog {
     const fn new(since: Instant) -> Self {
         Self { since, bytes: QUEUE_STEP_BYTES, messages: QUEUE_STEP_MESSAGES }
@@ -115,7 +97,7 @@ impl Conversation {
             their_epoch: None,
             epoch_state: EpochState::Awaited,
             outgoing: [const { SendLane::new() }; Lane::KNOWN.len()],
-            incoming: vec![ReceiveLane::default(); Lane::KNOWN.len()],
+            incoming: ReceiveLanes::new(),
             queued: (0, 0),
             bulk: (0, 0),
             unsent: 0,
@@ -131,15 +113,13 @@ impl Conversation {
             // The process that heard the earlier numbers is gone: counting starts anew.
             *epochs += 1;
             (self.epoch, self.their_epoch, self.boot) = (*epochs, None, boot);
-            self.incoming = vec![ReceiveLane::default(); Lane::KNOWN.len()];
+            self.incoming = ReceiveLanes::new();
         }
         self.epoch_state = EpochState::Awaited;
         for lane in &mut self.outgoing {
             lane.restart();
         }
-        for lane in &mut self.incoming {
-            lane.ack_due = true;
-        }
+        self.incoming.tell_all();
         self.unsent = self.queued.0;
         self.pace = Pace::new(now);
         self.epoch
@@ -256,12 +236,7 @@ impl Conversation {
 
     /// Whether a record could be filled now.
     pub(super) fn has_something_to_say(&self) -> bool {
-        self.owes_acks() || self.has_messages(&Lane::KNOWN)
-    }
-
-    /// Whether an acknowledgment is due.
-    pub(super) fn owes_acks(&self) -> bool {
-        self.incoming.iter().any(|lane| lane.ack_due)
+        self.incoming.is_due() || self.has_messages(&Lane::KNOWN)
     }
 
     /// Whether a message of these lanes could be sent now.
@@ -271,12 +246,7 @@ impl Conversation {
 
     /// Appends the acknowledgments that are due.
     pub(super) fn put_acks(&mut self, now: Instant, out: &mut Vec<u8>) {
-        let lanes = (0..).map_while(Lane::from_number);
-        for (lane, incoming) in lanes.zip(&mut self.incoming) {
-            if core::mem::take(&mut incoming.ack_due) {
-                Frame::Ack { lane, next: incoming.next }.encode(out);
-            }
-        }
+        self.incoming.put(out);
         self.pace.handle_spoken(now);
     }
 
@@ -357,55 +327,11 @@ impl Conversation {
         Ok(moves)
     }
 
-    /// Whether a message with this number is the next one or an old one; a gap is a violation,
-    /// unless nothing is known of the lane: nobody misses what is dropped anyway.
-    pub(super) fn check_duplicate(
-        &mut self,
-        lane: Lane,
-        number: u64,
-    ) -> Result<Freshness, LinkFault> {
-        if number >= MAX_NUMBER {
-            return Err(LinkFault::violation("a number beyond all numbers"));
-        }
-        let incoming = self.incoming_mut(lane);
-        match number.cmp(&incoming.next) {
-            core::cmp::Ordering::Less => Ok(Freshness::Duplicate),
-            core::cmp::Ordering::Equal => Ok(Freshness::New),
-            core::cmp::Ordering::Greater if !lane.is_known() => {
-                incoming.next = number;
-                Ok(Freshness::New)
-            }
-            // A link keeps its order: nothing can have been overtaken.
-            core::cmp::Ordering::Greater => Err(LinkFault::violation("a number that skips others")),
-        }
-    }
-
-    /// The next message of `lane` was handed over whole, or dropped for good.
-    pub(super) fn handle_delivered(&mut self, lane: Lane) {
-        let incoming = self.incoming_mut(lane);
-        incoming.next += 1;
-        incoming.ack_due = true;
-    }
-
-    /// An old message arrived again: its sender does not know that it was handed over.
-    pub(super) fn ack_again(&mut self, lane: Lane) {
-        self.incoming_mut(lane).ack_due = true;
-    }
-
-    /// One of at most [`LANES`](crate::limits::LANES).
-    fn incoming_mut(&mut self, lane: Lane) -> &mut ReceiveLane {
-        let at = lane.index();
-        if at >= self.incoming.len() {
-            self.incoming.resize(at + 1, ReceiveLane::default());
-        }
-        &mut self.incoming[at]
-    }
-
     /// A part of a message arrived. A receiver that is silent for too long while it assembles looks
     /// dead to the sender: acknowledge what there is.
     pub(super) fn assembling(&mut self, now: Instant, lane: Lane) {
         if self.pace.is_silent(now) {
-            self.incoming_mut(lane).ack_due = true;
+            self.incoming.tell(lane);
         }
     }
 

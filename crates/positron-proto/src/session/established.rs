@@ -7,13 +7,14 @@ use bytes::Bytes;
 use super::{
     carrier::CarrierOrder,
     contract::{SessionCounters, SessionEffect},
-    conversation::{Conversation, Freshness},
+    conversation::Conversation,
     conversations::Conversations,
     credit::ReceiveCredit,
     fault::LinkFault,
     keep_alive::Liveness,
     link_table::{EstablishedLink, LinkTable},
     partials_budget::Partial,
+    receive_lanes::Freshness,
     send_lane::MIN_PART,
     shaper::Shaper,
 };
@@ -43,8 +44,6 @@ pub(super) struct EstablishedSession<'a> {
 pub(super) enum Health {
     /// Yes.
     Fine,
-    /// Yes, and a PING waits to be sent.
-    Ask,
     /// The peer has been silent for so long that another link is to be dialled instead.
     Suspect,
     /// It did not answer a probe.
@@ -142,7 +141,7 @@ impl<'a> EstablishedSession<'a> {
     fn owes_a_word(&self) -> bool {
         let link = &self.on.link;
         link.keep_alive.is_pending()
-            || self.conversation.owes_acks()
+            || self.conversation.incoming.is_due()
             || link.receive_credit.as_ref().is_some_and(ReceiveCredit::owes_credit)
             || link.send_credit.owes_demand(self.waiting_bytes())
     }
@@ -168,6 +167,9 @@ impl<'a> EstablishedSession<'a> {
     /// and from where it can still move to another link [PROTOCOL 5.5].
     pub(super) fn fill(&mut self, now: Now, upload: &mut Shaper, counters: &mut SessionCounters) {
         self.note_progress(now.mono);
+        if self.has_something_to_say() {
+            self.conversation.incoming.handle_company();
+        }
         let allowed = self.allowance(now.mono, upload);
         let mut left = allowed;
         let order = self.on.carrier.order();
@@ -282,19 +284,24 @@ impl<'a> EstablishedSession<'a> {
     /// Asks whether the peer is there, and whether it takes what is sent to it [PROTOCOL 5.4, 5.5].
     pub(super) fn check(&mut self, now: Instant, heartbeat: Duration) -> Health {
         self.note_progress(now);
+        self.conversation.incoming.handle_timeout(now);
         match self.on.link.keep_alive.check(now, self.conversation.waiting(), heartbeat) {
             Liveness::Gone => Health::Silent,
             _ if self.conversation.slow_reader_at() <= now => Health::SlowReader,
             Liveness::Suspect => Health::Suspect,
-            Liveness::Ask => Health::Ask,
-            Liveness::Fine => Health::Fine,
+            Liveness::Ask | Liveness::Fine => Health::Fine,
         }
     }
 
     /// When [`check`](Self::check) may come to something else than fine.
     pub(super) fn poll_check(&self, heartbeat: Duration) -> Instant {
         let liveness = self.on.link.keep_alive.poll_check(self.conversation.waiting(), heartbeat);
-        liveness.min(self.conversation.slow_reader_at())
+        liveness.min(self.conversation.slow_reader_at()).min(self.acknowledges_at())
+    }
+
+    /// When acknowledgments that wait for company go without it.
+    pub(super) const fn acknowledges_at(&self) -> Instant {
+        self.conversation.incoming.poll_timeout()
     }
 
     fn handle_frame(
@@ -314,12 +321,12 @@ impl<'a> EstablishedSession<'a> {
             Frame::Message { lane, number, body } => {
                 link.keep_alive.handle_carried(now);
                 link.handle_received(lane, body.len())?;
-                match conversation.check_duplicate(lane, number)? {
-                    Freshness::New if !lane.is_known() => Ok(drop_unknown(conversation, lane)),
+                match conversation.incoming.check_duplicate(lane, number)? {
+                    Freshness::New if !lane.is_known() => Ok(drop_unknown(now, conversation, lane)),
                     Freshness::New if link.is_assembling(lane) => {
                         Err(LinkFault::violation("a message of which a part came before"))
                     }
-                    Freshness::New => Ok(self.deliver(lane, body, out)),
+                    Freshness::New => Ok(self.deliver(now, lane, body, out)),
                     Freshness::Duplicate => Ok(ack_again(conversation, lane)),
                 }
             }
@@ -327,18 +334,18 @@ impl<'a> EstablishedSession<'a> {
                 link.keep_alive.handle_carried(now);
                 link.handle_received(lane, body.len())?;
                 conversation.assembling(now, lane);
-                let arrival = conversation.check_duplicate(lane, number)?;
+                let arrival = conversation.incoming.check_duplicate(lane, number)?;
                 let end = u64::from(offset) + u64::try_from(body.len()).unwrap_or(u64::MAX);
                 let is_last = end == u64::from(total);
                 if arrival == Freshness::Duplicate || !lane.is_known() {
                     return Ok(match arrival {
                         _ if !is_last => FrameOutcome::Nothing,
                         Freshness::Duplicate => ack_again(conversation, lane),
-                        Freshness::New => drop_unknown(conversation, lane),
+                        Freshness::New => drop_unknown(now, conversation, lane),
                     });
                 }
                 Ok(match link.assemble(now, lane, number, (offset, total), &body)? {
-                    Some(whole) => self.deliver(lane, whole, out),
+                    Some(whole) => self.deliver(now, lane, whole, out),
                     None => FrameOutcome::Part(body.len()),
                 })
             }
@@ -364,11 +371,12 @@ impl<'a> EstablishedSession<'a> {
 
     fn deliver(
         &mut self,
+        now: Instant,
         lane: Lane,
         body: Bytes,
         out: &mut VecDeque<SessionEffect>,
     ) -> FrameOutcome {
-        self.conversation.handle_delivered(lane);
+        self.conversation.incoming.handle_delivered(now, lane);
         let bytes = body.len();
         out.push_back(SessionEffect::Message { peer: self.on.link.peer.id, body });
         FrameOutcome::Message { lane, bytes }
@@ -385,12 +393,12 @@ const fn progress(is_some: bool) -> FrameOutcome {
 }
 
 /// Nobody here knows what goes in this lane; its sender is not to say it again.
-fn drop_unknown(conversation: &mut Conversation, lane: Lane) -> FrameOutcome {
-    conversation.handle_delivered(lane);
+fn drop_unknown(now: Instant, conversation: &mut Conversation, lane: Lane) -> FrameOutcome {
+    conversation.incoming.handle_delivered(now, lane);
     FrameOutcome::UnknownLane
 }
 
 fn ack_again(conversation: &mut Conversation, lane: Lane) -> FrameOutcome {
-    conversation.ack_again(lane);
+    conversation.incoming.tell(lane);
     FrameOutcome::Duplicate
 }

@@ -181,7 +181,9 @@ impl Sessions {
         let heard = session.handle_frames(now.mono, &mut self.counters, out);
         session.grant(now.mono, &mut self.download);
         let (partial, has_something_to_say) = (session.partial(), session.has_something_to_say());
+        let acknowledges = session.acknowledges_at();
         self.links.table.note_partial(id, partial);
+        self.links.table.look_by(id, acknowledges);
         if let Err(fault) = heard {
             self.fail_session(now, id, fault, out);
         } else if has_something_to_say {
@@ -207,7 +209,7 @@ impl Sessions {
         let Some(mut session) = EstablishedSession::of(table, conversations, id) else { return };
         session.fill(now, &mut self.upload, &mut self.counters);
         let check = session.poll_check(self.config.heartbeat);
-        self.links.table.look_by(id, check);
+        self.links.table.look_at(id, check);
     }
 
     /// Gives links their turns to send, and to be sent, what limits of bandwidth held back.
@@ -248,6 +250,7 @@ impl Sessions {
         let heartbeat = self.config.heartbeat;
         let Some(mut session) = self.established(id) else { return };
         let (peer, health) = (session.peer(), session.check(now.mono, heartbeat));
+        let has_something_to_say = session.has_something_to_say();
         let check = session.poll_check(heartbeat);
         let (reason, memory) = match health {
             Health::Silent => {
@@ -258,11 +261,12 @@ impl Sessions {
                 self.counters.slow_readers += 1;
                 (CloseReason::SlowReader, Retention::Drop)
             }
-            Health::Fine | Health::Ask | Health::Suspect => {
+            Health::Fine | Health::Suspect => {
                 self.links.table.look_at(id, check);
-                if health == Health::Ask {
+                if has_something_to_say {
                     self.links.table.ask_for_flush(now, id);
-                } else if health == Health::Suspect {
+                }
+                if health == Health::Suspect {
                     self.links.dials.begin_failover(&mut self.links.table, now, id, out);
                 }
                 return;

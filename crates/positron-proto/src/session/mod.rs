@@ -147,6 +147,7 @@ mod links;
 mod pace;
 mod partials_budget;
 mod processes;
+mod receive_lanes;
 mod send_lane;
 pub mod sessions;
 mod shaper;

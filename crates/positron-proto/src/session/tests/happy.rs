@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     handshake::aead::Suite,
-    limits::{LINK_WRITE_WINDOW, MAX_MESSAGE, MAX_RECORD},
+    limits::{ACK_COMPANY_DELAY, LINK_WRITE_WINDOW, MAX_MESSAGE, MAX_RECORD, PROBE_AFTER},
     session::sessions::NotSent,
 };
 
@@ -59,7 +59,27 @@ fn messages_of_one_input_share_a_record_and_acknowledgments_ride_along() {
     let acks = world.nodes[1].sessions.counters().records_sent;
     world.run();
     assert_eq!(world.heard(1).len(), 50);
+    assert_eq!(world.nodes[1].sessions.counters().records_sent, acks, "nobody waits for them");
+    world.send(1, 0, Lane::DIRECT, "an answer");
+    world.run();
     assert_eq!(world.nodes[1].sessions.counters().records_sent, acks + 1);
+    assert_eq!(world.nodes[0].sessions.views().next().unwrap().queued_bytes, 0);
+}
+
+#[test]
+fn gossip_that_nobody_answers_is_acknowledged_before_anybody_is_asked_for_a_sign_of_life() {
+    let mut world = World::connected();
+    world.send(0, 1, Lane::GOSSIP, "news");
+    world.run();
+    let queued = |world: &World| world.nodes[0].sessions.views().next().unwrap().queued_bytes;
+    let sent = |world: &World| world.nodes[0].sessions.counters().records_sent;
+    let (before, begun) = (sent(&world), world.now.mono);
+    while queued(&world) > 0 {
+        assert!(world.now.mono.since(begun) < PROBE_AFTER);
+        world.advance(millis(50));
+    }
+    assert!(world.now.mono.since(begun) >= ACK_COMPANY_DELAY);
+    assert_eq!(sent(&world), before, "nobody was asked");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use crate::{
     misbehavior::Misbehavior,
     session::{
         carrier::Draft,
-        conversation::{Conversation, Freshness},
+        conversation::Conversation,
+        receive_lanes::Freshness,
         sessions::{Flow, NotSent},
         stage::Stage,
     },
@@ -110,7 +111,7 @@ fn more_pings_than_allowed_end_the_session_as_flooding() {
 
 #[test]
 fn frames_that_say_nothing_are_told_to_whoever_counts_work_and_others_are_not() {
-    let (lane, unknown) = (Lane::GOSSIP, Lane::from_number(9).unwrap());
+    let (lane, unknown) = (Lane::DIRECT, Lane::from_number(9).unwrap());
     let message = |lane, number, len| Frame::Message { lane, number, body: vec![7; len].into() };
     let part = |number, offset, len: usize| {
         let body = vec![7; len].into();
@@ -399,8 +400,8 @@ fn what_comes_in_an_unknown_lane_is_counted_acknowledged_and_dropped() {
     }
     let peer = world.nodes[0].id;
     let talk = world.nodes[1].sessions.conversations.get_mut(&peer).unwrap();
-    assert_eq!(talk.check_duplicate(lane, 40), Ok(Freshness::Duplicate));
-    assert_eq!(talk.check_duplicate(last, 1), Ok(Freshness::New));
+    assert_eq!(talk.incoming.check_duplicate(lane, 40), Ok(Freshness::Duplicate));
+    assert_eq!(talk.incoming.check_duplicate(last, 1), Ok(Freshness::New));
 
     say(&mut world, 0, &[Frame::Unknown { kind: 0x7F }]);
     world.run();

@@ -145,8 +145,8 @@ fn a_peer_that_forgot_the_conversation_is_talked_to_all_the_same() {
     for forgetful in [0, 1] {
         let mut world = World::connected();
         for n in 1..4 {
-            world.send(0, 1, Lane::GOSSIP, vec![n]);
-            world.send(1, 0, Lane::GOSSIP, vec![n]);
+            world.send(0, 1, Lane::DIRECT, vec![n]);
+            world.send(1, 0, Lane::DIRECT, vec![n]);
         }
         world.run();
         world.reset(0);
@@ -157,8 +157,8 @@ fn a_peer_that_forgot_the_conversation_is_talked_to_all_the_same() {
         let again = world.known(1);
         world.dial(0, again);
         world.run();
-        world.send(0, 1, Lane::GOSSIP, vec![4]);
-        world.send(1, 0, Lane::GOSSIP, vec![4]);
+        world.send(0, 1, Lane::DIRECT, vec![4]);
+        world.send(1, 0, Lane::DIRECT, vec![4]);
         world.run();
         assert_eq!(numbers(&world, 0), [1, 2, 3, 4]);
         assert_eq!(numbers(&world, 1), [1, 2, 3, 4]);
@@ -168,17 +168,17 @@ fn a_peer_that_forgot_the_conversation_is_talked_to_all_the_same() {
 #[test]
 fn a_peer_that_started_again_gets_what_its_earlier_process_did_not_acknowledge() {
     let mut world = World::connected();
-    world.send(0, 1, Lane::GOSSIP, vec![1]);
+    world.send(0, 1, Lane::DIRECT, vec![1]);
     world.run();
     world.wires[0].stalled[0] = true;
-    world.send(0, 1, Lane::GOSSIP, vec![2]);
+    world.send(0, 1, Lane::DIRECT, vec![2]);
     world.restart(1, 1);
     assert_eq!(world.downs(0), [DownReason::Link(LinkDown::Reset)]);
     let back = dial(world.nodes[0].addr);
     world.dial(1, back);
     world.run();
-    world.send(0, 1, Lane::GOSSIP, vec![3]);
-    world.send(1, 0, Lane::GOSSIP, vec![4]);
+    world.send(0, 1, Lane::DIRECT, vec![3]);
+    world.send(1, 0, Lane::DIRECT, vec![4]);
     world.run();
     assert_eq!(numbers(&world, 1), [1, 2, 3]);
     assert_eq!(numbers(&world, 0), [4]);
