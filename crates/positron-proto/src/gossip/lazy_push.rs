@@ -408,6 +408,17 @@ impl Gossip {
         }
     }
 
+    /// A link begins: before anything shaped a tree it is as good as any other, and later it is
+    /// tried out.
+    pub(super) fn graft_new(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        if self.tree.is_shaped() {
+            self.tree.try_out(peer);
+            self.tell_grafted(peer, out);
+        } else {
+            self.graft(peer, out);
+        }
+    }
+
     fn tell_grafted(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         self.counters.links_grafted += 1;
         out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Graft });

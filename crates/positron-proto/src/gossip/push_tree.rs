@@ -1,6 +1,6 @@
 //! The tree along which new messages are pushed `[PROTOCOL 6]`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::message_key::MessageKey;
 use crate::{
@@ -32,14 +32,21 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct PushTree {
     eager: BTreeSet<NodeId>,
-    /// Those of them that were grafted since, because something was late or a link ended: one over
-    /// which anything comes again closes a circle.
-    on_trial: BTreeSet<NodeId>,
+    /// Those of them that were grafted since, because something was late, or a link began or ended:
+    /// one over which anything comes again closes a circle.
+    on_trial: BTreeMap<NodeId, TriedBy>,
     shape: Shape,
     /// What a link was grafted for last, until it proves to have been in vain.
     rescue: Option<Rescue>,
     /// When that was.
     grafted: Option<Instant>,
+}
+
+/// Which end of a link tries it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TriedBy {
+    Us,
+    Them,
 }
 
 /// A message that is new here, on its way to the peers.
@@ -83,7 +90,7 @@ impl PushTree {
         let shape = Shape { message: None, since: now, followed: 0, rivals: 0, stays: first };
         Self {
             eager: BTreeSet::new(),
-            on_trial: BTreeSet::new(),
+            on_trial: BTreeMap::new(),
             shape,
             rescue: None,
             grafted: None,
@@ -113,7 +120,24 @@ impl PushTree {
     /// The link to `peer` is eager from now on, unless something comes again over it; returns
     /// whether it was lazy.
     pub(super) fn try_out(&mut self, peer: NodeId) -> bool {
-        self.eager.insert(peer) && self.on_trial.insert(peer)
+        let was_lazy = self.eager.insert(peer);
+        if was_lazy {
+            self.on_trial.insert(peer, TriedBy::Us);
+        }
+        was_lazy
+    }
+
+    /// The other end grafted the link to `peer`: because a message shaped there, or else it tries
+    /// it out, and it is on trial at both ends.
+    pub(super) fn handle_graft(&mut self, now: Instant, peer: NodeId) {
+        if self.eager.insert(peer) && now.since(self.shape.since) >= SHAPE_LEAST {
+            self.on_trial.insert(peer, TriedBy::Them);
+        }
+    }
+
+    /// Whether a message shaped it.
+    pub(super) const fn is_shaped(&self) -> bool {
+        self.shape.message.is_some()
     }
 
     /// The link to `peer` is lazy from now on, or gone; returns whether it was eager.
@@ -175,7 +199,8 @@ impl PushTree {
         most: usize,
     ) -> bool {
         let is_soon = self.grafted.is_some_and(|last| now.since(last) < GRAFT_INTERVAL);
-        if is_soon || self.on_trial.len() >= most || !self.try_out(from) {
+        let ours = self.on_trial.values().filter(|by| **by == TriedBy::Us).count();
+        if is_soon || ours >= most || !self.try_out(from) {
             return false;
         }
         self.grafted = Some(now);
@@ -200,7 +225,7 @@ impl PushTree {
         {
             return Some((rescue.from, Some(now.since(rescue.announced))));
         }
-        self.on_trial.contains(&from).then_some((from, None))
+        self.on_trial.contains_key(&from).then_some((from, None))
     }
 }
 
@@ -276,6 +301,18 @@ mod tests {
         assert!(tree.prune(&peer(3)) && tree.is_eager(&peer(2)));
         assert_eq!(tree.handle_repeat(at(4), &of(3), peer(1)), None, "once");
         assert!(tree.handle_rescue(at(5), of(5), at(4), peer(4), 2), "what was in vain is free");
+    }
+
+    #[test]
+    fn a_link_that_others_try_out_is_on_trial_here_too_and_keeps_nobody_from_trying() {
+        let mut tree = tree();
+        assert!(tree.takes_shape(at(1), of(1), id(5), SECOND));
+        tree.handle_graft(at(2), peer(1));
+        assert_eq!(tree.handle_repeat(at(3), &of(2), peer(1)), None, "it came of the shape");
+        let later = Instant::ORIGIN + SECOND + SHAPE_LEAST;
+        tree.handle_graft(later, peer(2));
+        assert!(tree.handle_rescue(later, of(3), at(1), peer(3), 1));
+        assert_eq!(tree.handle_repeat(later, &of(4), peer(2)), Some((peer(2), None)));
     }
 
     #[test]
