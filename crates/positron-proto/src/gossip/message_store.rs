@@ -79,7 +79,7 @@ struct SenderShare {
 pub(super) struct Kept {
     pub(super) message: Verified<AppMessage>,
     /// A second content that its sender signed under its number: together they are the proof.
-    rival: Option<Verified<AppMessage>>,
+    rival: Option<Box<Verified<AppMessage>>>,
     pub(super) received: Instant,
     /// Which of those that this process took.
     pub(super) nth: Nth,
@@ -94,8 +94,8 @@ impl Kept {
     }
 
     /// A second content that its sender signed under its number.
-    pub(super) const fn rival(&self) -> Option<&Verified<AppMessage>> {
-        self.rival.as_ref()
+    pub(super) fn rival(&self) -> Option<&Verified<AppMessage>> {
+        self.rival.as_deref()
     }
 
     /// Of its payload, and that of its rival.
@@ -174,7 +174,7 @@ impl MessageStore {
         let Some(mut share) = self.take_share(&item.sender) else { return };
         if let Some(kept) = share.messages.get_mut(&item.sequence) {
             let bytes = kept.bytes();
-            kept.rival = Some(rival);
+            kept.rival = Some(Box::new(rival));
             share.bytes = share.bytes - bytes + kept.bytes();
             self.bytes = self.bytes - bytes + kept.bytes();
         }

@@ -94,7 +94,7 @@ pub const CONTACT_RETRY: Duration = Duration::from_secs(10);
 /// Contacts that are asked at once whether they are there.
 pub const MAX_TABLE_PROBES: usize = 4;
 /// Nodes that others named which are asked at once, one after the other.
-pub const CANDIDATE_BURST: u32 = 128;
+pub const CANDIDATE_BURST: u32 = 32;
 /// And then, one in this time: whoever names addresses makes us send no more than that to them.
 pub const CANDIDATE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a node looks up its own place.

@@ -44,7 +44,8 @@ pub(super) enum Learned {
 /// [`report_evicted`](Self::report_evicted), to be called after them.
 #[derive(Debug, Default)]
 pub(super) struct AddressBook {
-    entries: BTreeMap<NodeId, AddressEntry>,
+    /// Boxed: each change takes one out and puts it back.
+    entries: BTreeMap<NodeId, Box<AddressEntry>>,
     shares: BTreeMap<SourceShare, BTreeSet<(Rank, NodeId)>>,
     hearsay_sizes: BTreeSet<(usize, SourceShare)>,
     /// Those that others may be told of.
@@ -64,11 +65,11 @@ impl AddressBook {
     }
 
     pub(super) fn get(&self, node: &NodeId) -> Option<&AddressEntry> {
-        self.entries.get(node)
+        self.entries.get(node).map(Box::as_ref)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&NodeId, &AddressEntry)> {
-        self.entries.iter()
+        self.entries.iter().map(|(node, entry)| (node, entry.as_ref()))
     }
 
     /// Changes one entry and keeps the indices true. An entry that is left without an address
@@ -180,7 +181,7 @@ impl AddressBook {
         };
         rng.shuffle(&mut picks);
         let ids = picks.into_iter().filter_map(|at| self.tellable.get(at));
-        let entries = ids.filter_map(|id| Some((id, self.entries.get(id)?)));
+        let entries = ids.filter_map(|id| Some((id, self.get(id)?)));
         let (mut sample, mut crowded) = (Vec::new(), Vec::new());
         let mut groups: BTreeMap<Group, usize> = BTreeMap::new();
         for (_, entry) in entries.filter(|(id, entry)| fits(id, entry)) {
@@ -297,7 +298,7 @@ impl AddressBook {
             passed_on_by: VecDeque::new(),
             tellers: VecDeque::new(),
         };
-        self.index(node, entry);
+        self.index(node, Box::new(entry));
     }
 
     /// Whether there is room for one more entry of this share, perhaps because another gave way.
@@ -344,7 +345,7 @@ impl AddressBook {
         self.per_ip.get(&ip).is_none_or(|&count| count < MAX_BOOK_PER_IP)
     }
 
-    fn index(&mut self, node: NodeId, mut entry: AddressEntry) {
+    fn index(&mut self, node: NodeId, mut entry: Box<AddressEntry>) {
         for ip in public_ips(&entry) {
             *self.per_ip.entry(ip).or_default() += 1;
         }
