@@ -198,7 +198,7 @@ impl Gossip {
             GossipMessage::Large { sender, sequence, bytes } => {
                 self.handle_large(now, from, MessageKey { sender, sequence }, bytes, out);
             }
-            GossipMessage::Graft if self.links.contains_key(&from) => self.tree.graft(from),
+            GossipMessage::Graft if self.links.contains_key(&from) => self.tree.handle_graft(from),
             GossipMessage::Graft => {}
             GossipMessage::Prune => _ = self.tree.prune(&from),
         }
@@ -326,7 +326,7 @@ impl Gossip {
             .entry(peer)
             .or_insert_with(|| GossipPeer::new(now.mono, present.take_free(), told));
         if self.tree.len() < self.config.fanout {
-            self.graft(peer, out);
+            self.graft_new(peer, out);
         }
         self.anti_entropy().peer_up(now, peer, out);
     }

@@ -408,6 +408,17 @@ impl Gossip {
         }
     }
 
+    /// A link is up. In a network that has its tree it closes a circle, or joins two trees: which
+    /// is found out when something comes again over it.
+    pub(super) fn graft_new(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        if self.tree.is_shaped() {
+            self.tree.try_out(peer);
+        } else {
+            self.tree.graft(peer);
+        }
+        self.tell_grafted(peer, out);
+    }
+
     fn tell_grafted(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         self.counters.links_grafted += 1;
         out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Graft });

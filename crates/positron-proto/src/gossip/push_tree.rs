@@ -110,6 +110,11 @@ impl PushTree {
         self.on_trial.remove(&peer);
     }
 
+    /// `peer` pushes to us: so do we to it. A link that is on trial here as well stays so.
+    pub(super) fn handle_graft(&mut self, peer: NodeId) {
+        self.eager.insert(peer);
+    }
+
     /// The link to `peer` is eager from now on, unless something comes again over it; returns
     /// whether it was lazy.
     pub(super) fn try_out(&mut self, peer: NodeId) -> bool {
@@ -157,6 +162,11 @@ impl PushTree {
         }
         self.on_trial.clear();
         true
+    }
+
+    /// Whether a message shaped it.
+    pub(super) const fn is_shaped(&self) -> bool {
+        self.shape.message.is_some()
     }
 
     /// Whether `item` is what shaped the tree.
