@@ -27,7 +27,7 @@ impl<'a> Bar<'a> {
 
     /// Shows how far it is.
     pub(crate) fn show(&mut self, progress: &Progress) {
-        if !self.is_terminal && progress.at.as_secs() % SELDOM != 0 {
+        if !self.is_terminal && !progress.at.as_secs().is_multiple_of(SELDOM) {
             return;
         }
         let part = progress.at.as_secs_f64() / progress.of.as_secs_f64().max(1e-9);

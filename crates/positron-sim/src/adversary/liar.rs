@@ -113,10 +113,10 @@ impl Liar {
                 let content = message.content();
                 self.hear_of(content.sender.node_id(), content.sequence);
             }
-            Ok(Some(Message::Gossip(large @ GossipMessage::Large { sender, sequence, .. }))) => {
-                if self.hear_of(sender, sequence) {
-                    self.tell_all(now, &large);
-                }
+            Ok(Some(Message::Gossip(large @ GossipMessage::Large { sender, sequence, .. })))
+                if self.hear_of(sender, sequence) =>
+            {
+                self.tell_all(now, &large);
             }
             Ok(Some(Message::Gossip(GossipMessage::IHave(holdings)))) => {
                 for (sender, ranges) in holdings.iter() {
