@@ -386,9 +386,6 @@ pub const MAX_BOOTSTRAP: usize = 64;
 /// Dials that only bootstrap addresses may use, so that a book full of dead peers does not keep us
 /// from them.
 pub const BOOTSTRAP_DIALS: usize = 4;
-/// Dials to peers that fell silent, so that those who are gone for good do not keep us from the
-/// others.
-pub const LOST_DIALS: usize = 4;
 /// Addresses of one bootstrap name that are tried in one attempt: what fits an answer over UDP
 /// without fragments (1,232 bytes, DNS flag day 2020) and one of each family. The rest has its turn
 /// in the next one.

@@ -4,7 +4,7 @@
 use positron_proto::time::Duration;
 use positron_sim::{
     Fault,
-    experiments::{self, Experiment, Findings},
+    experiments::{self, Findings, GossipExperiment},
 };
 
 fn measured(found: &Findings, what: &str) -> f64 {
@@ -12,7 +12,7 @@ fn measured(found: &Findings, what: &str) -> f64 {
 }
 
 /// Plays it and expects everything that is promised.
-fn kept(experiment: &Experiment, seed: u64) -> Findings {
+fn kept(experiment: &GossipExperiment, seed: u64) -> Findings {
     let found = experiment.play(seed, |_| {});
     let unmet: Vec<_> = found.figures.iter().filter(|figure| !figure.is_met()).collect();
     assert!(unmet.is_empty(), "seed {seed}: {unmet:#?}\n{}", found.report);

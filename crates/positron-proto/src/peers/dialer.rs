@@ -10,8 +10,7 @@ use crate::{
     handshake::Expect,
     id::NodeId,
     limits::{
-        BOOTSTRAP_DIALS, LOST_DIALS, MAX_DIALS, MAX_HALF_OPEN, MAX_PROBES, MAX_RESERVED,
-        MAX_RESERVED_PLACES,
+        BOOTSTRAP_DIALS, MAX_DIALS, MAX_HALF_OPEN, MAX_PROBES, MAX_RESERVED, MAX_RESERVED_PLACES,
     },
     scope::Scope,
     session::sessions::{DialRequest, Purpose},
@@ -22,8 +21,9 @@ use crate::{
 ///
 /// [`dial`](Self::dial) begins one and each is over with [`finish`](Self::finish). Of those that
 /// may become links there are at most [`MAX_DIALS`], of which [`BOOTSTRAP_DIALS`] are kept for
-/// bootstrap addresses, and at most [`LOST_DIALS`] are to peers that fell silent; of probes at most [`MAX_PROBES`]; and [`MAX_RESERVED_PLACES`] for each
-/// reserved peer. A dial whose outcome nobody tells is forgotten by [`expire`](Self::expire).
+/// bootstrap addresses, and at most [`LOST_DIALS`] are to peers that fell silent; of probes at most
+/// [`MAX_PROBES`]; and [`MAX_RESERVED_PLACES`] for each reserved peer. A dial whose outcome nobody
+/// tells is forgotten by [`expire`](Self::expire).
 #[derive(Debug)]
 pub(super) struct Dialer {
     me: NodeId,
@@ -211,6 +211,8 @@ fn key(request: &DialRequest) -> Key {
     (request.to, node, request.purpose == Purpose::Probe)
 }
 
+/// Dials to peers that fell silent, so that those who are gone for good do not keep us from others.
+const LOST_DIALS: usize = 4;
 /// A dial whose outcome nobody told for so long is over.
 const LOST_DIAL: Duration = Duration::from_secs(60);
 /// Each is two links at most; the sessions refuse more than [`MAX_HALF_OPEN`].

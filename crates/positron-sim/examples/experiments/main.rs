@@ -1,13 +1,13 @@
 //! Plays experiments with gossip and says what came of them beside what was promised.
 //!
 //! ```text
-//! cargo run --release -p positron-sim --example experiments -- NODES NAME|all SEED [--json] [--svg FILE]
 //! cargo run --release -p positron-sim --example experiments -- 500 quiet 1 --svg quiet.svg
 //! ```
 //!
-//! How far it is stands on standard error. On standard output is a table, or with `--json` an array
-//! of all that was measured. `--svg` draws how broadcasts spread in each experiment. The exit code is
-//! 0 if everything is as was promised, 1 if not, and 2 if the arguments are wrong.
+//! Arguments are `NODES NAME|all SEED [--json] [--svg FILE]`. How far it is stands on standard
+//! error. On standard output is a table, or with `--json` an array of all that was measured.
+//! `--svg` draws how broadcasts spread in each experiment. The exit code is 0 if everything is as was
+//! promised, 1 if not, and 2 if the arguments are wrong.
 
 mod bar;
 mod chart;

@@ -34,7 +34,8 @@ const PACE: Duration = Duration::from_millis(100);
 const AHEAD: u64 = 5;
 
 /// Learns from its peers who says what, and tells all of them that it has that, and what comes
-/// next; of large messages at once, so that nobody hears of them sooner from anybody else. To whoever asks it for any it answers nothing, and nothing that it takes goes further.
+/// next; of large messages at once, so that nobody hears of them sooner from anybody else. To
+/// whoever asks it for any it answers nothing, and nothing that it takes goes further.
 pub(super) struct Liar {
     wanted_peers: usize,
     me: NodeId,

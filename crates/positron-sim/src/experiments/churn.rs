@@ -3,7 +3,7 @@
 use positron_proto::time::Duration;
 
 use super::{
-    experiment::{Experiment, Played},
+    experiment::{GossipExperiment, Played},
     figure::Figure,
 };
 use crate::{
@@ -27,7 +27,7 @@ const CALM: Duration = secs(75);
 
 /// In each minute of `lasting` a tenth of all nodes leaves, one after the other: killed, without
 /// power, or told to stop, in turn. From the second minute on as many come back.
-pub fn churn(nodes: usize, lasting: Duration) -> Experiment {
+pub fn churn(nodes: usize, lasting: Duration) -> GossipExperiment {
     let end = SETTLING + lasting;
     let mut story = Scenario::quiet("churn", nodes, end + CALM);
     let leave_a_minute = u32::try_from(nodes / 10).unwrap_or(u32::MAX).max(1);
@@ -53,7 +53,7 @@ pub fn churn(nodes: usize, lasting: Duration) -> Experiment {
     let broadcasts = u32::try_from(lasting.as_secs() / PAUSE.as_secs()).unwrap_or(u32::MAX);
     story = story.broadcasts(broadcasts, 256, SETTLING, end);
     story = story.fault(end, Fault::Start(Selector::All));
-    Experiment {
+    GossipExperiment {
         name: "churn",
         story,
         without: None,

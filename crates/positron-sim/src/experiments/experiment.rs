@@ -26,7 +26,7 @@ const STEP: Duration = Duration::from_millis(200);
 
 /// A story of gossip, and what is promised of it.
 #[derive(Clone, Debug)]
-pub struct Experiment {
+pub struct GossipExperiment {
     /// What it is called.
     pub name: &'static str,
     /// What happens in it.
@@ -76,7 +76,7 @@ pub struct Findings {
     pub report: Report,
 }
 
-impl Experiment {
+impl GossipExperiment {
     /// Plays it with the dice of `seed`, and tells how far it is.
     pub fn play(&self, seed: u64, mut progress: impl FnMut(&Progress)) -> Findings {
         let without = self.without.as_ref();

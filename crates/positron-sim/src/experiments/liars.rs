@@ -3,7 +3,7 @@
 use positron_proto::time::Duration;
 
 use super::{
-    experiment::{Experiment, Played},
+    experiment::{GossipExperiment, Played},
     figure::Figure,
 };
 use crate::{adversary::Adversary, scenario::Scenario};
@@ -27,11 +27,11 @@ const LARGE: usize = 20_000;
 /// Any nodes say ten small things a second and one of 20,000 bytes, over links of 10 to 50 ms that
 /// lose two packets of a hundred. Three in ten of all peers of nodes are liars: each says that it
 /// has whatever is said and what each sender says next, and never sends any of it.
-pub fn liars(nodes: usize) -> Experiment {
+pub fn liars(nodes: usize) -> GossipExperiment {
     let without = story("without liars", nodes);
     let mut story = story("liars", nodes);
     story.guests = vec![Adversary::Liar { peers: PEERS }; nodes / 2];
-    Experiment {
+    GossipExperiment {
         name: "liars",
         story,
         without: Some(without),

@@ -3,7 +3,7 @@
 use positron_proto::time::Duration;
 
 use super::{
-    experiment::{Experiment, Played},
+    experiment::{GossipExperiment, Played},
     figure::Figure,
 };
 use crate::{
@@ -31,7 +31,7 @@ const PATIENCE: Duration = secs(10);
 
 /// 80 % of all nodes, bootstrap nodes among them, lose their power at one moment: nobody is told.
 /// Half a minute later the others speak, five things a second.
-pub fn mass_failure(nodes: usize) -> Experiment {
+pub fn mass_failure(nodes: usize) -> GossipExperiment {
     let who = Selector::Part(PART);
     let mut story = Scenario::quiet("mass-failure", nodes, SILENCE + PATIENCE + secs(1))
         .physics(Physics::calm())
@@ -39,7 +39,7 @@ pub fn mass_failure(nodes: usize) -> Experiment {
         .fault(FAILURE, Fault::Crash { who, death: Death::PowerCut })
         .broadcasts(150, 256, RECOVERED, SILENCE);
     story.checkpoints.push(RECOVERED.saturating_sub(MOMENT));
-    Experiment {
+    GossipExperiment {
         name: "mass-failure",
         story,
         without: None,

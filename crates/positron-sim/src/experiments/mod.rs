@@ -21,7 +21,7 @@ mod quiet;
 use positron_proto::time::Duration;
 
 pub use churn::churn;
-pub use experiment::{Experiment, Findings};
+pub use experiment::{Findings, GossipExperiment};
 pub use figure::{Figure, Target};
 pub use ledger::{Ledger, Reach};
 pub use liars::liars;
@@ -33,7 +33,7 @@ pub use quiet::quiet;
 pub const NAMES: [&str; 5] = ["quiet", "mass-failure", "churn", "partitions", "liars"];
 
 /// The experiment called `name` with `nodes` nodes, in its full length.
-pub fn named(name: &str, nodes: usize) -> Option<Experiment> {
+pub fn named(name: &str, nodes: usize) -> Option<GossipExperiment> {
     Some(match name {
         "quiet" => quiet(nodes),
         "mass-failure" => mass_failure(nodes),

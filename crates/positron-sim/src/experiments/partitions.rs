@@ -3,7 +3,7 @@
 use positron_proto::time::{Duration, Instant};
 
 use super::{
-    experiment::{Experiment, Played},
+    experiment::{GossipExperiment, Played},
     figure::Figure,
 };
 use crate::{
@@ -38,7 +38,7 @@ const PAIR: u64 = 64 * 1_024;
 /// whole for half a minute, by the end of which everybody has the same. In turn: two halves, a
 /// tenth apart, a half that hears the others and is not heard, and two halves that lose each other
 /// and meet again every two seconds.
-pub fn partitions(nodes: usize, rounds: u32) -> Experiment {
+pub fn partitions(nodes: usize, rounds: u32) -> GossipExperiment {
     let end = SETTLING + ROUND * rounds;
     let mut story = Scenario::quiet("partitions", nodes, end).physics(Physics::calm());
     for round in 0..rounds {
@@ -61,7 +61,7 @@ pub fn partitions(nodes: usize, rounds: u32) -> Experiment {
         story = story.fault(heal, Fault::Heal).broadcasts(BROADCASTS, BYTES, from, heal);
         story.checkpoints.push(heal + HEALED);
     }
-    Experiment {
+    GossipExperiment {
         name: "partitions",
         story,
         without: None,

@@ -3,7 +3,7 @@
 use positron_proto::time::Duration;
 
 use super::{
-    experiment::{Experiment, Played},
+    experiment::{GossipExperiment, Played},
     figure::Figure,
 };
 use crate::{physics::Physics, scenario::Scenario};
@@ -19,9 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Any nodes say twenty things a second, 256 bytes each. Links take 10 to 50 ms one way and lose
 /// nothing.
-pub fn quiet(nodes: usize) -> Experiment {
+pub fn quiet(nodes: usize) -> GossipExperiment {
     let (begin, end) = (SETTLING, SETTLING + TALK);
-    Experiment {
+    GossipExperiment {
         name: "quiet",
         story: Scenario::quiet("quiet", nodes, end + PATIENCE + Duration::from_secs(1))
             .physics(Physics::calm())
