@@ -6,8 +6,8 @@
 //!
 //! Arguments are `NODES NAME|all SEED [--json] [--svg FILE]`. How far it is stands on standard
 //! error. On standard output is a table, or with `--json` an array of all that was measured.
-//! `--svg` draws how broadcasts spread in each experiment. The exit code is 0 if everything is as was
-//! promised, 1 if not, and 2 if the arguments are wrong.
+//! `--svg` draws how broadcasts spread in each experiment. The exit code is 0 if everything is as
+//! was promised, 1 if not, and 2 if the arguments are wrong.
 
 mod bar;
 mod chart;
