@@ -93,6 +93,12 @@ impl<P: Payload> Internet<P> {
         self.topology.part(side);
     }
 
+    /// Lets nothing through that these hosts send to others, and no stream; datagrams of the others
+    /// reach them.
+    pub fn part_one_way(&mut self, side: impl IntoIterator<Item = HostId>) {
+        self.topology.part_one_way(side);
+    }
+
     /// Ends the partition; what was held back goes on.
     pub fn heal(&mut self, now: Time) {
         self.topology.heal();

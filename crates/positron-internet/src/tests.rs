@@ -127,6 +127,20 @@ fn a_partition_loses_datagrams_and_holds_streams_back() {
 }
 
 #[test]
+fn a_partition_of_one_way_loses_the_datagrams_of_one_side_only_and_holds_streams_back() {
+    let mut stage = Stage::calm();
+    let id = stage.connected();
+    stage.internet.part_one_way([stage.hosts[0]]);
+    assert_eq!(stage.send(0, "lost"), Err(Loss::Unreachable));
+    stage.send(1, "heard").unwrap();
+    assert_eq!(stage.texts(0, SECOND), ["heard"]);
+    stage.write(id, b"late");
+    assert_eq!(data(&stage.pass(30 * SECOND)), b"");
+    stage.internet.heal(stage.now);
+    assert_eq!(data(&stage.pass(2 * SECOND)), b"late");
+}
+
+#[test]
 fn what_is_under_way_when_a_partition_begins_is_lost_and_what_a_cut_finds_there_is_not() {
     let mut stage = Stage::calm();
     stage.send(0, "under way").unwrap();

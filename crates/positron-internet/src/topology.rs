@@ -44,6 +44,15 @@ pub enum Traffic {
     Streams,
 }
 
+/// What does not get from one side to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Partition {
+    /// Anything.
+    BothWays,
+    /// Streams, and what the hosts that were named send.
+    OneWay,
+}
+
 /// Where everybody is, who can reach whom, and the laws. Nothing here changes while hosts run on
 /// their own: only between two windows of time.
 #[derive(Clone, Debug)]
@@ -61,7 +70,7 @@ pub struct Topology {
     cuts: BTreeMap<(HostId, HostId), Time>,
     /// Which side of the partition each host is on, while there is one.
     sides: Vec<bool>,
-    parted: bool,
+    partition: Option<Partition>,
     /// By host and [`Traffic`].
     black_holes: Vec<[bool; 3]>,
 }
@@ -79,7 +88,7 @@ impl Topology {
             pairs: BTreeMap::new(),
             cuts: BTreeMap::new(),
             sides: Vec::new(),
-            parted: false,
+            partition: None,
             black_holes: Vec::new(),
         }
     }
@@ -151,26 +160,36 @@ impl Topology {
 
     /// Parts these hosts from all others.
     pub fn part(&mut self, side: impl IntoIterator<Item = HostId>) {
+        self.part_by(side, Partition::BothWays);
+    }
+
+    /// Nothing that these hosts send reaches the others; datagrams of the others reach them. No
+    /// stream crosses it in either direction: what arrives of one is never acknowledged.
+    pub fn part_one_way(&mut self, side: impl IntoIterator<Item = HostId>) {
+        self.part_by(side, Partition::OneWay);
+    }
+
+    fn part_by(&mut self, side: impl IntoIterator<Item = HostId>, partition: Partition) {
         self.sides.fill(false);
         for host in side {
             self.sides[host.index()] = true;
         }
-        self.parted = true;
+        self.partition = Some(partition);
     }
 
     /// Ends a partition.
     pub const fn heal(&mut self) {
-        self.parted = false;
+        self.partition = None;
     }
 
     /// Whether there is a partition.
     pub const fn is_parted(&self) -> bool {
-        self.parted
+        self.partition.is_some()
     }
 
     /// Whether two hosts are on one side of the partition, if there is one.
     pub fn reachable(&self, a: HostId, b: HostId) -> bool {
-        !self.parted || self.sides[a.index()] == self.sides[b.index()]
+        !self.is_parted() || self.sides[a.index()] == self.sides[b.index()]
     }
 
     fn swallows(&self, host: HostId, traffic: Traffic) -> bool {
@@ -179,7 +198,8 @@ impl Topology {
 
     /// Whether datagrams get through from one host to another.
     pub(crate) fn carries_datagrams(&self, from: HostId, to: HostId) -> bool {
-        self.reachable(from, to)
+        let passes = self.partition == Some(Partition::OneWay) && self.sides[to.index()];
+        (passes || self.reachable(from, to))
             && !self.swallows(from, Traffic::DatagramsOut)
             && !self.swallows(to, Traffic::DatagramsIn)
     }

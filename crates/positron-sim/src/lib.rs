@@ -20,7 +20,7 @@
 //! - *others*: hosts that mean harm ([`Adversary`]).
 //!
 //! A [`Scenario`] is a story as data; [`stories`] has some. [`run`] plays it and gives a [`Report`]
-//! that says whether all promises ([`Check`]) were kept.
+//! that says whether all promises ([`Check`]) were kept; [`experiments`] measure how well.
 //!
 //! ```
 //! use positron_sim::{Fault, Scenario, Selector, Workload, run};
@@ -46,6 +46,7 @@ mod dice;
 mod disk;
 mod environment;
 mod event;
+pub mod experiments;
 mod host;
 #[cfg(test)]
 mod host_tests;

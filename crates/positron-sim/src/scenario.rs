@@ -121,6 +121,9 @@ pub enum Cut {
     Hold,
     /// They are dead for good, and neither end is told: a translator or a firewall forgot them.
     Sever,
+    /// They are held back, and so are datagrams of the drawn side. Datagrams of the others reach
+    /// it.
+    OneWay,
 }
 
 /// Something that goes wrong, or right again.

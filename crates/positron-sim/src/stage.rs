@@ -313,7 +313,10 @@ impl Stage {
     pub(crate) fn part(&mut self, side: Vec<usize>, cut: Cut) {
         self.disturb(0..self.hosts.len());
         let side = side.into_iter().map(HostId::new);
-        self.change_environment(|environment| environment.network.part(side));
+        self.change_environment(|environment| match cut {
+            Cut::Hold | Cut::Sever => environment.network.part(side),
+            Cut::OneWay => environment.network.part_one_way(side),
+        });
         if cut == Cut::Sever {
             for host in 0..self.hosts.len() {
                 let me = HostId::new(host);

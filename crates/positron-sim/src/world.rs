@@ -369,6 +369,11 @@ impl World {
         self.stage.hosts().live(self.scenario.nodes)
     }
 
+    /// How many live nodes the largest part of the network has that live sessions connect.
+    pub fn connected(&self) -> usize {
+        self.stage.oracle().connected(self.stage.hosts(), self.now())
+    }
+
     /// The node that runs on this host, or would.
     pub fn id(&self, node: usize) -> NodeId {
         self.stage.hosts()[node].identity().node_id()

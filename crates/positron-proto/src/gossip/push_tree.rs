@@ -6,7 +6,7 @@ use super::message_key::MessageKey;
 use crate::{
     id::{MessageId, NodeId},
     journey::Nth,
-    limits::{GRAFT_INTERVAL, SHAPE_LEAST, SHAPED_AGAIN, SHAPED_MESSAGES},
+    limits::{GRAFT_INTERVAL, SHAPE_LEAST, SHAPED_AGAIN, SHAPED_MENDED, SHAPED_MESSAGES},
     time::{Duration, Instant},
 };
 
@@ -69,6 +69,8 @@ struct Shape {
     since: Instant,
     /// Messages that came after it.
     followed: u32,
+    /// Whether links were tried out since.
+    mended: bool,
     /// How many shaped instead of one another.
     rivals: u8,
     /// How long it stays, if enough follow.
@@ -87,7 +89,8 @@ struct Rescue {
 impl PushTree {
     /// Without links, and shaped by nothing yet; the first message that shapes may come soon.
     pub(super) const fn new(now: Instant, first: Duration) -> Self {
-        let shape = Shape { message: None, since: now, followed: 0, rivals: 0, stays: first };
+        let (message, stays) = (None, first);
+        let shape = Shape { message, since: now, followed: 0, mended: false, rivals: 0, stays };
         Self {
             eager: BTreeSet::new(),
             on_trial: BTreeMap::new(),
@@ -123,6 +126,7 @@ impl PushTree {
         let was_lazy = self.eager.insert(peer);
         if was_lazy {
             self.on_trial.insert(peer, TriedBy::Us);
+            self.shape.mended = true;
         }
         was_lazy
     }
@@ -132,6 +136,7 @@ impl PushTree {
     pub(super) fn handle_graft(&mut self, now: Instant, peer: NodeId) {
         if self.eager.insert(peer) && now.since(self.shape.since) >= SHAPE_LEAST {
             self.on_trial.insert(peer, TriedBy::Them);
+            self.shape.mended = true;
         }
     }
 
@@ -152,11 +157,11 @@ impl PushTree {
     }
 
     /// Whether it is time for a message that shapes: the one before was long ago, and enough came
-    /// after it.
+    /// after it. What was mended goes roundabout ways.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        let is_first = self.shape.message.is_none();
-        (is_first || self.shape.followed >= SHAPED_MESSAGES)
-            && now.since(self.shape.since) >= self.shape.stays
+        let Shape { message, since, followed, mended, stays, .. } = self.shape;
+        let enough = if mended { SHAPED_MENDED } else { SHAPED_MESSAGES };
+        (message.is_none() || followed >= enough) && now.since(since) >= stays
     }
 
     /// A message that is marked came first or is ours; returns whether it shapes here. If so, ours
@@ -170,7 +175,7 @@ impl PushTree {
     ) -> bool {
         let before = self.shape.message.filter(|_| now.since(self.shape.since) < SHAPE_LEAST);
         let message = Some((item, id));
-        let first = Shape { message, since: now, followed: 0, rivals: 0, stays };
+        let first = Shape { message, since: now, followed: 0, mended: false, rivals: 0, stays };
         match before {
             None => self.shape = first,
             Some((_, other)) if id < other && self.shape.rivals < SHAPED_AGAIN => {
@@ -264,6 +269,19 @@ mod tests {
         assert!(!tree.is_due(at(100)), "nothing followed");
         (0..SHAPED_MESSAGES).for_each(|_| tree.handle_message());
         assert!(!tree.is_due(at(16)) && tree.is_due(at(17)));
+    }
+
+    #[test]
+    fn fewer_have_to_follow_where_links_were_tried_out_since() {
+        let mut tree = tree();
+        assert!(tree.takes_shape(at(1), of(1), id(5), SECOND));
+        tree.graft(peer(1));
+        (0..SHAPED_MENDED).for_each(|_| tree.handle_message());
+        assert!(!tree.is_due(at(100)));
+        assert!(tree.try_out(peer(2)) && tree.is_due(at(100)));
+        assert!(tree.takes_shape(at(100), of(2), id(5), SECOND));
+        (0..SHAPED_MENDED).for_each(|_| tree.handle_message());
+        assert!(!tree.is_due(at(200)), "it was shaped anew");
     }
 
     #[test]

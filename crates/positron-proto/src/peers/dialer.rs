@@ -21,8 +21,9 @@ use crate::{
 ///
 /// [`dial`](Self::dial) begins one and each is over with [`finish`](Self::finish). Of those that
 /// may become links there are at most [`MAX_DIALS`], of which [`BOOTSTRAP_DIALS`] are kept for
-/// bootstrap addresses; of probes at most [`MAX_PROBES`]; and [`MAX_RESERVED_PLACES`] for each
-/// reserved peer. A dial whose outcome nobody tells is forgotten by [`expire`](Self::expire).
+/// bootstrap addresses, and at most [`LOST_DIALS`] are to peers that fell silent; of probes at most
+/// [`MAX_PROBES`]; and [`MAX_RESERVED_PLACES`] for each reserved peer. A dial whose outcome nobody
+/// tells is forgotten by [`expire`](Self::expire).
 #[derive(Debug)]
 pub(super) struct Dialer {
     me: NodeId,
@@ -58,6 +59,8 @@ pub(super) struct EndedDial {
 pub(super) enum DialReason {
     /// The address book's.
     Book,
+    /// To find a peer again that fell silent.
+    Lost,
     /// This bootstrap address's.
     Bootstrap(usize),
     /// To prove the address of a linked peer.
@@ -99,6 +102,7 @@ impl Dialer {
     pub(super) fn dial_known(
         &mut self,
         node: NodeId,
+        reason: DialReason,
         book: &AddressBook,
         links: &ConnectedPeers,
         turn: &mut Turn<'_>,
@@ -111,7 +115,7 @@ impl Dialer {
             noise_static: Some(entry.known.record.content().noise_static),
             purpose: Purpose::Connect,
         };
-        !self.is_taken(&node, links) && self.dial(request, DialReason::Book, links, turn)
+        !self.is_taken(&node, links) && self.dial(request, reason, links, turn)
     }
 
     /// A dial is over.
@@ -185,8 +189,17 @@ impl Dialer {
             (Purpose::Probe, _) => self.under_way.len() - self.links().count() < MAX_PROBES,
             (Purpose::Connect, DialReason::Reserved) => true,
             (Purpose::Connect, DialReason::Bootstrap(_)) => connecting < MAX_DIALS,
-            (Purpose::Connect, _) => connecting < MAX_DIALS - BOOTSTRAP_DIALS,
+            (Purpose::Connect, DialReason::Lost) if self.count(reason) >= LOST_DIALS => false,
+            (Purpose::Connect, _) => {
+                let others = self.count(DialReason::Book) + self.count(DialReason::Lost);
+                others < MAX_DIALS - BOOTSTRAP_DIALS && connecting < MAX_DIALS
+            }
         }
+    }
+
+    /// Dials that may become links and are made for this reason.
+    pub(super) fn count(&self, reason: DialReason) -> usize {
+        self.under_way.iter().filter(|(key, at)| !key.2 && at.reason == reason).count()
     }
 }
 
@@ -198,6 +211,8 @@ fn key(request: &DialRequest) -> Key {
     (request.to, node, request.purpose == Purpose::Probe)
 }
 
+/// Dials to peers that fell silent, so that those who are gone for good do not keep us from others.
+const LOST_DIALS: usize = 4;
 /// A dial whose outcome nobody told for so long is over.
 const LOST_DIAL: Duration = Duration::from_secs(60);
 /// Each is two links at most; the sessions refuse more than [`MAX_HALF_OPEN`].

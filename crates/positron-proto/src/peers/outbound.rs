@@ -1,8 +1,13 @@
 //! Links of our own choice: as many as aimed at, to strangers too, and not many more.
 
 use super::{
-    PeersEffect, address_book::AddressBook, choice::Candidates, connected::ConnectedPeers,
-    dial_schedule::DialSchedule, dialer::Dialer, turn::Turn,
+    PeersEffect,
+    address_book::AddressBook,
+    choice::Candidates,
+    connected::ConnectedPeers,
+    dial_schedule::DialSchedule,
+    dialer::{DialReason, Dialer},
+    turn::Turn,
 };
 use crate::{
     id::NodeId,
@@ -113,7 +118,7 @@ impl Outbound {
                 Candidates::new(turn.now, best_first, book, links, dialer, standings);
             let stranger = candidates.take(turn.rng);
             if let Some(node) = stranger.or_else(|| candidates.take_crowded(turn.rng)) {
-                dialer.dial_known(node, book, links, turn);
+                dialer.dial_known(node, DialReason::Book, book, links, turn);
             }
         }
     }
@@ -131,7 +136,7 @@ impl Outbound {
                 || standings.is_banned(&peer, turn.now.wall)
                 || dialer.is_taken(&peer, links)
                 || book.get(&peer).is_none();
-            if is_vain || dialer.dial_known(peer, book, links, turn) {
+            if is_vain || dialer.dial_known(peer, DialReason::Book, book, links, turn) {
                 self.wanted.remove(&peer);
             } else {
                 // Every dial is taken.
@@ -151,7 +156,8 @@ impl Outbound {
     ) {
         let now = turn.now.mono;
         self.last_fill = now;
-        let outbound = links.outbound().count() + dialer.connecting();
+        // Those who fell silent and bootstrap addresses may all be gone for good.
+        let outbound = links.outbound().count() + dialer.count(DialReason::Book);
         let missing = self.target.saturating_sub(outbound);
         // Nobody at all: half of what is dialled may well be dead.
         let wanted = if links.is_empty() { missing * 2 } else { missing };
@@ -168,7 +174,7 @@ impl Outbound {
             let node = own_group
                 .or_else(|| (now >= patient).then(|| candidates.take_crowded(turn.rng)).flatten());
             let Some(node) = node else { break };
-            dialer.dial_known(node, book, links, turn);
+            dialer.dial_known(node, DialReason::Book, book, links, turn);
         }
         let next = if candidates.is_empty() { candidates.next() } else { Some(patient) };
         if let Some(next) = next.filter(|next| *next > now) {

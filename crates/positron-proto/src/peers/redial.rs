@@ -5,7 +5,7 @@ use super::{
     address_book::AddressBook,
     connected::ConnectedPeers,
     dial_schedule::{DialSchedule, backoff},
-    dialer::Dialer,
+    dialer::{DialReason, Dialer},
     turn::Turn,
 };
 use crate::{
@@ -157,7 +157,7 @@ impl Redial {
                 continue;
             }
             let has_room = dialer.free_slots(links) > 0;
-            if !(has_room && dialer.dial_known(peer, book, links, turn)) {
+            if !(has_room && dialer.dial_known(peer, DialReason::Lost, book, links, turn)) {
                 self.lost.set(peer, now.mono + turn.rng.jitter(NO_ROOM));
             }
         }

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod byzantine;
+mod liar;
 mod outsider;
 
 use crate::{dice::named_dice, machine::Machine};
@@ -16,6 +17,12 @@ pub enum Adversary {
     Outsider,
     /// Has an identity, makes sessions like any node, and abuses them.
     Byzantine(Attack),
+    /// Makes so many sessions, announces every broadcast there, before it is said where it can, and
+    /// never sends one.
+    Liar {
+        /// How many sessions.
+        peers: usize,
+    },
 }
 
 impl Adversary {
@@ -27,6 +34,7 @@ impl Adversary {
                 Box::new(outsider::Outsider::new(arrival.targets, dice))
             }
             Self::Byzantine(attack) => Box::new(byzantine::Byzantine::new(attack, arrival)),
+            Self::Liar { peers } => Box::new(liar::Liar::new(peers, arrival)),
         }
     }
 }

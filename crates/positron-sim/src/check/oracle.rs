@@ -328,6 +328,11 @@ impl Oracle {
         self.delivery.deliveries
     }
 
+    /// Live nodes in the largest part of the network that live sessions connect, now.
+    pub(crate) fn connected(&self, hosts: &Hosts, now: Instant) -> usize {
+        self.parts(&self.views(hosts, now)).connected
+    }
+
     /// Looks whether what was said so far has arrived, now.
     pub(crate) fn checkpoint(&mut self, hosts: &Hosts, now: Instant) {
         let live = self.live(hosts);
@@ -404,14 +409,18 @@ impl Oracle {
         views: &BTreeMap<usize, NodeView>,
         now: Instant,
     ) -> Membership {
-        let peers = |view: &NodeView| view.peers.iter().map(|peer| peer.session.peer.id).collect();
-        let peers = views.iter().map(|(host, view)| (*host, peers(view))).collect();
-        let membership = Membership::of(&self.ids, &peers);
+        let membership = self.parts(views);
         if let Some(node) = membership.outside {
             let what = format!("{} of {} nodes are connected", membership.connected, views.len());
             self.violate(hosts, Check::Membership, now, Some(node), what);
         }
         membership
+    }
+
+    fn parts(&self, views: &BTreeMap<usize, NodeView>) -> Membership {
+        let peers = |view: &NodeView| view.peers.iter().map(|peer| peer.session.peer.id).collect();
+        let peers = views.iter().map(|(host, view)| (*host, peers(view))).collect();
+        Membership::of(&self.ids, &peers)
     }
 
     /// A number that was used twice shows as an equivocation at whoever has both messages.

@@ -97,6 +97,19 @@ fn once_a_message_shaped_the_tree_what_follows_comes_to_everybody_once() {
 }
 
 #[test]
+fn links_that_come_up_in_a_network_that_has_its_tree_close_no_circles_for_long() {
+    for seed in 0..5 {
+        let mut talk = Talk::among(40, 8, seed);
+        talk.go_on(50, SECOND / 20);
+        talk.world.connect_randomly(5);
+        talk.go_on(20, SECOND / 20);
+        let cost = talk.go_on(50, SECOND / 20);
+        assert_eq!(cost.delays.len(), 50, "seed {seed}: everything is there after half a second");
+        assert!(cost.copies < 1.25, "seed {seed}: {cost:?}");
+    }
+}
+
+#[test]
 fn who_falls_silent_in_the_middle_of_the_tree_costs_a_few_messages_a_moment() {
     let mut mended = 0;
     for seed in 0..8 {

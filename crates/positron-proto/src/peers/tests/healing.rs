@@ -37,6 +37,27 @@ fn the_rest_is_one_network_soon_after_a_third_was_killed() {
 }
 
 #[test]
+fn who_lost_all_peers_and_bootstrap_nodes_for_good_finds_those_that_are_left() {
+    for seed in 0..5 {
+        let mut world = joined(seed, 60);
+        // Whoever is dialled on the other island does not answer.
+        world.split(50);
+        let is_one = |world: &World| {
+            let mut found = vec![50];
+            let mut next = 0;
+            while let Some(node) = found.get(next).copied() {
+                next += 1;
+                let new = |other: &usize| world.linked(node, *other) && !found.contains(other);
+                let more: Vec<usize> = (50..60).filter(new).collect();
+                found.extend(more);
+            }
+            found.len() == 10
+        };
+        assert!(world.run_until(Duration::from_secs(30), is_one), "seed {seed}");
+    }
+}
+
+#[test]
 fn two_satisfied_halves_become_one_within_ten_seconds_of_the_heal() {
     for (seed, minutes) in [(0, 1), (1, 1), (2, 5), (3, 20), (4, 60)] {
         let mut world = joined(seed, 30);

@@ -1,0 +1,55 @@
+//! Plays experiments with gossip and says what came of them beside what was promised.
+//!
+//! ```text
+//! cargo run --release -p positron-sim --example experiments -- 500 quiet 1 --svg quiet.svg
+//! ```
+//!
+//! Arguments are `NODES NAME|all SEED [--json] [--svg FILE]`. How far it is stands on standard
+//! error. On standard output is a table, or with `--json` an array of all that was measured.
+//! `--svg` draws how broadcasts spread in each experiment. The exit code is 0 if everything is as
+//! was promised, 1 if not, and 2 if the arguments are wrong.
+
+mod bar;
+mod chart;
+mod order;
+mod table;
+
+use std::{fs, process::ExitCode};
+
+use positron_sim::experiments::{self, Findings};
+
+use crate::{bar::Bar, order::Order};
+
+fn main() -> ExitCode {
+    match Order::parse(std::env::args().skip(1)) {
+        Ok(order) => carry_out(&order),
+        Err(wrong) => {
+            eprintln!("{wrong}\n\n{}", order::usage());
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn carry_out(order: &Order) -> ExitCode {
+    let mut all = Vec::new();
+    for name in &order.names {
+        let experiment = experiments::named(name, order.nodes).expect("a name that was parsed");
+        let mut bar = Bar::new(name);
+        let found = experiment.play(order.seed, |progress| bar.show(progress));
+        bar.end();
+        if !order.json {
+            println!("{}", table::of(&found));
+        }
+        all.push(found);
+    }
+    if order.json {
+        println!("{}", serde_json::to_string_pretty(&all).expect("findings are plain data"));
+    }
+    if let Some(file) = &order.svg
+        && let Err(error) = fs::write(file, chart::of(&all))
+    {
+        eprintln!("{}: {error}", file.display());
+        return ExitCode::FAILURE;
+    }
+    if all.iter().all(Findings::is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

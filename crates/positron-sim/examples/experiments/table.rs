@@ -1,0 +1,57 @@
+//! What was measured, as a table for people.
+
+use positron_sim::experiments::{Figure, Findings, Target};
+
+const HEAD: [&str; 5] = ["figure", "target", "published", "measured", ""];
+
+/// The table of one experiment.
+pub(crate) fn of(found: &Findings) -> String {
+    let mut rows = vec![HEAD.map(String::from)];
+    rows.extend(found.figures.iter().map(row));
+    let widths = [0, 1, 2, 3, 4]
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let mut table = format!(
+        "{} of {} nodes, seed {}, run {}\n",
+        found.name, found.nodes, found.seed, found.report.run_hash
+    );
+    for row in rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        table.push_str(line.trim_end());
+        table.push('\n');
+    }
+    for violation in &found.report.violations {
+        table.push_str(&format!("broken: {violation}\n"));
+    }
+    table
+}
+
+fn row(figure: &Figure) -> [String; 5] {
+    let Figure { what, measured, unit, target, published } = figure;
+    let met = match target {
+        Target::None => "",
+        _ if figure.is_met() => "met",
+        _ => "NOT MET",
+    };
+    let with_unit = |number: String| format!("{number} {unit}").trim_end().to_owned();
+    let target = target.to_string();
+    let target = if target.is_empty() { target } else { with_unit(target) };
+    [
+        (*what).to_owned(),
+        target,
+        published.unwrap_or_default().to_owned(),
+        with_unit(shown(*measured)),
+        met.to_owned(),
+    ]
+}
+
+/// No more digits than are meant.
+fn shown(number: f64) -> String {
+    if number.fract() == 0.0 || number.abs() >= 1_000.0 {
+        format!("{number:.0}")
+    } else if number.abs() >= 10.0 {
+        format!("{number:.1}")
+    } else {
+        format!("{number:.3}")
+    }
+}

@@ -1,0 +1,221 @@
+//! Somebody who announces what everybody is going to say, and never sends it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+};
+
+use bytes::Bytes;
+use positron_proto::{
+    gossip::GossipMessage,
+    handshake::Expect,
+    id::{NodeId, Ticket},
+    node::{Command, Effect, Input, Message, Refused},
+    session::{
+        Sessions, sessions,
+        sessions::{DialRequest, Purpose, SessionEffect},
+    },
+    time::{Duration, Instant, Now},
+    wire::{
+        holdings::{Holdings, Ranges},
+        message::RoomMessage,
+    },
+};
+
+use super::arrival::Arrival;
+use crate::{
+    dice::{Dice, named_dice},
+    machine::Machine,
+};
+
+/// Time between two lies.
+const PACE: Duration = Duration::from_millis(100);
+/// Messages of each sender that it announces beyond the last one that it heard of.
+const AHEAD: u64 = 5;
+
+/// Learns from its peers who says what, and tells all of them that it has that, and what comes
+/// next; of large messages at once, so that nobody hears of them sooner from anybody else. To
+/// whoever asks it for any it answers nothing, and nothing that it takes goes further.
+pub(super) struct Liar {
+    wanted_peers: usize,
+    me: NodeId,
+    targets: Vec<SocketAddr>,
+    sessions: Sessions,
+    outs: VecDeque<SessionEffect>,
+    effects: VecDeque<Effect>,
+    dice: Dice,
+    peers: BTreeSet<NodeId>,
+    /// The highest number of each sender that it heard of.
+    highest: BTreeMap<NodeId, u64>,
+    /// What has not been announced yet.
+    news: Holdings,
+    next: Instant,
+}
+
+impl Liar {
+    pub(super) fn new(wanted_peers: usize, arrival: Arrival) -> Self {
+        let config = sessions::SessionConfig {
+            network: arrival.network,
+            transports: sessions::LinkKinds::TCP,
+            ..sessions::SessionConfig::default()
+        };
+        let dice = arrival.seed.stream("session");
+        Self {
+            wanted_peers,
+            me: arrival.identity.node_id(),
+            targets: arrival.targets,
+            sessions: Sessions::new(config, arrival.identity, dice),
+            outs: VecDeque::new(),
+            effects: VecDeque::new(),
+            dice: named_dice(&arrival.seed, "liar"),
+            peers: BTreeSet::new(),
+            highest: BTreeMap::new(),
+            news: Holdings::new(),
+            next: Instant::ORIGIN,
+        }
+    }
+
+    /// Does what the sessions want done, and hears what they say.
+    fn settle(&mut self, now: Now) {
+        while let Some(out) = self.outs.pop_front() {
+            match out {
+                SessionEffect::Dial { link, kind, to } => {
+                    self.effects.push_back(Effect::Dial { link, kind, to });
+                }
+                SessionEffect::Write { link, bytes } => {
+                    self.effects.push_back(Effect::Write { link, bytes });
+                }
+                SessionEffect::Read { link, reading } => {
+                    self.effects.push_back(Effect::Read { link, reading });
+                }
+                SessionEffect::Hangup { link, how } => {
+                    self.effects.push_back(Effect::Hangup { link, how });
+                }
+                SessionEffect::Incoming(peer) => {
+                    self.sessions.accept(now, peer.link, &mut self.outs);
+                }
+                SessionEffect::Up(peer) => {
+                    self.peers.insert(peer.id);
+                    self.tell(now, peer.id, &GossipMessage::IHave(self.everything()));
+                }
+                SessionEffect::Down { peer, .. } => {
+                    self.peers.remove(&peer);
+                }
+                SessionEffect::Message { body, .. } => self.hear(now, body),
+                _ => {}
+            }
+        }
+    }
+
+    /// Learns who says what from what is sent and from what is announced.
+    fn hear(&mut self, now: Now, body: Bytes) {
+        match Message::decode(body, self.me) {
+            Ok(Some(Message::Gossip(GossipMessage::Gossip(_, message)))) => {
+                let content = message.content();
+                self.hear_of(content.sender.node_id(), content.sequence);
+            }
+            Ok(Some(Message::Gossip(large @ GossipMessage::Large { sender, sequence, .. })))
+                if self.hear_of(sender, sequence) =>
+            {
+                self.tell_all(now, &large);
+            }
+            Ok(Some(Message::Gossip(GossipMessage::IHave(holdings)))) => {
+                for (sender, ranges) in holdings.iter() {
+                    if let Some(last) = ranges.iter().next_back() {
+                        self.hear_of(*sender, *last.end());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns whether it never heard of it, nor of a later one.
+    fn hear_of(&mut self, sender: NodeId, number: u64) -> bool {
+        let before = self.highest.get(&sender).copied();
+        let is_new = before.is_none_or(|before| before < number);
+        if is_new {
+            self.highest.insert(sender, number);
+            self.news.insert_ranges(sender, lie(number));
+        }
+        is_new
+    }
+
+    fn everything(&self) -> Holdings {
+        let mut all = Holdings::new();
+        for (sender, highest) in &self.highest {
+            all.insert_ranges(*sender, lie(*highest));
+        }
+        all
+    }
+
+    fn tell_all(&mut self, now: Now, message: &GossipMessage) {
+        for peer in self.peers.clone() {
+            self.tell(now, peer, message);
+        }
+    }
+
+    fn tell(&mut self, now: Now, to: NodeId, message: &GossipMessage) {
+        let (lane, body) = (message.lane(), message.encode());
+        // A full queue is no reason to stop.
+        let _full = self.sessions.send(now, to, lane, body.into(), None, &mut self.outs);
+    }
+
+    fn act(&mut self, now: Now) {
+        if self.peers.len() < self.wanted_peers {
+            let to = self.targets[self.dice.index(self.targets.len())];
+            let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
+            let dial = DialRequest { to, expect, noise_static: None, purpose };
+            self.sessions.dial(now, dial, &mut self.outs);
+        }
+        let news = std::mem::replace(&mut self.news, Holdings::new());
+        if !news.is_empty() {
+            self.tell_all(now, &GossipMessage::IHave(news));
+        }
+    }
+}
+
+/// What it says that it has of somebody of whom it heard up to `number`.
+fn lie(number: u64) -> Ranges {
+    let mut numbers = Ranges::new();
+    numbers.insert_range(number..=number.saturating_add(AHEAD));
+    numbers
+}
+
+impl Machine for Liar {
+    fn handle(&mut self, now: Now, input: Input) {
+        let Self { sessions, outs, .. } = self;
+        match input {
+            Input::Accepted { kind, link, from, certificate } => {
+                sessions.handle_accepted(now, kind, link, from, certificate, outs);
+            }
+            Input::Connected { link, certificate } => {
+                sessions.handle_connected(now, link, certificate, outs);
+            }
+            Input::Bytes { link, bytes } => sessions.handle_bytes(now, link, bytes, outs),
+            Input::Written { link, bytes } => sessions.handle_written(now, link, bytes, outs),
+            Input::LinkDown { link, reason } => sessions.handle_link_down(now, link, reason, outs),
+            Input::Timeout => {
+                sessions.handle_timeout(now, outs);
+                if now.mono >= self.next {
+                    self.next = now.mono + PACE;
+                    self.act(now);
+                }
+            }
+            _ => {}
+        }
+        self.settle(now);
+    }
+
+    fn command(&mut self, _: Now, _: Command) -> Result<Ticket, Refused> {
+        Err(Refused::Stopping)
+    }
+
+    fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.sessions.poll_timeout().map_or(self.next, |due| due.min(self.next)))
+    }
+}

@@ -1,0 +1,81 @@
+//! Experiments with gossip, with few nodes: what is promised of them, and that a broken promise
+//! shows.
+
+use positron_proto::time::Duration;
+use positron_sim::{
+    Fault,
+    experiments::{self, Findings, GossipExperiment},
+};
+
+fn measured(found: &Findings, what: &str) -> f64 {
+    found.figure(what).unwrap_or_else(|| panic!("no figure {what}")).measured
+}
+
+/// Plays it and expects everything that is promised.
+fn kept(experiment: &GossipExperiment, seed: u64) -> Findings {
+    let found = experiment.play(seed, |_| {});
+    let unmet: Vec<_> = found.figures.iter().filter(|figure| !figure.is_met()).collect();
+    assert!(unmet.is_empty(), "seed {seed}: {unmet:#?}\n{}", found.report);
+    found
+}
+
+#[test]
+fn where_nothing_goes_wrong_everybody_has_everything_soon_and_nearly_once() {
+    let found = kept(&experiments::quiet(40), 1);
+    assert_eq!(measured(&found, "deliveries that were due"), 600.0 * 39.0);
+    let spread = &found.spread_ms;
+    assert!(spread.len() == 100 && spread.is_sorted() && spread[0] >= 10.0, "{spread:?}");
+}
+
+#[test]
+fn who_is_left_of_a_network_that_lost_most_of_its_nodes_is_one_network_again() {
+    let found = kept(&experiments::mass_failure(50), 1);
+    assert_eq!(measured(&found, "survivors"), 10.0);
+    assert_eq!(measured(&found, "deliveries that were due"), 150.0 * 9.0);
+}
+
+#[test]
+fn who_stays_while_others_come_and_go_hears_everything() {
+    let found = kept(&experiments::churn(30, Duration::from_secs(240)), 1);
+    assert_eq!(measured(&found, "times that a node left"), 12.0);
+}
+
+#[test]
+fn a_network_that_was_parted_in_any_way_is_soon_of_one_mind() {
+    let found = kept(&experiments::partitions(20, 4), 1);
+    assert!(measured(&found, "missing at the healing, a round") > 200.0);
+}
+
+#[test]
+fn who_announces_and_never_sends_keeps_nobody_waiting_for_long() {
+    let found = kept(&experiments::liars(20), 1);
+    assert!(found.spread_without_ms.is_some());
+}
+
+#[test]
+fn what_is_not_kept_is_shown_as_not_met() {
+    let mut halves = experiments::partitions(12, 1);
+    halves.story.faults.retain(|(_, fault)| *fault != Fault::Heal);
+    let found = halves.play(1, |_| {});
+    for what in [
+        "all have the same after healing, the latest",
+        "nodes in one network, the least",
+        "deliveries that were missing",
+        "broken promises of the world's checks",
+    ] {
+        assert!(!found.figure(what).unwrap().is_met(), "{what}: {found:#?}");
+    }
+    let mut crowd = experiments::liars(12);
+    crowd.story.guests.truncate(2);
+    let found = crowd.play(1, |_| {});
+    assert!(!found.figure("peers that lie when all begin to speak").unwrap().is_met());
+}
+
+#[test]
+fn each_experiment_has_a_name_and_its_story_the_same() {
+    for name in experiments::NAMES {
+        let experiment = experiments::named(name, 10).unwrap();
+        assert_eq!((experiment.name, experiment.story.name.as_str()), (name, name));
+        assert_eq!(experiment.story.nodes, 10);
+    }
+}
