@@ -69,7 +69,7 @@ struct Shape {
     since: Instant,
     /// Messages that came after it.
     followed: u32,
-    /// Whether links were tried out since.
+    /// Whether links that began or ended made others be tried out since.
     mended: bool,
     /// How many shaped instead of one another.
     rivals: u8,
@@ -120,24 +120,29 @@ impl PushTree {
         self.on_trial.remove(&peer);
     }
 
-    /// The link to `peer` is eager from now on, unless something comes again over it; returns
-    /// whether it was lazy.
-    pub(super) fn try_out(&mut self, peer: NodeId) -> bool {
-        let was_lazy = self.eager.insert(peer);
-        if was_lazy {
-            self.on_trial.insert(peer, TriedBy::Us);
-            self.shape.mended = true;
-        }
-        was_lazy
+    /// A link began or ended: that to `peer` is eager from now on, unless something comes again
+    /// over it.
+    pub(super) fn try_out(&mut self, peer: NodeId) {
+        self.shape.mended |= self.put_on_trial(peer, TriedBy::Us);
     }
 
     /// The other end grafted the link to `peer`: because a message shaped there, or else it tries
     /// it out, and it is on trial at both ends.
     pub(super) fn handle_graft(&mut self, now: Instant, peer: NodeId) {
-        if self.eager.insert(peer) && now.since(self.shape.since) >= SHAPE_LEAST {
-            self.on_trial.insert(peer, TriedBy::Them);
-            self.shape.mended = true;
+        if now.since(self.shape.since) < SHAPE_LEAST {
+            self.eager.insert(peer);
+        } else {
+            self.put_on_trial(peer, TriedBy::Them);
         }
+    }
+
+    /// Returns whether it was lazy; what is eager anyway stays what it is.
+    fn put_on_trial(&mut self, peer: NodeId, by: TriedBy) -> bool {
+        let was_lazy = self.eager.insert(peer);
+        if was_lazy {
+            self.on_trial.insert(peer, by);
+        }
+        was_lazy
     }
 
     /// Whether a message shaped it.
@@ -205,7 +210,7 @@ impl PushTree {
     ) -> bool {
         let is_soon = self.grafted.is_some_and(|last| now.since(last) < GRAFT_INTERVAL);
         let ours = self.on_trial.values().filter(|by| **by == TriedBy::Us).count();
-        if is_soon || ours >= most || !self.try_out(from) {
+        if is_soon || ours >= most || !self.put_on_trial(from, TriedBy::Us) {
             return false;
         }
         self.grafted = Some(now);
@@ -272,13 +277,15 @@ mod tests {
     }
 
     #[test]
-    fn fewer_have_to_follow_where_links_were_tried_out_since() {
+    fn fewer_have_to_follow_where_links_began_or_ended_since() {
         let mut tree = tree();
         assert!(tree.takes_shape(at(1), of(1), id(5), SECOND));
         tree.graft(peer(1));
         (0..SHAPED_MENDED).for_each(|_| tree.handle_message());
         assert!(!tree.is_due(at(100)));
-        assert!(tree.try_out(peer(2)) && tree.is_due(at(100)));
+        assert!(tree.handle_rescue(at(2), of(2), at(2), peer(3), 3) && !tree.is_due(at(100)));
+        tree.try_out(peer(2));
+        assert!(tree.is_due(at(100)));
         assert!(tree.takes_shape(at(100), of(2), id(5), SECOND));
         (0..SHAPED_MENDED).for_each(|_| tree.handle_message());
         assert!(!tree.is_due(at(200)), "it was shaped anew");
@@ -337,7 +344,7 @@ mod tests {
     fn a_link_on_trial_over_which_something_comes_again_is_pruned_until_a_shape_takes_it_in() {
         let mut tree = tree();
         tree.graft(peer(1));
-        assert!(tree.try_out(peer(2)) && tree.try_out(peer(3)) && !tree.try_out(peer(1)));
+        [2, 3, 1].into_iter().for_each(|number| tree.try_out(peer(number)));
         assert_eq!(tree.handle_repeat(at(1), &of(1), peer(1)), None, "of the tree");
         assert_eq!(tree.handle_repeat(at(1), &of(1), peer(2)), Some((peer(2), None)));
         assert!(tree.takes_shape(at(1), of(2), id(5), SECOND));

@@ -94,8 +94,8 @@ pub const SHAPE_LEAST: Duration = Duration::from_secs(8);
 pub const SHAPED_AGAIN: u8 = 16;
 /// Messages after which another one may shape: with eight links each costs seven pushes more, 5 %.
 pub const SHAPED_MESSAGES: u32 = 128;
-/// The same where links were tried out since: messages go roundabout ways then.
-pub const SHAPED_MENDED: u32 = 32;
+/// The same where links of the tree began or ended since: messages go roundabout ways then.
+pub const SHAPED_MENDED: u32 = SHAPED_MESSAGES / 2;
 /// How soon after a link was grafted because something was late the next one may be: as long as it
 /// takes until the first has its effect (guess: some round trips).
 pub const GRAFT_INTERVAL: Duration = Duration::from_millis(100);
