@@ -559,14 +559,12 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) {
         self.upkeep.handle_kept(now.mono, key, &mut self.rng);
-        let told = self.told.when(from, key);
-        // Who asked nobody is a holder, and brings it to whomever it meets.
-        if told.is_some() || from == publisher {
-            let since = told.unwrap_or(now.mono - LONGEST_LOOKUP);
-            let holders = self.table.nearest(&key, REPLICAS).into_iter();
-            let newcomers = holders
-                .filter(|holder| holder.id() != from && self.table.is_newer(&holder.id(), since));
-            self.upkeep.queue_pushes(newcomers.map(|newcomer| (newcomer, key)));
+        // Who asked nobody, and did not write it, is a holder, and brings it to whomever it meets.
+        let longest_ago = (from == publisher).then_some(now.mono - LONGEST_LOOKUP);
+        if let Some(since) = self.told.when(from, key).or(longest_ago) {
+            let mut holders = self.table.nearest(&key, REPLICAS);
+            holders.retain(|at| at.id() != from && self.table.is_newer(&at.id(), since));
+            self.upkeep.queue_pushes(holders.into_iter().map(|newcomer| (newcomer, key)));
         }
         self.keep_up(now, out);
     }

@@ -19,8 +19,8 @@ pub(super) enum Freshness {
 ///
 /// Somebody waits for what is said in the lanes of direct messages and of what is large, and is
 /// told at once. Nobody waits for an acknowledgment of the others: it goes with the next thing that
-/// is said to the peer, after [`MAX_UNTOLD`] messages, or after [`ACK_COMPANY_DELAY`]. An acknowledgment
-/// alone takes a datagram, and one that acknowledges it.
+/// is said to the peer, after [`MAX_UNTOLD`] messages, or after [`ACK_COMPANY_DELAY`]: alone it
+/// takes a datagram, and another one that acknowledges it.
 #[derive(Debug)]
 pub(super) struct ReceiveLanes {
     /// Those that are known, and after them those that the peer ever used; at most

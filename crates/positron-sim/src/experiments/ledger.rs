@@ -209,7 +209,7 @@ mod tests {
         let mut ledger = a_story();
         ledger.handle_seen(second(20), has(B, 1, None));
         let span = (second(20), second(21));
-        assert_eq!(ledger.reach(span, Duration::from_secs(5)).missing(), 2, "it runs");
+        assert_eq!(ledger.reach(span, Duration::from_secs(5)).missing(), 3, "it runs");
         ledger.handle_seen(second(21), Seen::Down(1));
         let reach = ledger.reach(span, Duration::from_secs(5));
         assert_eq!((reach.broadcasts, reach.lost, reach.due), (0, 1, 0));
