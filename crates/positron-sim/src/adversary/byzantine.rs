@@ -1,21 +1,17 @@
 //! Somebody with an identity who speaks the protocol and does not mean it.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use positron_proto::{
     direct::DirectMessage,
     gossip::GossipMessage,
-    handshake::Expect,
     id::{NetworkId, NodeId, Ticket},
     identity::{Identity, PublicKey, Signature, Signed},
     limits::{MAX_HOLDINGS_RANGES, MAX_TRACE_SAMPLE},
     node::{Command, Effect, Input, Message, Refused},
     peers::PeersMessage,
-    session::{
-        Sessions, sessions,
-        sessions::{DialRequest, Peer, Purpose, SessionEffect},
-    },
+    session::sessions::{Peer, SessionEffect},
     succession::{Succession, SuccessionMessage},
     time::{Duration, Instant, Now},
     trace::{SampledNode, TraceAnswer, TraceMessage, TraceSum, TraceTag},
@@ -28,7 +24,7 @@ use positron_proto::{
     },
 };
 
-use super::arrival::Arrival;
+use super::{arrival::Arrival, guest_sessions::GuestSessions};
 use crate::{
     dice::{Dice, named_dice},
     machine::Machine,
@@ -66,9 +62,7 @@ pub(super) struct Byzantine {
     network: NetworkId,
     addr: SocketAddr,
     targets: Vec<SocketAddr>,
-    sessions: Sessions,
-    outs: VecDeque<SessionEffect>,
-    effects: VecDeque<Effect>,
+    sessions: GuestSessions,
     dice: Dice,
     peers: Vec<Peer>,
     heard: Vec<Signed<AppMessage>>,
@@ -81,21 +75,13 @@ pub(super) struct Byzantine {
 
 impl Byzantine {
     pub(super) fn new(attack: Attack, arrival: Arrival) -> Self {
-        let config = sessions::SessionConfig {
-            network: arrival.network,
-            transports: sessions::LinkKinds::TCP,
-            ..sessions::SessionConfig::default()
-        };
-        let dice = arrival.seed.stream("session");
         Self {
             attack,
-            sessions: Sessions::new(config, Arc::clone(&arrival.identity), dice),
+            sessions: GuestSessions::new(&arrival),
             me: arrival.identity,
             network: arrival.network,
             addr: arrival.addr,
             targets: arrival.targets,
-            outs: VecDeque::new(),
-            effects: VecDeque::new(),
             dice: named_dice(&arrival.seed, "traitor"),
             peers: Vec::new(),
             heard: Vec::new(),
@@ -106,25 +92,10 @@ impl Byzantine {
         }
     }
 
-    /// Does what the sessions want done, and hears what they say.
+    /// Hears what the sessions say.
     fn settle(&mut self, now: Now) {
-        while let Some(out) = self.outs.pop_front() {
+        while let Some(out) = self.sessions.poll(now) {
             match out {
-                SessionEffect::Dial { link, kind, to } => {
-                    self.effects.push_back(Effect::Dial { link, kind, to });
-                }
-                SessionEffect::Write { link, bytes } => {
-                    self.effects.push_back(Effect::Write { link, bytes });
-                }
-                SessionEffect::Read { link, reading } => {
-                    self.effects.push_back(Effect::Read { link, reading });
-                }
-                SessionEffect::Hangup { link, how } => {
-                    self.effects.push_back(Effect::Hangup { link, how });
-                }
-                SessionEffect::Incoming(peer) => {
-                    self.sessions.accept(now, peer.link, &mut self.outs);
-                }
                 SessionEffect::Up(peer) => {
                     self.peers.retain(|known| known.id != peer.id);
                     self.peers.push(peer);
@@ -157,12 +128,7 @@ impl Byzantine {
     }
 
     fn send(&mut self, now: Now, to: NodeId, message: &impl RoomMessage) {
-        self.send_raw(now, to, message.lane(), message.encode());
-    }
-
-    /// A full queue is no reason to stop.
-    fn send_raw(&mut self, now: Now, to: NodeId, lane: Lane, body: Bytes) {
-        let _full = self.sessions.send(now, to, lane, body.into(), None, &mut self.outs);
+        self.sessions.send(now, to, message.lane(), message.encode());
     }
 
     fn act(&mut self, now: Now) {
@@ -186,9 +152,7 @@ impl Byzantine {
     fn dial_somebody(&mut self, now: Now) {
         let to = self.targets[self.dice.index(self.targets.len())];
         if self.peers.len() < self.targets.len() {
-            let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
-            let dial = DialRequest { to, expect, noise_static: None, purpose };
-            self.sessions.dial(now, dial, &mut self.outs);
+            self.sessions.dial(now, to);
         }
     }
 
@@ -268,7 +232,7 @@ impl Byzantine {
 
     fn announce(&mut self, now: Now, peer: &Peer) {
         for _ in 0..10 {
-            self.send_raw(now, peer.id, Lane::GOSSIP, self.longest_list.clone());
+            self.sessions.send(now, peer.id, Lane::GOSSIP, self.longest_list.clone());
         }
     }
 
@@ -281,7 +245,7 @@ impl Byzantine {
         }
         if self.dice.chance(0.2) {
             let noise: Vec<u8> = (0..64).map(|n: u8| n.wrapping_mul(37)).collect();
-            self.send_raw(now, peer.id, Lane::CONTROL, noise.into());
+            self.sessions.send(now, peer.id, Lane::CONTROL, noise.into());
         }
     }
 }
@@ -305,25 +269,11 @@ fn longest_list() -> Bytes {
 
 impl Machine for Byzantine {
     fn handle(&mut self, now: Now, input: Input) {
-        let Self { sessions, outs, .. } = self;
-        match input {
-            Input::Accepted { kind, link, from, certificate } => {
-                sessions.handle_accepted(now, kind, link, from, certificate, outs);
-            }
-            Input::Connected { link, certificate } => {
-                sessions.handle_connected(now, link, certificate, outs);
-            }
-            Input::Bytes { link, bytes } => sessions.handle_bytes(now, link, bytes, outs),
-            Input::Written { link, bytes } => sessions.handle_written(now, link, bytes, outs),
-            Input::LinkDown { link, reason } => sessions.handle_link_down(now, link, reason, outs),
-            Input::Timeout => {
-                sessions.handle_timeout(now, outs);
-                if now.mono >= self.next {
-                    self.next = now.mono + PACE;
-                    self.act(now);
-                }
-            }
-            _ => {}
+        let is_woken = matches!(input, Input::Timeout);
+        self.sessions.handle(now, input);
+        if is_woken && now.mono >= self.next {
+            self.next = now.mono + PACE;
+            self.act(now);
         }
         self.settle(now);
     }
@@ -333,7 +283,7 @@ impl Machine for Byzantine {
     }
 
     fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        self.sessions.poll_effect()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

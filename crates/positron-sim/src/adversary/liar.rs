@@ -1,20 +1,16 @@
 //! Somebody who announces what everybody is going to say, and never sends it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
 };
 
 use bytes::Bytes;
 use positron_proto::{
     gossip::GossipMessage,
-    handshake::Expect,
     id::{NodeId, Ticket},
     node::{Command, Effect, Input, Message, Refused},
-    session::{
-        Sessions, sessions,
-        sessions::{DialRequest, Purpose, SessionEffect},
-    },
+    session::sessions::SessionEffect,
     time::{Duration, Instant, Now},
     wire::{
         holdings::{Holdings, Ranges},
@@ -22,7 +18,7 @@ use positron_proto::{
     },
 };
 
-use super::arrival::Arrival;
+use super::{arrival::Arrival, guest_sessions::GuestSessions};
 use crate::{
     dice::{Dice, named_dice},
     machine::Machine,
@@ -40,9 +36,7 @@ pub(super) struct Liar {
     wanted_peers: usize,
     me: NodeId,
     targets: Vec<SocketAddr>,
-    sessions: Sessions,
-    outs: VecDeque<SessionEffect>,
-    effects: VecDeque<Effect>,
+    sessions: GuestSessions,
     dice: Dice,
     peers: BTreeSet<NodeId>,
     /// The highest number of each sender that it heard of.
@@ -54,19 +48,11 @@ pub(super) struct Liar {
 
 impl Liar {
     pub(super) fn new(wanted_peers: usize, arrival: Arrival) -> Self {
-        let config = sessions::SessionConfig {
-            network: arrival.network,
-            transports: sessions::LinkKinds::TCP,
-            ..sessions::SessionConfig::default()
-        };
-        let dice = arrival.seed.stream("session");
         Self {
             wanted_peers,
+            sessions: GuestSessions::new(&arrival),
             me: arrival.identity.node_id(),
             targets: arrival.targets,
-            sessions: Sessions::new(config, arrival.identity, dice),
-            outs: VecDeque::new(),
-            effects: VecDeque::new(),
             dice: named_dice(&arrival.seed, "liar"),
             peers: BTreeSet::new(),
             highest: BTreeMap::new(),
@@ -75,25 +61,10 @@ impl Liar {
         }
     }
 
-    /// Does what the sessions want done, and hears what they say.
+    /// Hears what the sessions say.
     fn settle(&mut self, now: Now) {
-        while let Some(out) = self.outs.pop_front() {
+        while let Some(out) = self.sessions.poll(now) {
             match out {
-                SessionEffect::Dial { link, kind, to } => {
-                    self.effects.push_back(Effect::Dial { link, kind, to });
-                }
-                SessionEffect::Write { link, bytes } => {
-                    self.effects.push_back(Effect::Write { link, bytes });
-                }
-                SessionEffect::Read { link, reading } => {
-                    self.effects.push_back(Effect::Read { link, reading });
-                }
-                SessionEffect::Hangup { link, how } => {
-                    self.effects.push_back(Effect::Hangup { link, how });
-                }
-                SessionEffect::Incoming(peer) => {
-                    self.sessions.accept(now, peer.link, &mut self.outs);
-                }
                 SessionEffect::Up(peer) => {
                     self.peers.insert(peer.id);
                     self.tell(now, peer.id, &GossipMessage::IHave(self.everything()));
@@ -156,17 +127,13 @@ impl Liar {
     }
 
     fn tell(&mut self, now: Now, to: NodeId, message: &GossipMessage) {
-        let (lane, body) = (message.lane(), message.encode());
-        // A full queue is no reason to stop.
-        let _full = self.sessions.send(now, to, lane, body.into(), None, &mut self.outs);
+        self.sessions.send(now, to, message.lane(), message.encode());
     }
 
     fn act(&mut self, now: Now) {
         if self.peers.len() < self.wanted_peers {
             let to = self.targets[self.dice.index(self.targets.len())];
-            let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
-            let dial = DialRequest { to, expect, noise_static: None, purpose };
-            self.sessions.dial(now, dial, &mut self.outs);
+            self.sessions.dial(now, to);
         }
         let news = std::mem::replace(&mut self.news, Holdings::new());
         if !news.is_empty() {
@@ -184,25 +151,11 @@ fn lie(number: u64) -> Ranges {
 
 impl Machine for Liar {
     fn handle(&mut self, now: Now, input: Input) {
-        let Self { sessions, outs, .. } = self;
-        match input {
-            Input::Accepted { kind, link, from, certificate } => {
-                sessions.handle_accepted(now, kind, link, from, certificate, outs);
-            }
-            Input::Connected { link, certificate } => {
-                sessions.handle_connected(now, link, certificate, outs);
-            }
-            Input::Bytes { link, bytes } => sessions.handle_bytes(now, link, bytes, outs),
-            Input::Written { link, bytes } => sessions.handle_written(now, link, bytes, outs),
-            Input::LinkDown { link, reason } => sessions.handle_link_down(now, link, reason, outs),
-            Input::Timeout => {
-                sessions.handle_timeout(now, outs);
-                if now.mono >= self.next {
-                    self.next = now.mono + PACE;
-                    self.act(now);
-                }
-            }
-            _ => {}
+        let is_woken = matches!(input, Input::Timeout);
+        self.sessions.handle(now, input);
+        if is_woken && now.mono >= self.next {
+            self.next = now.mono + PACE;
+            self.act(now);
         }
         self.settle(now);
     }
@@ -212,7 +165,7 @@ impl Machine for Liar {
     }
 
     fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
+        self.sessions.poll_effect()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod byzantine;
+mod guest_sessions;
 mod liar;
 mod outsider;
 
