@@ -128,7 +128,7 @@ pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);
 pub const ACK_COMPANY_DELAY: Duration = Duration::from_millis(500);
 /// Messages after which it waits no longer: a small part of [`MAX_PEER_QUEUE_MESSAGES`], which wait
 /// for it at the other end.
-pub const MAX_UNTOLD: u32 = 64;
+pub const ACKS_TOGETHER: u32 = 64;
 /// How long a closed link may take to hand its last bytes to the kernel, or a closing connection to
 /// hear of the next one of them that arrived. Its retransmissions wait twice as long each time: it
 /// outlasts an outage of a quarter of this, but one of more than half may hide the last try.

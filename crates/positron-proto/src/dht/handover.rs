@@ -44,7 +44,7 @@ pub(super) fn parting_way(living: &LivingRecord) -> Via {
     if value.is_none_or(|value| value.len() <= INLINE_VALUE) { Via::Datagram } else { Via::Any }
 }
 
-/// Whether this node is one of those that keep what is under a key, as far as the table knows.
+/// Whether a node is one of those that keep what is under a key, as far as the table knows.
 pub(super) fn is_holder(table: &RoutingTable, node: &NodeId, key: &Place) -> bool {
     table.nearest(key, REPLICAS).iter().any(|contact| contact.id() == *node)
 }

@@ -1,4 +1,4 @@
-//! Gossip `[PROTOCOL 6]`.
+//! The bounds of gossip `[PROTOCOL 6]`.
 
 use super::{CONVERSATION_GRACE, LARGE_GOSSIP, MAX_PAYLOAD, SLOW_READER_TIMEOUT};
 use crate::time::Duration;

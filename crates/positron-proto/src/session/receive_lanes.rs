@@ -2,7 +2,7 @@
 
 use super::fault::LinkFault;
 use crate::{
-    limits::{ACK_COMPANY_DELAY, MAX_NUMBER, MAX_UNTOLD},
+    limits::{ACK_COMPANY_DELAY, ACKS_TOGETHER, MAX_NUMBER},
     time::Instant,
     wire::frame::{Frame, Lane},
 };
@@ -19,7 +19,7 @@ pub(super) enum Freshness {
 ///
 /// Somebody waits for what is said in the lanes of direct messages and of what is large, and is
 /// told at once. Nobody waits for an acknowledgment of the others: it goes with the next thing that
-/// is said to the peer, after [`MAX_UNTOLD`] messages, or after [`ACK_COMPANY_DELAY`]: alone it
+/// is said to the peer, after [`ACKS_TOGETHER`] messages, or after [`ACK_COMPANY_DELAY`]: alone it
 /// takes a datagram, and another one that acknowledges it.
 #[derive(Debug)]
 pub(super) struct ReceiveLanes {
@@ -93,7 +93,7 @@ impl ReceiveLanes {
             incoming.owed = Owed::InCompany;
             self.untold += 1;
             self.until = self.until.min(now + ACK_COMPANY_DELAY);
-            if self.untold >= MAX_UNTOLD {
+            if self.untold >= ACKS_TOGETHER {
                 self.handle_company();
             }
         }
@@ -197,11 +197,11 @@ mod tests {
             lanes.handle_delivered(START, lane);
             assert_eq!(told(&mut lanes), ack(lane, 1));
         }
-        for _ in 1..MAX_UNTOLD {
+        for _ in 1..ACKS_TOGETHER {
             lanes.handle_delivered(START, Lane::GOSSIP);
         }
         assert!(!lanes.is_due());
         lanes.handle_delivered(START, Lane::GOSSIP);
-        assert_eq!(told(&mut lanes), ack(Lane::GOSSIP, MAX_UNTOLD.into()));
+        assert_eq!(told(&mut lanes), ack(Lane::GOSSIP, ACKS_TOGETHER.into()));
     }
 }

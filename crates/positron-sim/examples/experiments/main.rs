@@ -7,14 +7,17 @@
 //! Arguments are `NODES NAME|all SEED [--json] [--svg FILE]`. How far it is stands on standard
 //! error. On standard output is a table, or with `--json` an array of all that was measured.
 //! `--svg` draws how broadcasts spread in each experiment. The exit code is 0 if everything is as
-//! was promised, 1 if not, and 2 if the arguments are wrong.
+//! was promised, 1 if not, and 2 if the arguments are wrong, or name a file that cannot be written.
 
 mod bar;
 mod chart;
 mod order;
 mod table;
 
-use std::{fs, process::ExitCode};
+use std::{
+    fs::{self, File},
+    process::ExitCode,
+};
 
 use positron_sim::experiments::{self, Findings};
 
@@ -31,6 +34,13 @@ fn main() -> ExitCode {
 }
 
 fn carry_out(order: &Order) -> ExitCode {
+    // A chart that has no place is found out now, and not in an hour.
+    if let Some(file) = &order.svg
+        && let Err(error) = File::create(file)
+    {
+        eprintln!("{}: {error}", file.display());
+        return ExitCode::from(2);
+    }
     let mut all = Vec::new();
     for name in &order.names {
         let experiment = experiments::named(name, order.nodes).expect("a name that was parsed");
