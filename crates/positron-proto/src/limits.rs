@@ -116,16 +116,18 @@ pub const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// Silence after a probe that means the peer is gone. With [`PROBE_AFTER`] a silent crash is
 /// noticed in 3 s.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_800);
-/// How long after its last message a link counts as one that carries traffic: twice
-/// [`PROBE_AFTER`], so that one message is followed by one question. Of nodes at rest most of what
-/// they did was to answer questions that followed a digest, four to each while this was 5 s.
+/// How long after the last message for which somebody waits a link counts as one that carries
+/// traffic: twice [`PROBE_AFTER`], so that one message is followed by one question.
 pub const RECENT_TRAFFIC: Duration = Duration::from_secs(2);
 /// While parts of a message arrive, the receiver is never silent for longer than this: half of
 /// [`PROBE_AFTER`], so that the sender of a large message over a slow path does not doubt it.
 pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);
-/// How long an acknowledgment for which nobody waits may wait for company: half of [`PROBE_AFTER`]
-/// too, so that nobody is asked for a sign of life instead.
-pub const ACK_COMPANY_DELAY: Duration = Duration::from_millis(500);
+/// How long an acknowledgment for which nobody waits may wait for company: half of what would make
+/// a slow reader of us. Nodes at rest say something to each of eight peers every four seconds.
+pub const ACK_COMPANY_DELAY: Duration = Duration::from_secs(5);
+/// The same where nothing else tells the peer that we live: half of [`PROBE_AFTER`] too, so that
+/// nobody is asked for a sign of life instead.
+pub const PROVING_ACK_DELAY: Duration = Duration::from_millis(500);
 /// Messages after which it waits no longer: a small part of [`MAX_PEER_QUEUE_MESSAGES`], which wait
 /// for it at the other end.
 pub const ACKS_TOGETHER: u32 = 64;

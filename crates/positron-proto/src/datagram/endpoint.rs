@@ -456,6 +456,11 @@ impl Endpoint {
         self.demux.get(connection)?.heard()
     }
 
+    /// Whether everything that was said over a connection was acknowledged, while it exists.
+    pub fn is_drained(&self, connection: ConnectionId) -> Option<bool> {
+        self.demux.get(connection).map(Connection::is_drained)
+    }
+
     /// The least round trip of a connection of late, while it exists: what its path takes without
     /// queues and losses.
     pub fn least_rtt(&self, connection: ConnectionId) -> Option<Duration> {

@@ -61,6 +61,12 @@ pub(super) trait Carrier: fmt::Debug + Send {
     /// When anything of the other end arrived last, perhaps less than a message.
     fn heard(&self, link: LinkId) -> Option<Instant>;
 
+    /// Whether the other end acknowledged everything that was sent, where the carrier knows: then
+    /// nobody needs to say above that it arrived.
+    fn is_drained(&self, _: LinkId) -> Option<bool> {
+        None
+    }
+
     /// The least round trip of late, where the carrier measures any: that of a packet, which tells
     /// a copy that was lost from the one that arrived.
     fn least_rtt(&self, _: LinkId) -> Option<Duration> {

@@ -267,6 +267,7 @@ impl Conversation {
             let (before, can_wait) = (put.bytes, *lane != Lane::CONTROL);
             let most = if can_wait { *allowed } else { usize::MAX };
             let done = outgoing.put(*lane, record, largest, most, &mut put);
+            put.is_awaited |= lane.is_awaited() && put.bytes > before;
             if can_wait {
                 *allowed -= put.bytes - before;
             }

@@ -264,6 +264,10 @@ impl Carrier for DatagramCarrier {
         self.endpoint.heard(*self.by_link.get(&link)?)
     }
 
+    fn is_drained(&self, link: LinkId) -> Option<bool> {
+        self.endpoint.is_drained(*self.by_link.get(&link)?)
+    }
+
     fn least_rtt(&self, link: LinkId) -> Option<Duration> {
         self.endpoint.least_rtt(*self.by_link.get(&link)?)
     }

@@ -11,7 +11,7 @@ use super::{
     conversations::Conversations,
     credit::ReceiveCredit,
     fault::LinkFault,
-    keep_alive::Liveness,
+    keep_alive::{Liveness, Waiting},
     link_table::{EstablishedLink, LinkTable},
     partials_budget::Partial,
     receive_lanes::Freshness,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     id::{LinkId, NodeId},
-    limits::MAX_RECORD,
+    limits::{ACK_COMPANY_DELAY, MAX_RECORD, PROVING_ACK_DELAY},
     metric::Way,
     time::{Duration, Instant, Now},
     wire::frame::{Frame, Lane},
@@ -192,7 +192,7 @@ impl<'a> EstablishedSession<'a> {
                     self.put_words(now.mono, &mut record.bytes);
                 }
                 let put = self.conversation.put(lanes, &mut record, largest, &mut left);
-                if put.bytes > 0 {
+                if put.is_awaited {
                     self.on.link.keep_alive.handle_carried(now.mono);
                 }
                 counters.messages_retransmitted += put.resent;
@@ -285,7 +285,7 @@ impl<'a> EstablishedSession<'a> {
     pub(super) fn check(&mut self, now: Instant, heartbeat: Duration) -> Health {
         self.note_progress(now);
         self.conversation.incoming.handle_timeout(now);
-        match self.on.link.keep_alive.check(now, self.conversation.waiting(), heartbeat) {
+        match self.on.link.keep_alive.check(now, self.waiting(), heartbeat) {
             Liveness::Gone => Health::Silent,
             _ if self.conversation.slow_reader_at() <= now => Health::SlowReader,
             Liveness::Suspect => Health::Suspect,
@@ -295,8 +295,25 @@ impl<'a> EstablishedSession<'a> {
 
     /// When [`check`](Self::check) may come to something else than fine.
     pub(super) fn poll_check(&self, heartbeat: Duration) -> Instant {
-        let liveness = self.on.link.keep_alive.poll_check(self.conversation.waiting(), heartbeat);
+        let liveness = self.on.link.keep_alive.poll_check(self.waiting(), heartbeat);
         liveness.min(self.conversation.slow_reader_at()).min(self.acknowledges_at())
+    }
+
+    /// Whether the other end owes a sign of life. What arrived there, as far as packets tell, is
+    /// acknowledged some time.
+    fn waiting(&self) -> Waiting {
+        match self.on.carrier.is_drained(self.id) {
+            Some(true) if self.conversation.unsent_bytes() == 0 => Waiting::Nothing,
+            _ => self.conversation.waiting(),
+        }
+    }
+
+    /// How long an acknowledgment waits for company.
+    fn company_delay(&self) -> Duration {
+        match self.on.carrier.is_drained(self.id) {
+            Some(_) => ACK_COMPANY_DELAY,
+            None => PROVING_ACK_DELAY,
+        }
     }
 
     /// When acknowledgments that wait for company go without it.
@@ -319,10 +336,12 @@ impl<'a> EstablishedSession<'a> {
             }
             Frame::Pong { token } => Ok(progress(link.keep_alive.handle_pong(now, token))),
             Frame::Message { lane, number, body } => {
-                link.keep_alive.handle_carried(now);
+                if lane.is_awaited() {
+                    link.keep_alive.handle_carried(now);
+                }
                 link.handle_received(lane, body.len())?;
                 match conversation.incoming.check_duplicate(lane, number)? {
-                    Freshness::New if !lane.is_known() => Ok(drop_unknown(now, conversation, lane)),
+                    Freshness::New if !lane.is_known() => Ok(self.drop_unknown(now, lane)),
                     Freshness::New if link.is_assembling(lane) => {
                         Err(LinkFault::violation("a message of which a part came before"))
                     }
@@ -331,7 +350,9 @@ impl<'a> EstablishedSession<'a> {
                 }
             }
             Frame::Fragment { lane, number, offset, total, body } => {
-                link.keep_alive.handle_carried(now);
+                if lane.is_awaited() {
+                    link.keep_alive.handle_carried(now);
+                }
                 link.handle_received(lane, body.len())?;
                 conversation.assembling(now, lane);
                 let arrival = conversation.incoming.check_duplicate(lane, number)?;
@@ -341,7 +362,7 @@ impl<'a> EstablishedSession<'a> {
                     return Ok(match arrival {
                         _ if !is_last => FrameOutcome::Nothing,
                         Freshness::Duplicate => ack_again(conversation, lane),
-                        Freshness::New => drop_unknown(now, conversation, lane),
+                        Freshness::New => self.drop_unknown(now, lane),
                     });
                 }
                 Ok(match link.assemble(now, lane, number, (offset, total), &body)? {
@@ -369,6 +390,17 @@ impl<'a> EstablishedSession<'a> {
         }
     }
 
+    /// Nobody here knows what goes in this lane; its sender is not to say it again.
+    fn drop_unknown(&mut self, now: Instant, lane: Lane) -> FrameOutcome {
+        self.handle_delivered(now, lane);
+        FrameOutcome::UnknownLane
+    }
+
+    fn handle_delivered(&mut self, now: Instant, lane: Lane) {
+        let in_company = now + self.company_delay();
+        self.conversation.incoming.handle_delivered(lane, in_company);
+    }
+
     fn deliver(
         &mut self,
         now: Instant,
@@ -376,7 +408,7 @@ impl<'a> EstablishedSession<'a> {
         body: Bytes,
         out: &mut VecDeque<SessionEffect>,
     ) -> FrameOutcome {
-        self.conversation.incoming.handle_delivered(now, lane);
+        self.handle_delivered(now, lane);
         let bytes = body.len();
         out.push_back(SessionEffect::Message { peer: self.on.link.peer.id, body });
         FrameOutcome::Message { lane, bytes }
@@ -390,12 +422,6 @@ fn is_too_little(bytes: u64) -> bool {
 
 const fn progress(is_some: bool) -> FrameOutcome {
     if is_some { FrameOutcome::Progress } else { FrameOutcome::Nothing }
-}
-
-/// Nobody here knows what goes in this lane; its sender is not to say it again.
-fn drop_unknown(now: Instant, conversation: &mut Conversation, lane: Lane) -> FrameOutcome {
-    conversation.incoming.handle_delivered(now, lane);
-    FrameOutcome::UnknownLane
 }
 
 fn ack_again(conversation: &mut Conversation, lane: Lane) -> FrameOutcome {

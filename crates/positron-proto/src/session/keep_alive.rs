@@ -38,7 +38,7 @@ pub(super) enum Liveness {
 pub(super) struct KeepAlive {
     /// When bytes arrived last.
     heard: Instant,
-    /// When a message went out or came in last.
+    /// When a message for which somebody waits went out or came in last.
     carried: Instant,
     /// The question by which silence is judged.
     probed: Option<Probe>,
@@ -154,7 +154,7 @@ impl KeepAlive {
         }
     }
 
-    /// A message went out or came in.
+    /// A message for which somebody waits went out or came in.
     pub(super) const fn handle_carried(&mut self, now: Instant) {
         self.carried = now;
     }

@@ -2,7 +2,7 @@
 
 use super::fault::LinkFault;
 use crate::{
-    limits::{ACK_COMPANY_DELAY, ACKS_TOGETHER, MAX_NUMBER},
+    limits::{ACKS_TOGETHER, MAX_NUMBER},
     time::Instant,
     wire::frame::{Frame, Lane},
 };
@@ -17,10 +17,10 @@ pub(super) enum Freshness {
 /// All lanes that the peer speaks in, and the acknowledgments that are owed to it
 /// `[PROTOCOL 4]`.
 ///
-/// Somebody waits for what is said in the lanes of direct messages and of what is large, and is
-/// told at once. Nobody waits for an acknowledgment of the others: it goes with the next thing that
-/// is said to the peer, after [`ACKS_TOGETHER`] messages, or after [`ACK_COMPANY_DELAY`]: alone it
-/// takes a datagram, and another one that acknowledges it.
+/// Who waits for what is said in a lane ([`Lane::is_awaited`]) is told at once. Nobody waits for an
+/// acknowledgment of the others: it goes with the next thing that is said to the peer, after
+/// [`ACKS_TOGETHER`] messages, or when it waited for that for long enough: alone it takes a
+/// datagram, and another one that acknowledges it.
 #[derive(Debug)]
 pub(super) struct ReceiveLanes {
     /// Those that are known, and after them those that the peer ever used; at most
@@ -83,16 +83,17 @@ impl ReceiveLanes {
         }
     }
 
-    /// The next message of `lane` was handed over whole, or dropped for good.
-    pub(super) fn handle_delivered(&mut self, now: Instant, lane: Lane) {
+    /// The next message of `lane` was handed over whole, or dropped for good. If its acknowledgment
+    /// waits for company, then at most until `in_company`.
+    pub(super) fn handle_delivered(&mut self, lane: Lane, in_company: Instant) {
         let incoming = self.lane_mut(lane);
         incoming.next += 1;
-        if !matches!(lane, Lane::CONTROL | Lane::GOSSIP) {
+        if lane.is_awaited() {
             incoming.owed = Owed::Now;
         } else if incoming.owed != Owed::Now {
             incoming.owed = Owed::InCompany;
             self.untold += 1;
-            self.until = self.until.min(now + ACK_COMPANY_DELAY);
+            self.until = self.until.min(in_company);
             if self.untold >= ACKS_TOGETHER {
                 self.handle_company();
             }
@@ -172,11 +173,11 @@ mod tests {
     #[test]
     fn gossip_is_acknowledged_in_company_or_when_it_waited_for_long() {
         let mut lanes = ReceiveLanes::new();
-        lanes.handle_delivered(START, Lane::GOSSIP);
-        lanes.handle_delivered(START + ACK_COMPANY_DELAY / 2, Lane::GOSSIP);
+        let due = START + Duration::from_secs(5);
+        lanes.handle_delivered(Lane::GOSSIP, due);
+        lanes.handle_delivered(Lane::GOSSIP, due + Duration::from_secs(1));
         assert!(!lanes.is_due() && told(&mut lanes).is_empty());
-        let due = lanes.poll_timeout();
-        assert_eq!(due, START + ACK_COMPANY_DELAY, "the first of them counts");
+        assert_eq!(lanes.poll_timeout(), due, "the first of them counts");
         lanes.handle_timeout(due - Duration::from_micros(1));
         assert!(!lanes.is_due());
         lanes.handle_timeout(due);
@@ -184,7 +185,7 @@ mod tests {
         assert_eq!(told(&mut lanes), ack(Lane::GOSSIP, 2));
         assert_eq!(lanes.poll_timeout(), Instant::FAR_FUTURE);
 
-        lanes.handle_delivered(due, Lane::CONTROL);
+        lanes.handle_delivered(Lane::CONTROL, due);
         lanes.handle_company();
         assert_eq!(told(&mut lanes), ack(Lane::CONTROL, 1));
         assert_eq!((lanes.is_due(), lanes.poll_timeout()), (false, Instant::FAR_FUTURE));
@@ -194,14 +195,14 @@ mod tests {
     fn whom_somebody_waits_for_is_told_at_once_and_many_do_not_wait() {
         let mut lanes = ReceiveLanes::new();
         for lane in [Lane::DIRECT, Lane::LARGE_GOSSIP, Lane::BULK] {
-            lanes.handle_delivered(START, lane);
+            lanes.handle_delivered(lane, START);
             assert_eq!(told(&mut lanes), ack(lane, 1));
         }
         for _ in 1..ACKS_TOGETHER {
-            lanes.handle_delivered(START, Lane::GOSSIP);
+            lanes.handle_delivered(Lane::GOSSIP, START);
         }
         assert!(!lanes.is_due());
-        lanes.handle_delivered(START, Lane::GOSSIP);
+        lanes.handle_delivered(Lane::GOSSIP, START);
         assert_eq!(told(&mut lanes), ack(Lane::GOSSIP, ACKS_TOGETHER.into()));
     }
 }

@@ -48,6 +48,8 @@ struct Queued {
 pub(super) struct Put {
     /// Bytes of messages.
     pub(super) bytes: usize,
+    /// Whether somebody [waits](Lane::is_awaited) for one of them.
+    pub(super) is_awaited: bool,
     /// Messages that had been wholly on a link before.
     pub(super) resent: u64,
 }

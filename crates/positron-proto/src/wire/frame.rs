@@ -57,6 +57,12 @@ impl Lane {
         self.index() < Self::KNOWN.len()
     }
 
+    /// Whether somebody waits for what is said in it, or for the word that it arrived. Nobody does
+    /// in those of broadcasts and of nodes among themselves.
+    pub const fn is_awaited(self) -> bool {
+        !matches!(self, Self::CONTROL | Self::GOSSIP)
+    }
+
     /// Where it stands in an array of lanes.
     pub(crate) const fn index(self) -> usize {
         self.0 as usize

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     handshake::aead::Suite,
-    limits::{ACK_COMPANY_DELAY, LINK_WRITE_WINDOW, MAX_MESSAGE, MAX_RECORD, PROBE_AFTER},
+    limits::{LINK_WRITE_WINDOW, MAX_MESSAGE, MAX_RECORD, PROBE_AFTER, PROVING_ACK_DELAY},
     session::sessions::NotSent,
 };
 
@@ -78,7 +78,7 @@ fn gossip_that_nobody_answers_is_acknowledged_before_anybody_is_asked_for_a_sign
         assert!(world.now.mono.since(begun) < PROBE_AFTER);
         world.advance(millis(50));
     }
-    assert!(world.now.mono.since(begun) >= ACK_COMPANY_DELAY);
+    assert!(world.now.mono.since(begun) >= PROVING_ACK_DELAY);
     assert_eq!(sent(&world), before, "nobody was asked");
 }
 
