@@ -301,7 +301,7 @@ fn gossip_messages() -> Vec<(&'static str, Message)> {
                 .into(),
         ),
         ("gossip_graft", GossipMessage::Graft.into()),
-        ("gossip_prune", GossipMessage::Prune.into()),
+        ("gossip_prune", GossipMessage::Prune { announce: true }.into()),
         (
             "gossip_digest",
             GossipMessage::Digest { key: [0xCD; 16], count: 4, sum: [0xAB; 16] }.into(),

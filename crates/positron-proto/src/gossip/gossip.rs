@@ -18,6 +18,7 @@ use super::{
     receipts::Receipts,
     set_digest::Entry,
     telling::{trace, trace_dropped, trace_taken},
+    tree_links::TreeLinks,
     unserved::Unserved,
 };
 use crate::{
@@ -198,11 +199,8 @@ impl Gossip {
             GossipMessage::Large { sender, sequence, bytes } => {
                 self.handle_large(now, from, MessageKey { sender, sequence }, bytes, out);
             }
-            GossipMessage::Graft if self.links.contains_key(&from) => {
-                self.tree.handle_graft(now.mono, from);
-            }
-            GossipMessage::Graft => {}
-            GossipMessage::Prune => _ = self.tree.prune(&from),
+            GossipMessage::Graft => self.tree_links().handle_graft(now, from, out),
+            GossipMessage::Prune { announce } => self.tree_links().handle_prune(&from, announce),
         }
     }
 
@@ -270,13 +268,15 @@ impl Gossip {
         out.push_back(GossipEffect::Keep(message.clone()));
         out.push_back(GossipEffect::Observed { peer: from, what: Observation::ValidMessage });
         if let (CameFrom::Heard { asked: true, .. }, Some(heard)) = (arrival, heard) {
-            self.handle_rescue(now, (&message, ttl), heard, (from, &also), out);
+            let whom = (from, &also[..]);
+            self.tree_links().handle_rescue(now, (&message, ttl), heard, whom, out);
         }
         let rumour = Rumour { item, nth, ttl, has, besides };
         let shapes = self.push_eagerly(now, rumour, &message, Some(standings), out);
         if shapes {
-            self.graft(from, out);
-            also.into_iter().for_each(|peer| self.prune(peer, out));
+            let mut links = self.tree_links();
+            links.graft(from, out);
+            also.into_iter().for_each(|peer| links.prune(peer, out));
         }
         if let Some(receipt) = self.receipts.add(item, message.content().payload.len()) {
             let to: Vec<NodeId> = self.links.keys().copied().collect();
@@ -328,7 +328,7 @@ impl Gossip {
             .entry(peer)
             .or_insert_with(|| GossipPeer::new(now.mono, present.take_free(), told));
         if self.tree.len() < self.config.fanout {
-            self.graft_new(peer, out);
+            self.tree_links().graft_new(peer, out);
         }
         self.anti_entropy().peer_up(now, peer, out);
     }
@@ -340,9 +340,7 @@ impl Gossip {
             let lacking = self.store.handle_gone(place, in_step);
             self.counters.left_lacking += u64::try_from(lacking).unwrap_or(u64::MAX);
         }
-        if self.tree.prune(&peer) {
-            self.graft_another(out);
-        }
+        self.tree_links().peer_down(&peer, out);
         self.deadlines.clear(GossipWake::Judge(peer));
         self.unserved.forget(&peer);
         self.wanted.peer_down(now.mono, peer);
@@ -413,6 +411,18 @@ impl Gossip {
     /// The numbers held per sender: what two nodes compare.
     pub fn holdings(&self) -> Holdings {
         self.store.holdings()
+    }
+
+    /// What grafts and prunes.
+    pub(super) fn tree_links(&mut self) -> TreeLinks<'_> {
+        TreeLinks {
+            fanout: self.config.fanout,
+            tree: &mut self.tree,
+            links: &mut self.links,
+            wanted: &mut self.wanted,
+            rng: &mut self.rng,
+            counters: &mut self.counters,
+        }
     }
 
     /// What compares notes.

@@ -23,7 +23,7 @@ use crate::{
     },
     misbehavior::{Misbehavior, Observation},
     standings::TrustTable,
-    time::{Instant, Now},
+    time::Now,
     wire::{
         holdings::{Holdings, Ranges},
         message::AppMessage,
@@ -45,7 +45,7 @@ impl Gossip {
             && let Some(link) = self.links.get_mut(&peer)
         {
             let mut list = Holdings::new();
-            if !standings.is_banned(&peer, now.wall) {
+            if link.is_announced_to && !standings.is_banned(&peer, now.wall) {
                 for (item, nth) in self.announcements.for_peer(link, &self.store) {
                     self.counters.ihave_sent += 1;
                     list.insert(item.sender, item.sequence);
@@ -66,7 +66,8 @@ impl Gossip {
 
     /// What is new is announced to one peer after the other.
     pub(super) fn announce_soon(&mut self, now: Now) {
-        if let Some(turn) = self.announcements.turn(self.links.len()) {
+        let told = self.links.values().filter(|link| link.is_announced_to).count();
+        if let Some(turn) = self.announcements.turn(told) {
             self.deadlines.set_earliest(GossipWake::Announce, now.mono + turn);
         }
     }
@@ -372,6 +373,27 @@ impl Gossip {
         }
     }
 
+    /// A message that is here came again.
+    pub(super) fn handle_repeat(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        item: MessageKey,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        if !self.links.contains_key(&from) {
+            return;
+        }
+        // It would count us among those who have it from there. Who repeats without end is not told
+        // of each time.
+        if !self.announcements.is_full() {
+            let besides = places(&self.links, [&from]);
+            self.announcements.add(Unannounced { item, lacking: PlaceSet::default(), besides });
+            self.announce_soon(now);
+        }
+        self.tree_links().handle_repeat(now, from, item, out);
+    }
+
     /// The session with `to` did not take this message ([`GossipEffect::Send`]).
     pub fn handle_not_sent(
         &mut self,
@@ -394,95 +416,6 @@ impl Gossip {
     pub fn handle_arrived(&mut self, to: &NodeId, sender: NodeId, sequence: u64) {
         if let Some(link) = self.links.get_mut(to) {
             link.sent.forget(&MessageKey { sender, sequence });
-        }
-    }
-}
-
-/// The links of the tree.
-impl Gossip {
-    /// Both push to each other from now on, whatever the other one held the link for.
-    pub(super) fn graft(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        if self.links.contains_key(&peer) {
-            self.tree.graft(peer);
-            self.tell_grafted(peer, out);
-        }
-    }
-
-    /// A link begins: before anything shaped a tree it is as good as any other, and later it is
-    /// tried out.
-    pub(super) fn graft_new(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        if self.tree.is_shaped() {
-            self.tree.try_out(peer);
-            self.tell_grafted(peer, out);
-        } else {
-            self.graft(peer, out);
-        }
-    }
-
-    fn tell_grafted(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        self.counters.links_grafted += 1;
-        out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Graft });
-    }
-
-    /// Both announce to each other from now on, whatever the other one held the link for.
-    pub(super) fn prune(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        self.tree.prune(&peer);
-        out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Prune });
-    }
-
-    /// An eager link ended, and with it, for all that is known, the way to everybody else.
-    pub(super) fn graft_another(&mut self, out: &mut VecDeque<GossipEffect>) {
-        let is_lazy = |peer: &&NodeId| !self.tree.is_eager(peer);
-        let lazy: Vec<NodeId> = self.links.keys().filter(is_lazy).copied().collect();
-        if let Some(&peer) = self.rng.choose(&lazy) {
-            self.tree.try_out(peer);
-            self.tell_grafted(peer, out);
-        }
-    }
-
-    /// `from` had to be asked for a message that was announced at `announced`, and `also` sent it,
-    /// too. With `hops` it is new: others lack it as well.
-    pub(super) fn handle_rescue(
-        &mut self,
-        now: Now,
-        (message, hops): (&Verified<AppMessage>, u8),
-        announced: Instant,
-        (from, also): (NodeId, &[NodeId]),
-        out: &mut VecDeque<GossipEffect>,
-    ) {
-        let is_large = message.content().payload.len() >= LARGE_GOSSIP;
-        if hops == 0 || is_large || !self.links.contains_key(&from) {
-            return;
-        }
-        let (item, most) = (MessageKey::of(message.content()), self.config.fanout);
-        if also.iter().any(|peer| self.tree.is_eager(peer)) {
-            self.wanted.handle_late_push(now.mono.since(announced));
-        } else if self.tree.handle_rescue(now.mono, item, announced, from, most) {
-            self.tell_grafted(from, out);
-        }
-    }
-
-    /// A message that is here came again.
-    pub(super) fn handle_repeat(
-        &mut self,
-        now: Now,
-        from: NodeId,
-        item: MessageKey,
-        out: &mut VecDeque<GossipEffect>,
-    ) {
-        if !self.links.contains_key(&from) {
-            return;
-        }
-        // It would count us among those who have it from there. Who repeats without end is not told
-        // of each time.
-        if !self.announcements.is_full() {
-            let besides = places(&self.links, [&from]);
-            self.announcements.add(Unannounced { item, lacking: PlaceSet::default(), besides });
-            self.announce_soon(now);
-        }
-        if let Some((whom, lag)) = self.tree.handle_repeat(now.mono, &item, from) {
-            lag.into_iter().for_each(|lag| self.wanted.handle_late_push(lag));
-            self.prune(whom, out);
         }
     }
 }

@@ -82,8 +82,11 @@ pub enum GossipMessage {
     Receipt(Holdings),
     /// Push new broadcasts to me from now on, as I do to you.
     Graft,
-    /// Announce new broadcasts to me from now on, as I do to you.
-    Prune,
+    /// Push none to me from now on, as I push none to you.
+    Prune {
+        /// Announce them; if not, enough others do.
+        announce: bool,
+    },
 }
 
 impl RoomMessage for GossipMessage {
@@ -112,7 +115,7 @@ impl RoomMessage for GossipMessage {
             Self::Receipt(_) => GOSSIP_RECEIPT,
             Self::Large { .. } => GOSSIP_LARGE,
             Self::Graft => GOSSIP_GRAFT,
-            Self::Prune => GOSSIP_PRUNE,
+            Self::Prune { .. } => GOSSIP_PRUNE,
             Self::Sketch { .. } => GOSSIP_SKETCH,
             Self::More { .. } => GOSSIP_MORE,
             Self::Lacking(_) => GOSSIP_LACKING,
@@ -132,7 +135,8 @@ impl RoomMessage for GossipMessage {
     fn size_hint(&self) -> usize {
         match self {
             Self::Gossip(_, message) => 1 + message.encoded_len(),
-            Self::Graft | Self::Prune => 0,
+            Self::Graft => 0,
+            Self::Prune { .. } => 1,
             _ => 64,
         }
     }
@@ -171,7 +175,8 @@ impl RoomMessage for GossipMessage {
                 out.append_varint(codes.len() as u64);
                 codes.iter().for_each(|code| code.encode(out));
             }
-            Self::Graft | Self::Prune => {}
+            Self::Prune { announce } => out.put_u8(u8::from(*announce)),
+            Self::Graft => {}
         }
     }
 
@@ -199,7 +204,11 @@ impl RoomMessage for GossipMessage {
                 Self::Large { sender, sequence, bytes }
             }
             GOSSIP_GRAFT => Self::Graft,
-            GOSSIP_PRUNE => Self::Prune,
+            GOSSIP_PRUNE => match reader.u8()? {
+                0 => Self::Prune { announce: false },
+                1 => Self::Prune { announce: true },
+                _ => return Err(reader.malformed("wish to be told what is new")),
+            },
             GOSSIP_DIGEST => {
                 Self::Digest { key: reader.array()?, count: reader.u64()?, sum: reader.array()? }
             }

@@ -44,6 +44,7 @@ mod set_digest;
 mod telling;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tree_links;
 mod unserved;
 
 pub use config::{GossipConfig, GossipSnapshot};

@@ -48,6 +48,10 @@ pub(super) struct GossipPeer {
     pub(super) in_step: Option<Instant>,
     /// When it was last offered what is kept for it.
     pub(super) offered: Option<Instant>,
+    /// Whether it is to announce what is new, as long as nothing is pushed over its link.
+    pub(super) announces: bool,
+    /// Whether it wants that of us.
+    pub(super) is_announced_to: bool,
     /// The number of what it is told of next, of what is new.
     pub(super) told: u64,
     /// What is here, in one sum that both ends can make, once both have the key of the link.
@@ -98,6 +102,8 @@ impl GossipPeer {
             list_sent: None,
             was_listed: false,
             next_list: now,
+            announces: true,
+            is_announced_to: true,
             told,
             digest: None,
             comparison: None,

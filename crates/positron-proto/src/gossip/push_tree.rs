@@ -194,7 +194,7 @@ impl PushTree {
     }
 
     /// Whether `item` is what shaped the tree.
-    fn is_shaped_by(&self, item: &MessageKey) -> bool {
+    pub(super) fn is_shaped_by(&self, item: &MessageKey) -> bool {
         self.shape.message.is_some_and(|(shape, _)| shape == *item)
     }
 

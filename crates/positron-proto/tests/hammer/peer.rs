@@ -158,7 +158,7 @@ impl Hostile {
                 PeersMessage::ObservedAddress(at.into()).into()
             }
             12 => GossipMessage::Graft.into(),
-            13 => GossipMessage::Prune.into(),
+            13 => GossipMessage::Prune { announce: rng.index(2) == 0 }.into(),
             14 => {
                 let codes: Vec<Code> = (0..rng.index(60)).map(|_| code(rng)).collect();
                 let sketch = Sketch::new(codes, SKETCH_PIECE);

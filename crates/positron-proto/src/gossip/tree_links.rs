@@ -1,0 +1,189 @@
+//! Links of the tree of pushes: begun, tried out, given up, and who announces beside them
+//! `[PROTOCOL 6]`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    GossipCounters, GossipEffect, GossipMessage, fetches::Wanted, message_key::MessageKey,
+    peer_state::GossipPeer, push_tree::PushTree,
+};
+use crate::{
+    id::NodeId,
+    identity::Verified,
+    limits::LARGE_GOSSIP,
+    rng::Rng,
+    time::{Instant, Now},
+    wire::message::AppMessage,
+};
+
+/// What of gossip says which links are eager, which are lazy, and over which of the lazy ones
+/// nothing is announced.
+///
+/// What is pushed along the tree is announced by `fanout` others: one of them is asked for what did
+/// not come. More would cost as many bytes again and save nothing, so the rest of the peers are
+/// asked not to announce, until one of the others ends or pushes, or something was not pushed: where
+/// the tree is torn, those few may be on the same side of it. Notes are compared with all of them.
+///
+/// ```text
+/// A -> B   GRAFT                     push to me
+/// A -> B   PRUNE, announce: true     tell me what is new
+/// A -> B   PRUNE, announce: false    enough others do
+/// ```
+pub(super) struct TreeLinks<'a> {
+    /// Links that are tried out at once, and peers that announce at least.
+    pub(super) fanout: usize,
+    pub(super) tree: &'a mut PushTree,
+    pub(super) links: &'a mut BTreeMap<NodeId, GossipPeer>,
+    pub(super) wanted: &'a mut Wanted,
+    pub(super) rng: &'a mut Rng,
+    pub(super) counters: &'a mut GossipCounters,
+}
+
+impl TreeLinks<'_> {
+    /// Both push to each other from now on, whatever the other one held the link for.
+    pub(super) fn graft(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        if self.links.contains_key(&peer) {
+            self.tree.graft(peer);
+            self.tell_grafted(peer, out);
+        }
+    }
+
+    /// A link begins: before anything shaped a tree it is as good as any other, and later it is
+    /// tried out.
+    pub(super) fn graft_new(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        if self.tree.is_shaped() {
+            self.tree.try_out(peer);
+            self.tell_grafted(peer, out);
+        } else {
+            self.graft(peer, out);
+        }
+    }
+
+    fn tell_grafted(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        self.counters.links_grafted += 1;
+        out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Graft });
+        self.handle_eager(&peer, out);
+    }
+
+    /// The other end grafted the link to `peer`.
+    pub(super) fn handle_graft(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        if self.links.contains_key(&peer) {
+            self.tree.handle_graft(now.mono, peer);
+            self.handle_eager(&peer, out);
+        }
+    }
+
+    /// The link to `peer` is eager, and announces as any other should it become lazy.
+    fn handle_eager(&mut self, peer: &NodeId, out: &mut VecDeque<GossipEffect>) {
+        if let Some(link) = self.links.get_mut(peer) {
+            (link.announces, link.is_announced_to) = (true, true);
+        }
+        self.handle_fewer(out);
+    }
+
+    /// A message that shapes came again from `peer`: neither pushes to the other from now on,
+    /// whatever the other one held the link for.
+    pub(super) fn prune(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+        let others = self.announcers().filter(|other| **other != peer).count();
+        self.tell_pruned(peer, others < self.fanout, out);
+    }
+
+    fn tell_pruned(&mut self, peer: NodeId, announce: bool, out: &mut VecDeque<GossipEffect>) {
+        self.tree.prune(&peer);
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.announces = announce;
+        }
+        let message = GossipMessage::Prune { announce };
+        out.push_back(GossipEffect::Send { to: vec![peer], message });
+    }
+
+    /// The other end pruned the link to `peer`, and wants to be told of what is new, or not.
+    pub(super) fn handle_prune(&mut self, peer: &NodeId, announce: bool) {
+        self.tree.prune(peer);
+        if let Some(link) = self.links.get_mut(peer) {
+            link.is_announced_to = announce;
+        }
+    }
+
+    /// Peers over whose links nothing is pushed, and that announce.
+    fn announcers(&self) -> impl Iterator<Item = &NodeId> {
+        let all = self.links.iter().filter(|(_, link)| link.announces);
+        all.map(|(peer, _)| peer).filter(|peer| !self.tree.is_eager(peer))
+    }
+
+    /// There may be fewer of them now: others announce instead.
+    fn handle_fewer(&mut self, out: &mut VecDeque<GossipEffect>) {
+        let missing = self.fanout.saturating_sub(self.announcers().count());
+        (0..missing).for_each(|_| self.tell_another(out));
+    }
+
+    /// One more announces, if any does not.
+    fn tell_another(&mut self, out: &mut VecDeque<GossipEffect>) {
+        let hushed = self.links.iter().filter(|(_, link)| !link.announces);
+        let hushed: Vec<NodeId> = hushed.map(|(peer, _)| *peer).collect();
+        if let Some(&peer) = self.rng.choose(&hushed) {
+            self.tell_pruned(peer, true, out);
+        }
+    }
+
+    /// The link to `peer` is gone. If it was eager, then, for all that is known, with it the way to
+    /// everybody else.
+    pub(super) fn peer_down(&mut self, peer: &NodeId, out: &mut VecDeque<GossipEffect>) {
+        if self.tree.prune(peer) {
+            let lazy = self.links.keys().filter(|peer| !self.tree.is_eager(peer));
+            let lazy: Vec<NodeId> = lazy.copied().collect();
+            if let Some(&peer) = self.rng.choose(&lazy) {
+                self.tree.try_out(peer);
+                self.tell_grafted(peer, out);
+            }
+        }
+        self.handle_fewer(out);
+    }
+
+    /// `from` had to be asked for a message that was announced at `announced`, and `also` sent it,
+    /// too. With `hops` it is new: others lack it as well.
+    pub(super) fn handle_rescue(
+        &mut self,
+        now: Now,
+        (message, hops): (&Verified<AppMessage>, u8),
+        announced: Instant,
+        (from, also): (NodeId, &[NodeId]),
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let is_large = message.content().payload.len() >= LARGE_GOSSIP;
+        if hops == 0 || is_large || !self.links.contains_key(&from) {
+            return;
+        }
+        let item = MessageKey::of(message.content());
+        if also.iter().any(|peer| self.tree.is_eager(peer)) {
+            self.wanted.handle_late_push(now.mono.since(announced));
+        } else if self.tree.handle_rescue(now.mono, item, announced, from, self.fanout) {
+            self.tell_grafted(from, out);
+            // The tree is torn, and whoever announces may be on this side of it.
+            self.tell_another(out);
+        }
+    }
+
+    /// `item` is here and came again, from `from`.
+    pub(super) fn handle_repeat(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        item: MessageKey,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        if let Some((whom, lag)) = self.tree.handle_repeat(now.mono, &item, from) {
+            lag.into_iter().for_each(|lag| self.wanted.handle_late_push(lag));
+            if self.tree.is_shaped_by(&item) {
+                self.prune(whom, out);
+            } else {
+                self.tell_pruned(whom, true, out);
+            }
+        }
+    }
+}
