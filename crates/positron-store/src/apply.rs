@@ -1,12 +1,15 @@
-//! One change as SQL. Applying it twice is applying it once.
+//! Changes as SQL. Applying them twice is applying them once.
 
 use positron_proto::{
     node::ChangeId,
-    storage::{Change, Rule, Table},
+    storage::{Change, Rule, Table, Value},
 };
-use rusqlite::{Connection, Params};
+use rusqlite::Connection;
 
-use crate::limits::PRUNED_PART;
+use crate::{
+    limits::PRUNED_PART,
+    settled::{Kept, Settled, settle},
+};
 
 /// Turns changes into rows.
 #[derive(Default)]
@@ -26,40 +29,44 @@ struct Statements {
 }
 
 impl Apply {
-    /// Applies one change within the transaction that is open on `db`.
-    pub(crate) fn apply(&mut self, db: &Connection, change: &Change) -> rusqlite::Result<()> {
-        let Self { statements, scratch } = self;
-        let statements = of(statements, change.table);
-        let Some(value) = &change.value else {
-            return run(db, &statements.forget, (&change.key[..],));
-        };
-        let checksum = value.checksum(change.table, &change.key);
-        let value = if value.tail.is_empty() {
-            &value.head[..]
-        } else {
-            scratch.clear();
-            scratch.extend_from_slice(&value.head);
-            scratch.extend_from_slice(&value.tail);
-            scratch
-        };
-        run(db, &statements.keep, (&change.key[..], value, checksum))
-    }
-
-    /// Deletes the oldest lines of every log that `batch` wrote to, if there are too many.
-    pub(crate) fn prune(
-        &self,
+    /// Applies a batch within the transaction that is open on `db`, and deletes the oldest lines of
+    /// every log that it wrote to, if there are too many.
+    pub(crate) fn apply(
+        &mut self,
         db: &Connection,
         batch: &[(ChangeId, Change)],
     ) -> rusqlite::Result<()> {
-        for known in &self.statements {
-            if let Rule::Log { newest } = known.table.rule
-                && batch.iter().any(|(_, change)| change.table == known.table)
-            {
-                prune(db, known, newest)?;
+        let Self { statements, scratch } = self;
+        for Settled { table, forgotten, kept } in settle(batch) {
+            let statements = of(statements, table);
+            if !forgotten.is_empty() {
+                let mut forget = db.prepare_cached(&statements.forget)?;
+                for key in forgotten {
+                    forget.execute((key,))?;
+                }
+            }
+            let mut keep = db.prepare_cached(&statements.keep)?;
+            for Kept { key, value, .. } in kept {
+                let checksum = value.checksum(table, key);
+                keep.execute((key, whole(value, scratch), checksum))?;
+            }
+            if let Rule::Log { newest } = table.rule {
+                prune(db, statements, newest)?;
             }
         }
         Ok(())
     }
+}
+
+/// A value in one piece.
+fn whole<'a>(value: &'a Value, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    if value.tail.is_empty() {
+        return &value.head;
+    }
+    scratch.clear();
+    scratch.extend_from_slice(&value.head);
+    scratch.extend_from_slice(&value.tail);
+    scratch
 }
 
 /// The statements of `table`; there are few tables.
@@ -110,16 +117,12 @@ fn prune(db: &Connection, of: &Statements, most: usize) -> rusqlite::Result<()> 
         return Ok(());
     }
     let last = newest.saturating_sub(most.saturating_sub(most / PRUNED_PART));
-    run(db, &of.prune, (last,))
+    db.prepare_cached(&of.prune)?.execute((last,)).map(drop)
 }
 
 /// A count as SQLite has it, 63 bits.
 fn integer(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn run(db: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<()> {
-    db.prepare_cached(sql)?.execute(params).map(drop)
 }
 
 /// Statements for each table; all of them stay prepared.

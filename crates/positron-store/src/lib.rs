@@ -72,6 +72,7 @@ mod load;
 mod ownership;
 mod place;
 mod queue;
+mod settled;
 mod store;
 mod summary;
 mod writer;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use positron_proto::{
@@ -10,7 +10,7 @@ use positron_proto::{
     storage::{Change, Urgency},
 };
 
-use crate::limits::{BYTES_DUE, COMMIT_DELAY};
+use crate::limits::{BYTES_DUE, COMMIT_DELAY, COMPANY, COMPANY_DELAY};
 
 /// The change was not taken and will not be stored: storage failed earlier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +24,9 @@ pub struct Refused {
 /// be under way is known to whoever is told what is durable.
 ///
 /// What somebody waits for is given out at once, with all that came before it. The rest waits up to
-/// [`COMMIT_DELAY`] for company: a commit costs a few pages, however many changes share it.
+/// [`COMMIT_DELAY`] for company: a commit costs a few pages, however many changes share it. What
+/// somebody waits for who can spare a moment waits too, up to [`COMPANY_DELAY`] after what was given
+/// out before, where so much else comes that it would be cut into small pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
@@ -36,9 +38,25 @@ pub(crate) struct Queue {
 struct Waiting {
     changes: Vec<(ChangeId, Change)>,
     bytes: usize,
-    /// Whether it is to be written without waiting for more.
-    is_due: bool,
+    /// How many of them are not behind.
+    awaited: usize,
+    /// How soon it is to be written.
+    hurry: Hurry,
+    /// When what can spare a moment is next given out. `None`: at once.
+    not_before: Option<Instant>,
     state: State,
+}
+
+/// How soon what waits is to be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Hurry {
+    /// After [`COMMIT_DELAY`].
+    #[default]
+    None,
+    /// When it is next the turn of what can spare a moment.
+    Soon,
+    /// Without waiting for more.
+    Now,
 }
 
 #[derive(Debug, Default)]
@@ -58,11 +76,12 @@ impl Queue {
         if let State::Failed(why) = &waiting.state {
             return Err(Refused { why: why.clone() });
         }
-        let (cost, is_urgent) = (change.len(), change.urgency != Urgency::Behind);
+        let hurry = waiting.hurry_for(&change);
+        waiting.bytes += change.len();
+        waiting.awaited += usize::from(change.urgency != Urgency::Behind);
         waiting.changes.push((id, change));
-        waiting.bytes += cost;
-        let becomes_due = !waiting.is_due && (is_urgent || waiting.bytes >= BYTES_DUE);
-        waiting.is_due |= becomes_due;
+        let becomes_due = hurry > waiting.hurry;
+        waiting.hurry = waiting.hurry.max(hurry);
         if becomes_due || waiting.changes.len() == 1 {
             self.filled.notify_one();
         }
@@ -79,11 +98,15 @@ impl Queue {
             }
             waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        let is_early = |waiting: &mut Waiting| waiting.is_open() && !waiting.is_due;
-        let due = self.filled.wait_timeout_while(waiting, COMMIT_DELAY, is_early);
-        waiting = due.unwrap_or_else(PoisonError::into_inner).0;
-        std::mem::swap(&mut waiting.changes, batch);
-        (waiting.bytes, waiting.is_due) = (0, false);
+        let latest = Instant::now() + COMMIT_DELAY;
+        while waiting.is_open()
+            && let Some(left) = waiting.due(latest).checked_duration_since(Instant::now())
+            && !left.is_zero()
+        {
+            let woken = self.filled.wait_timeout(waiting, left);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        waiting.give_out(batch);
         true
     }
 
@@ -126,6 +149,32 @@ impl Waiting {
     const fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }
+
+    /// How soon what waits is to be written once this change is there.
+    fn hurry_for(&self, change: &Change) -> Hurry {
+        match change.urgency {
+            Urgency::Awaited | Urgency::Critical => Hurry::Now,
+            Urgency::Behind | Urgency::Soon if self.bytes + change.len() >= BYTES_DUE => Hurry::Now,
+            Urgency::Soon => Hurry::Soon,
+            Urgency::Behind => Hurry::None,
+        }
+    }
+
+    /// When what waits is given out; what nobody waits for, at the `latest`.
+    fn due(&self, latest: Instant) -> Instant {
+        match self.hurry {
+            Hurry::None => latest,
+            Hurry::Soon => self.not_before.map_or_else(Instant::now, |at| at.min(latest)),
+            Hurry::Now => Instant::now(),
+        }
+    }
+
+    fn give_out(&mut self, batch: &mut Vec<(ChangeId, Change)>) {
+        let is_company = self.awaited > 0 && self.changes.len() >= self.awaited * COMPANY;
+        self.not_before = is_company.then(|| Instant::now() + COMPANY_DELAY);
+        std::mem::swap(&mut self.changes, batch);
+        (self.bytes, self.awaited, self.hurry) = (0, 0, Hurry::None);
+    }
 }
 
 #[cfg(test)]
@@ -142,14 +191,14 @@ mod tests {
     fn what_somebody_waits_for_takes_along_what_nobody_waits_for() {
         let queue = Queue::default();
         queue.push(ChangeId(1), change()).unwrap();
-        assert!(!queue.lock().is_due);
+        assert_eq!(queue.lock().hurry, Hurry::None);
         queue.push(ChangeId(2), change().at_least(Urgency::Awaited)).unwrap();
-        assert!(queue.lock().is_due);
+        assert_eq!(queue.lock().hurry, Hurry::Now);
         let mut batch = Vec::new();
         assert!(queue.take(&mut batch));
         assert_eq!(batch.len(), 2);
         queue.push(ChangeId(3), change()).unwrap();
-        assert!(!queue.lock().is_due);
+        assert_eq!(queue.lock().hurry, Hurry::None);
     }
 
     #[test]
@@ -157,9 +206,38 @@ mod tests {
         let queue = Queue::default();
         let many = u64::try_from(BYTES_DUE / change().len()).unwrap();
         (1..many).for_each(|id| queue.push(ChangeId(id), change()).unwrap());
-        assert!(!queue.lock().is_due);
+        assert_eq!(queue.lock().hurry, Hurry::None);
         queue.push(ChangeId(many), change()).unwrap();
-        assert!(queue.lock().is_due);
+        assert_eq!(queue.lock().hurry, Hurry::Now);
+    }
+
+    #[test]
+    fn who_can_spare_a_moment_waits_only_where_much_else_is_written() {
+        let queue = Queue::default();
+        let soon = || change().at_least(Urgency::Soon);
+        let (mut batch, mut id) = (Vec::new(), 0);
+        let mut waits_after = |others: usize, last: Change| {
+            for change in (0..others).map(|_| change()).chain([last]) {
+                id += 1;
+                queue.push(ChangeId(id), change).unwrap();
+            }
+            assert!(queue.take(&mut batch));
+            assert_eq!(batch.len(), others + 1, "all that came before it comes along");
+            batch.clear();
+            queue.lock().not_before.is_some()
+        };
+        assert!(!waits_after(0, soon()));
+        assert!(!waits_after(COMPANY - 2, soon()));
+        assert!(waits_after(COMPANY - 1, soon()), "one in so many");
+        assert!(!waits_after(COMPANY - 2, soon()), "who is alone again waits no more");
+        assert!(!waits_after(COMPANY, change()), "nobody waited");
+
+        let latest = Instant::now() + COMMIT_DELAY;
+        queue.lock().not_before = Some(latest - COMPANY_DELAY);
+        queue.push(ChangeId(1000), soon()).unwrap();
+        assert_eq!(queue.lock().due(latest), latest - COMPANY_DELAY);
+        queue.push(ChangeId(1001), change().at_least(Urgency::Awaited)).unwrap();
+        assert!(queue.lock().due(latest) <= Instant::now(), "who cannot spare it does not wait");
     }
 
     #[test]

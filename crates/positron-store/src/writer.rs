@@ -132,10 +132,7 @@ impl Writer {
         let is_critical = batch.iter().any(|(_, change)| change.urgency == Urgency::Critical);
         self.set_safety(if is_critical { Safety::Power } else { Safety::Process })?;
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for (_, change) in batch {
-            self.apply.apply(&transaction, change)?;
-        }
-        self.apply.prune(&transaction, batch)?;
+        self.apply.apply(&transaction, batch)?;
         transaction.commit()
     }
 

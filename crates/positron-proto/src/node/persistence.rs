@@ -91,7 +91,12 @@ impl Persistence {
         change: Change,
         out: &mut VecDeque<Effect>,
     ) {
-        let id = self.persist(change.at_least(Urgency::Awaited), out);
+        let urgency = match what {
+            // It goes out to the others without its ticket.
+            Awaited::Broadcast(..) => Urgency::Soon,
+            Awaited::Numbers(..) | Awaited::Subscription(..) => Urgency::Awaited,
+        };
+        let id = self.persist(change.at_least(urgency), out);
         self.awaited.insert(id, what);
     }
 
