@@ -1,6 +1,9 @@
 //! The threads that check signatures: one pool for all nodes of a process, as many threads as there
 //! are processors, less the one of the core tasks; and one more, which gives way to all others, for
 //! what takes long to hash, so that nothing waits behind that.
+//!
+//! Signatures are checked in batches, because each costs less the more there are. A batch is of one
+//! node: one that is among others in its process saves no more by it than one that is alone.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -48,15 +51,18 @@ pub(super) struct Check {
     pub(super) from: NodeId,
 }
 
-/// What waits, by the node that asked and the peer that brought it, and of that by who is to have
-/// signed it, one of each in turn. Who brings much waits for it, and nobody else does; and an
-/// honest peer that passes on what somebody floods brings what others say in time. Whoever makes up
-/// signers divides his own turns.
+/// What waits, by the node that asked, a batch of each in turn; and of one node by the peer that
+/// brought it, and of that by who is to have signed it, one of each in turn. Who brings much waits
+/// for it, and nobody else does; and an honest peer that passes on what somebody floods brings what
+/// others say in time. Whoever makes up signers divides his own turns.
 #[derive(Debug, Default)]
 struct Waiting {
-    turns: Turns<(NodeId, NodeId), Turns<PublicKey, Checks>>,
+    turns: Turns<NodeId, OfNode>,
     count: usize,
 }
+
+/// What one node asked for.
+type OfNode = Turns<NodeId, Turns<PublicKey, Checks>>;
 
 /// In the order in which they came, each with whom to tell.
 type Checks = VecDeque<(Check, Arrivals)>;
@@ -178,30 +184,31 @@ impl Lane {
 
 impl Waiting {
     fn push(&mut self, node: NodeId, check: Check, arrivals: &Arrivals) {
-        let brought = self.turns.queue((node, check.from));
+        let brought = self.turns.queue(node).queue(check.from);
         brought.queue(*check.job.signer()).push_back((check, arrivals.clone()));
         self.count += 1;
     }
 
-    /// The next ones, at most so many, and no more after [`BATCH_BYTES`].
+    /// The next ones of the node whose turn it is, at most so many, and no more after
+    /// [`BATCH_BYTES`].
     fn take_batch(&mut self, most: usize) -> Vec<(Check, Arrivals)> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while batch.len() < most && bytes < BATCH_BYTES {
-            let Some(next) = self.pop() else { break };
-            bytes += next.0.job.bytes();
-            batch.push(next);
-        }
+        let fill = |of_node: &mut OfNode| {
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            while batch.len() < most && bytes < BATCH_BYTES {
+                let Some(next) = next_of(of_node) else { break };
+                bytes += next.0.job.bytes();
+                batch.push(next);
+            }
+            Some(batch)
+        };
+        let batch = self.turns.take(fill, Turns::is_empty).unwrap_or_default();
+        self.count -= batch.len();
         batch
     }
+}
 
-    fn pop(&mut self) -> Option<(Check, Arrivals)> {
-        let first = self.turns.take(
-            |brought| brought.take(VecDeque::pop_front, VecDeque::is_empty),
-            |brought| brought.queues.is_empty(),
-        )?;
-        self.count -= 1;
-        Some(first)
-    }
+fn next_of(node: &mut OfNode) -> Option<(Check, Arrivals)> {
+    node.take(|brought| brought.take(VecDeque::pop_front, VecDeque::is_empty), Turns::is_empty)
 }
 
 impl<K, Q> Default for Turns<K, Q> {
@@ -234,6 +241,10 @@ impl<K: Copy + Ord, Q: Default> Turns<K, Q> {
             self.next.push_back(whose);
         }
         taken
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queues.is_empty()
     }
 }
 
@@ -284,8 +295,10 @@ mod tests {
     }
 
     fn drain(waiting: &mut Waiting) -> Vec<u64> {
-        let order = std::iter::from_fn(|| waiting.pop()).map(|(check, _)| check.id.0).collect();
-        assert!(waiting.turns.queues.is_empty() && waiting.turns.next.is_empty());
+        let one = |waiting: &mut Waiting| Some(waiting.take_batch(1)).filter(|it| !it.is_empty());
+        let all = std::iter::from_fn(|| one(waiting)).flatten();
+        let order = all.map(|(check, _)| check.id.0).collect();
+        assert!(waiting.turns.is_empty() && waiting.turns.next.is_empty());
         assert_eq!(waiting.count, 0);
         order
     }
@@ -293,14 +306,35 @@ mod tests {
     #[test]
     fn whoever_brings_little_does_not_wait_for_whoever_brings_much() {
         let (arrivals, _verdicts) = mpsc::unbounded_channel();
-        let [node, beside] = [100, 101].map(|n| NodeId::from_bytes([n; 32]));
+        let node = NodeId::from_bytes([100; 32]);
         let mut waiting = Waiting::default();
         (0..500).for_each(|id| waiting.push(node, check(id, 1, 1), &arrivals));
         waiting.push(node, check(500, 2, 1), &arrivals);
-        waiting.push(beside, check(501, 1, 1), &arrivals);
         let order = drain(&mut waiting);
-        assert_eq!(order[..3], [0, 500, 501], "one of each");
-        assert!(order[3..].iter().copied().eq(1..500), "in the order in which they came");
+        assert_eq!(order[..2], [0, 500], "one of each");
+        assert!(order[2..].iter().copied().eq(1..500), "in the order in which they came");
+    }
+
+    #[test]
+    fn a_batch_is_of_one_node_and_the_next_one_of_the_next_node() {
+        let (arrivals, _verdicts) = mpsc::unbounded_channel();
+        let [busy, beside, calm] = [100, 101, 102].map(|n| NodeId::from_bytes([n; 32]));
+        let mut waiting = Waiting::default();
+        (0..10).for_each(|id| waiting.push(busy, check(id, 1, 1), &arrivals));
+        (10..14).for_each(|id| waiting.push(beside, check(id, 1, 1), &arrivals));
+        waiting.push(calm, check(14, 1, 1), &arrivals);
+        let mut batch = || {
+            let batch = waiting.take_batch(4);
+            batch.into_iter().map(|(check, _)| check.id.0).collect::<Vec<_>>()
+        };
+        assert_eq!(batch(), [0, 1, 2, 3]);
+        assert_eq!(batch(), [10, 11, 12, 13]);
+        assert_eq!(batch(), [14], "what a batch has room for is not filled by others");
+        assert_eq!(batch(), [4, 5, 6, 7]);
+        assert_eq!(batch(), [8, 9]);
+        assert!(batch().is_empty());
+        assert_eq!(waiting.count, 0);
+        assert!(waiting.turns.is_empty() && waiting.turns.next.is_empty());
     }
 
     #[test]
