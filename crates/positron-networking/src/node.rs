@@ -209,7 +209,9 @@ impl Node {
     /// Returns the message's id when message and number are on disk: from then on it survives a
     /// crash of this process (not a loss of power). Sending does not wait for that; the result
     /// does, for as long as the disk is full or away, and
-    /// [`StorageWaits`](crate::NodeEvent::StorageWaits) and [`stats`](Self::stats) say what for.
+    /// [`StorageWaits`](crate::NodeEvent::StorageWaits) and [`stats`](Self::stats) say what for. On
+    /// a node that hears much more than it says it comes up to 20 ms later, with what else is
+    /// written then: who has much to say need not wait for one before the next.
     ///
     /// Cancel-safe: dropping the future does not stop the broadcast once it was polled; what is
     /// lost is only its result. While 2,048 broadcasts or 16 MiB of them are under way it waits for

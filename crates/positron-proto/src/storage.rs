@@ -57,8 +57,8 @@ pub enum Urgency {
     /// With what else comes in a moment: nobody waits for it.
     #[default]
     Behind,
-    /// In a moment: somebody waits until it survives a crash of the process, and can spare the moment
-    /// in which others come to share the commit.
+    /// In a moment: somebody waits until it survives a crash of the process, and can spare the
+    /// moment in which others come to share the commit.
     Soon,
     /// At once: somebody waits until it survives a crash of the process.
     Awaited,

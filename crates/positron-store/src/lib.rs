@@ -16,7 +16,10 @@
 //!  driver ── Store::persist ──▸ queue ─────────────▸ writer thread
 //!    ▲       never waits        bounded by the core  takes everything that waits, at once if
 //!    │                                               somebody waits for one of them, after
-//!    │                                               COMMIT_DELAY else: one transaction
+//!    │                                               COMPANY_DELAY if that is a broadcast of a
+//!    │                                               busy node, after COMMIT_DELAY else;
+//!    │                                               settles of each row the last word: one
+//!    │                                               transaction
 //!    │                                                 │
 //!    │   Durable { up_to } ◂── committed ◂─────────────┤ one change is critical: the log is synced
 //!    │   Retrying { why }  ◂── rolled back, again soon ┤ what can pass: RETRY_PAUSES, without end
@@ -32,6 +35,9 @@
 //! What `Durable` covers survives a crash of the process (`kill -9`); a critical change (own
 //! sequence numbers, bans) and everything before it survive a loss of power too. Reports come in
 //! order, and nothing that was reported is lost by a later failure.
+//!
+//! What a change costs is what its commit costs, some twenty pages of a busy node's window, divided
+//! by those that share it. `cargo run --release -p positron-store --example rows` measures both.
 //!
 //! # What is on disk
 //!
@@ -60,8 +66,9 @@
 //!
 //! [`refuse_others`] (whose files), [`DataFolder`] (whose folder), [`Store`] (the door), `database`
 //! (open and create), `load` (rows to values), `queue` and `writer` (the life of a change), `place`
-//! (whether the file is still where it was), `apply` (changes to rows), [`summary()`] (a look from
-//! outside), [`StoreError`] (what can go wrong, and what to do), [`limits`].
+//! (whether the file is still where it was), `settled` (what a batch comes to), `apply` (that as
+//! SQL), [`summary()`] (a look from outside), [`StoreError`] (what can go wrong, and what to do),
+//! [`limits`].
 
 mod apply;
 mod database;

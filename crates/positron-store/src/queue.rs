@@ -24,9 +24,9 @@ pub struct Refused {
 /// be under way is known to whoever is told what is durable.
 ///
 /// What somebody waits for is given out at once, with all that came before it. The rest waits up to
-/// [`COMMIT_DELAY`] for company: a commit costs a few pages, however many changes share it. What
-/// somebody waits for who can spare a moment waits too, up to [`COMPANY_DELAY`] after what was given
-/// out before, where so much else comes that it would be cut into small pieces.
+/// [`COMMIT_DELAY`] for company: a commit costs a few pages, however many changes share it. So does
+/// what somebody waits for who can spare a moment, up to [`COMPANY_DELAY`] after what was given out
+/// before, where so much else comes that it would be cut into small pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,

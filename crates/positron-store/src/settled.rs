@@ -95,8 +95,10 @@ mod tests {
         Change::forget(table, vec![key])
     }
 
-    /// The name of each table, which keys are forgotten, and which have which value.
-    fn settled(changes: &[Change]) -> Vec<(&'static str, Vec<u8>, Vec<(u8, u8)>)> {
+    /// The name of a table, which keys are forgotten, and which have which value.
+    type InShort = (&'static str, Vec<u8>, Vec<(u8, u8)>);
+
+    fn settled(changes: &[Change]) -> Vec<InShort> {
         let batch: Vec<_> = (1..).map(ChangeId).zip(changes.iter().cloned()).collect();
         let told = settle(&batch).into_iter().map(|Settled { table, forgotten, kept }| {
             let forgotten = forgotten.into_iter().map(|key| key[0]).collect();

@@ -48,7 +48,9 @@ impl Default for Options {
 ///
 /// One thread writes. It puts everything that waits into one transaction, so the slower the disk
 /// is, the more changes share a commit; and what nobody waits for ([`Urgency::Behind`]) waits up to
-/// [`COMMIT_DELAY`](crate::limits::COMMIT_DELAY) for more to share it with.
+/// [`COMMIT_DELAY`](crate::limits::COMMIT_DELAY) for more to share it with. Who can spare a moment
+/// ([`Urgency::Soon`]) waits up to [`COMPANY_DELAY`](crate::limits::COMPANY_DELAY) where much else
+/// is written.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -79,6 +81,7 @@ impl Default for Options {
 ///
 /// [`close`]: Self::close
 /// [`Urgency::Behind`]: positron_proto::storage::Urgency::Behind
+/// [`Urgency::Soon`]: positron_proto::storage::Urgency::Soon
 #[derive(Debug)]
 pub struct Store {
     queue: Arc<Queue>,

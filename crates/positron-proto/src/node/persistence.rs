@@ -287,6 +287,7 @@ mod tests {
     use super::*;
     use crate::{
         id::NodeId,
+        peers::change::forget,
         standings::PeerTrust,
         time::{Duration, WallTime},
         trust,
@@ -332,5 +333,20 @@ mod tests {
         assert!(out.len() <= 100 && persistence.poll_timeout().is_none());
         persistence.persist_later(now, standing(1, 0.5), &mut out);
         assert!(persistence.poll_timeout().is_none(), "a node that ends does not wait");
+    }
+
+    #[test]
+    fn a_broadcast_can_spare_a_moment_and_what_a_subscription_said_cannot() {
+        let (mut persistence, mut out) = (Persistence::default(), VecDeque::new());
+        let id = MessageId::from_bytes([1; 32]);
+        for (what, wanted) in [
+            (Awaited::Broadcast(Ticket(1), id), Urgency::Soon),
+            (Awaited::Subscription(Ticket(2)), Urgency::Awaited),
+            (Awaited::Numbers(SequenceKind::Broadcast, 9), Urgency::Awaited),
+        ] {
+            persistence.persist_for(what, forget(&NodeId::from_bytes([1; 32])), &mut out);
+            let Some(Effect::Persist { change, .. }) = out.pop_back() else { panic!("{what:?}") };
+            assert_eq!(change.urgency, wanted, "{what:?}");
+        }
     }
 }
