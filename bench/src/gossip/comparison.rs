@@ -39,6 +39,15 @@ impl Comparison {
         all.add(&format!("{outstanding} under way: deliveries a second"), |it| {
             Some(it.busy.deliveries_per_s)
         });
+        all.add(&format!("{outstanding} under way: until it is taken, p50, ms"), |it| {
+            Some(it.busy.taken_ms.p50)
+        });
+        all.add(&format!("{outstanding} under way: until it is taken, p99, ms"), |it| {
+            Some(it.busy.taken_ms.p99)
+        });
+        all.add(&format!("{outstanding} under way: to the last node, p99, ms"), |it| {
+            Some(it.busy.last_ms.p99)
+        });
         all.add_costs(&format!("{outstanding} under way"), |it| &it.busy);
         all.add("apart: to the last node, p50, ms", |it| Some(it.apart.last_ms.p50));
         all.add("apart: to the last node, p99, ms", |it| Some(it.apart.last_ms.p99));
@@ -82,6 +91,9 @@ impl Comparison {
             let Spread { incomplete, messages, .. } = of(it);
             Some(*incomplete as f64 / *messages as f64 * 100.0)
         });
+        self.add(&format!("{when}: incomplete"), |it| Some(of(it).incomplete as f64));
+        self.add(&format!("{when}: of them not taken"), |it| Some(of(it).refused as f64));
+        self.add(&format!("{when}: messages"), |it| Some(of(it).messages as f64));
     }
 
     fn add(&mut self, what: &str, figure: impl Fn(&Outcome) -> Option<f64>) {

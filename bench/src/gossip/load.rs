@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -18,7 +18,7 @@ use super::{
     network::{Meter, Network, TOO_MANY},
     node::GossipNode,
     plan::Spread,
-    tally::LONGEST,
+    tally::{LONGEST, quantiles},
 };
 use crate::dice::Dice;
 
@@ -28,6 +28,8 @@ pub(crate) struct Load<N> {
     /// What a node said that did not take a message, the first one.
     refusal: OnceLock<String>,
     refused: AtomicUsize,
+    /// Milliseconds until a message was taken, of each.
+    taken_ms: Mutex<Vec<f64>>,
 }
 
 /// A load before its first message.
@@ -40,7 +42,8 @@ struct Start {
 impl<N: GossipNode> Load<N> {
     pub(crate) fn new(network: &Arc<Network<N>>) -> Arc<Self> {
         let network = network.clone();
-        Arc::new(Self { network, refusal: OnceLock::new(), refused: AtomicUsize::default() })
+        let (refusal, refused, taken_ms) = Default::default();
+        Arc::new(Self { network, refusal, refused, taken_ms })
     }
 
     /// Keeps so many messages under way: when all others have one, or [`LONGEST`] is over, the next
@@ -109,11 +112,15 @@ impl<N: GossipNode> Load<N> {
         let Network { nodes, tally, .. } = &*self.network;
         let (number, payload) = tally.publish(publisher).ok_or(TOO_MANY)?;
         let mut heard = Box::pin(timeout(LONGEST, tally.complete(number)));
+        let began = Instant::now();
         // A node may say later than all others have it that it has taken it.
         select! {
-            _ = &mut heard => {}
+            _ = &mut heard => self.note_taken(began),
             taken = nodes[publisher].publish(payload) => match taken {
-                Ok(()) => _ = heard.await,
+                Ok(()) => {
+                    self.note_taken(began);
+                    _ = heard.await;
+                }
                 Err(why) => {
                     _ = self.refusal.set(why);
                     self.refused.fetch_add(1, Ordering::Relaxed);
@@ -122,6 +129,11 @@ impl<N: GossipNode> Load<N> {
             },
         }
         Ok(())
+    }
+
+    fn note_taken(&self, began: Instant) {
+        let mut taken = self.taken_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.push(began.elapsed().as_secs_f64() * 1e3);
     }
 
     async fn end(
@@ -135,6 +147,7 @@ impl<N: GossipNode> Load<N> {
         let numbers = start.first..tally.next();
         let (messages, times) = (numbers.len(), tally.times(numbers));
         let refused = self.refused.load(Ordering::Relaxed);
+        let taken_ms = self.taken_ms.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let refusal = self.refusal.get().map(|why| format!("{refused} of {messages}: {why}"));
         let deliveries = after.deliveries - before.deliveries;
         let payload = (deliveries * tally.bytes()) as f64;
@@ -142,12 +155,14 @@ impl<N: GossipNode> Load<N> {
         Ok(Spread {
             messages,
             incomplete: times.incomplete,
+            refused,
             refusal,
             deliveries,
             deliveries_per_s: meanwhile as f64 / lasting.as_secs_f64(),
             cpu_us: (after.cpu_ms - before.cpu_ms) * 1e3 / deliveries as f64,
             copies: (after.copies - before.copies) as f64 / deliveries as f64,
             wire: wire.map(|bytes| bytes as f64 / payload),
+            taken_ms: quantiles(taken_ms),
             last_ms: times.last_ms,
             each_ms: times.each_ms,
         })

@@ -47,6 +47,8 @@ pub(crate) struct Spread {
     pub(crate) messages: usize,
     /// Those that not all others had in time.
     pub(crate) incomplete: usize,
+    /// Those of them that a node did not take.
+    pub(crate) refused: usize,
     /// Why a node did not take one that it was to publish, of the first such one.
     pub(crate) refusal: Option<String>,
     /// Messages that nodes handed over to their application, their own left out.
@@ -59,6 +61,9 @@ pub(crate) struct Spread {
     pub(crate) copies: f64,
     /// Bytes that went over the network for a byte of a delivery. `None`: it cannot be counted.
     pub(crate) wire: Option<f64>,
+    /// From the publication until its node had taken it, or all others had it: how much whoever
+    /// publishes is slowed down.
+    pub(crate) taken_ms: Quantiles,
     /// From the publication until the last node had it.
     pub(crate) last_ms: Quantiles,
     /// From the publication until a node had it.
