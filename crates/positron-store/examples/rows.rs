@@ -115,7 +115,9 @@ fn measure(
     let (mut began, mut durable) = (None, ChangeId(0));
     let (mut before, mut told_before) = (Meter::read(folder), 0);
     loop {
-        let full = began.is_none() && (messages >= asked.window || asked.window > LARGEST_FILLED);
+        // The writer has a name once it has written something.
+        let is_filled = messages >= asked.window.min(LARGEST_FILLED) && durable > ChangeId(0);
+        let full = began.is_none() && is_filled;
         if full {
             (before, told_before, messages) = (Meter::read(folder), window.last_change, 0);
             began = Some(Instant::now());
@@ -317,7 +319,7 @@ fn next(dice: &mut u64) -> u64 {
     *dice
 }
 
-/// A window of more is not filled before it is measured: it is not to become full.
+/// Of a larger window so much is filled before it is measured.
 const LARGEST_FILLED: usize = 100_000;
 
 const USAGE: &str = "rows [--senders 64] [--window 10000] [--bytes 256] [--batch 1000] \
