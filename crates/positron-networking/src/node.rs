@@ -210,7 +210,7 @@ impl Node {
     /// crash of this process (not a loss of power). Sending does not wait for that; the result
     /// does, for as long as the disk is full or away, and
     /// [`StorageWaits`](crate::NodeEvent::StorageWaits) and [`stats`](Self::stats) say what for. On
-    /// a node that hears much more than it says it comes up to 20 ms later, with what else is
+    /// a node that hears much more than it says it comes up to 10 ms later, with what else is
     /// written then: who has much to say need not wait for one before the next.
     ///
     /// Cancel-safe: dropping the future does not stop the broadcast once it was polled; what is

@@ -12,7 +12,7 @@ pub const COMMIT_DELAY: Duration = Duration::from_millis(100);
 /// comes meanwhile: a broadcast of a busy node is told to be durable up to so much later. Of ten
 /// nodes that said 2,000 messages of 256 bytes a second, each committed 200 times a second without
 /// it, and commits were three quarters of what storage cost (measured).
-pub const COMPANY_DELAY: Duration = Duration::from_millis(20);
+pub const COMPANY_DELAY: Duration = Duration::from_millis(10);
 /// Changes in a commit for each that somebody waits for, from which the next one who can spare a
 /// moment waits for so much company again. A node that is alone with what it says has three: the
 /// message, the floor and what leaves the window. One of ten nodes that say as much as each other
