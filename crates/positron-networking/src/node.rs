@@ -40,7 +40,7 @@ use crate::{
 /// or until its last handle is dropped, which begins the same end, goodbye to its peers included,
 /// and does not wait for it. An [`Inbox`], a [`DurableInbox`] and [`Events`] do not keep a node
 /// running; a clone that a handler holds does. When the runtime ends first, nothing more is said:
-/// peers notice within three seconds.
+/// peers notice within three seconds of what they say to it next.
 #[derive(Clone, Debug)]
 pub struct Node(pub(crate) Arc<Inner>);
 

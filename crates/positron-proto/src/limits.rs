@@ -111,10 +111,11 @@ pub const MAX_FLOW_MESSAGES: usize = MAX_PEER_QUEUE_MESSAGES / 4 * 3;
 pub const MAX_NUMBER: u64 = 1 << 60;
 /// A peer that acknowledges nothing for this long while data waits is a slow reader: dropped.
 pub const SLOW_READER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Silence after which a link that carried traffic is probed.
+/// Silence after which a link is probed on which something waits to be acknowledged, or that carried
+/// something for which somebody waits.
 pub const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// Silence after a probe that means the peer is gone. With [`PROBE_AFTER`] a silent crash is
-/// noticed in 3 s.
+/// noticed within 3 s of what is said next.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_800);
 /// How long after the last message for which somebody waits a link counts as one that carries
 /// traffic: twice [`PROBE_AFTER`], so that one message is followed by one question.
@@ -122,9 +123,10 @@ pub const RECENT_TRAFFIC: Duration = Duration::from_secs(2);
 /// While parts of a message arrive, the receiver is never silent for longer than this: half of
 /// [`PROBE_AFTER`], so that the sender of a large message over a slow path does not doubt it.
 pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);
-/// How long an acknowledgment for which nobody waits may wait for company: half of what would make
-/// a slow reader of us. Nodes at rest say something to each of eight peers every four seconds.
-pub const ACK_COMPANY_DELAY: Duration = Duration::from_secs(5);
+/// How long an acknowledgment for which nobody waits may wait for company: a third of what would
+/// make a slow reader of us, so that it may be lost and be sent again. Nodes at rest say something
+/// to each of eight peers every four seconds.
+pub const ACK_COMPANY_DELAY: Duration = Duration::from_secs(3);
 /// The same where nothing else tells the peer that we live: half of [`PROBE_AFTER`] too, so that
 /// nobody is asked for a sign of life instead.
 pub const PROVING_ACK_DELAY: Duration = Duration::from_millis(500);

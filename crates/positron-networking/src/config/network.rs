@@ -56,8 +56,8 @@ pub struct NetworkConfig {
     /// crosses the network in clear text.
     pub api_in_clear_text: bool,
 
-    /// Links over which a node that has just begun is pushed new messages, and the most that are
-    /// tried out when something is late; the tree of pushes decides on the others.
+    /// Links over which a node that has just begun is pushed new messages, the most that are tried
+    /// out when something is late, and peers beside the tree of pushes that announce.
     pub gossip_fanout: usize,
     /// Seconds between two rounds of anti-entropy.
     pub gossip_interval: f64,
@@ -88,7 +88,7 @@ pub struct NetworkConfig {
     pub connection_timeout: f64,
     /// Seconds between two questions for more peers.
     pub peer_discovery_interval: f64,
-    /// A hint only: silence is noticed by probes within three seconds.
+    /// A hint only: silence is noticed by probes, within three seconds of what is said next.
     pub peer_timeout: f64,
     /// Seconds between two heartbeats on a link.
     pub heartbeat_interval: f64,

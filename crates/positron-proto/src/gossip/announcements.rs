@@ -75,19 +75,21 @@ impl Announcements {
         waiting.min_by_key(|(_, peer)| peer.told).map(|(id, _)| *id)
     }
 
-    /// What a peer is to be told of, if it is still kept.
+    /// What a peer is to be told of, if it is still kept. If it does not want to be told, that is
+    /// what it sent after others did.
     pub(super) fn for_peer(
         &self,
         peer: &GossipPeer,
         store: &MessageStore,
     ) -> impl Iterator<Item = (MessageKey, Nth)> {
         let told = usize::try_from(peer.told.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let place = peer.place;
+        let (place, wants) = (peer.place, peer.is_announced_to);
         let concerned = move |news: &&Unannounced| place.is_none_or(|place| news.concerns(place));
         self.news.iter().skip(told).filter(concerned).filter_map(move |news| {
             let kept = store.get(&news.item)?;
-            let lacks = |place| kept.awaited.contains(place) || news.besides.contains(place);
-            place.is_none_or(lacks).then_some((news.item, kept.nth))
+            let lacks = |place| wants && kept.awaited.contains(place);
+            let is_told = |place| lacks(place) || news.besides.contains(place);
+            place.map_or(wants, is_told).then_some((news.item, kept.nth))
         })
     }
 

@@ -5,8 +5,8 @@ use crate::{id::NodeId, identity::Verified, time::Duration, wire::message::AppMe
 /// The founding document's knobs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GossipConfig {
-    /// Links over which a node that has just begun is pushed new messages, and the most that are
-    /// tried out when something is late; the tree of pushes decides on the others.
+    /// Links over which a node that has just begun is pushed new messages, the most that are tried
+    /// out when something is late, and peers beside the tree of pushes that announce.
     pub fanout: usize,
     /// Time between two rounds of anti-entropy, each with one random peer.
     pub interval: Duration,

@@ -6,7 +6,6 @@ use super::{
     GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
     SHAPES,
     announcements::{Announcements, Unannounced, send_all},
-    anti_entropy::AntiEntropy,
     checks_under_way::{AddedCheck, ChecksUnderWay},
     config::interval,
     fetches::Wanted,
@@ -18,7 +17,6 @@ use super::{
     receipts::Receipts,
     set_digest::Entry,
     telling::{trace, trace_dropped, trace_taken},
-    tree_links::TreeLinks,
     unserved::Unserved,
 };
 use crate::{
@@ -413,31 +411,6 @@ impl Gossip {
         self.store.holdings()
     }
 
-    /// What grafts and prunes.
-    pub(super) fn tree_links(&mut self) -> TreeLinks<'_> {
-        TreeLinks {
-            fanout: self.config.fanout,
-            tree: &mut self.tree,
-            links: &mut self.links,
-            wanted: &mut self.wanted,
-            rng: &mut self.rng,
-            counters: &mut self.counters,
-        }
-    }
-
-    /// What compares notes.
-    pub(super) fn anti_entropy(&mut self) -> AntiEntropy<'_> {
-        AntiEntropy {
-            me: self.me,
-            interval: interval(&self.config),
-            store: &mut self.store,
-            links: &mut self.links,
-            rng: &mut self.rng,
-            unheard: &mut self.unheard,
-            counters: &mut self.counters,
-        }
-    }
-
     fn handle_push(
         &mut self,
         now: Now,
@@ -530,7 +503,9 @@ impl Gossip {
             let stays = self.rng.duration(SHAPE_INTERVAL / 2..=2 * SHAPE_INTERVAL);
             self.tree.takes_shape(now.mono, item, message.id(), stays)
         };
-        if !shapes {
+        if shapes {
+            self.tree_links().handle_shape();
+        } else {
             self.tree.handle_message();
         }
         let mut to = Vec::new();

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{
     Gossip, GossipEffect, GossipMessage,
     announcements::{Unannounced, send_all},
+    anti_entropy::AntiEntropy,
     comparison::Comparison,
+    config::interval,
     fetches::{Announced, Asked},
     gossip::GossipWake,
     message_key::MessageKey,
     peer_state::{Suspicion, places},
     reach::PlaceSet,
     telling::trace,
+    tree_links::TreeLinks,
     unserved::Question,
 };
 use crate::{
@@ -30,6 +33,34 @@ use crate::{
     },
 };
 
+/// The parts of it that are lent what they need.
+impl Gossip {
+    /// What grafts and prunes.
+    pub(super) fn tree_links(&mut self) -> TreeLinks<'_> {
+        TreeLinks {
+            fanout: self.config.fanout,
+            tree: &mut self.tree,
+            links: &mut self.links,
+            wanted: &mut self.wanted,
+            rng: &mut self.rng,
+            counters: &mut self.counters,
+        }
+    }
+
+    /// What compares notes.
+    pub(super) fn anti_entropy(&mut self) -> AntiEntropy<'_> {
+        AntiEntropy {
+            me: self.me,
+            interval: interval(&self.config),
+            store: &mut self.store,
+            links: &mut self.links,
+            rng: &mut self.rng,
+            unheard: &mut self.unheard,
+            counters: &mut self.counters,
+        }
+    }
+}
+
 /// Announcements and requests.
 impl Gossip {
     /// Tells the peer that waits for it longest what is new and not known to be there; all of them,
@@ -45,7 +76,7 @@ impl Gossip {
             && let Some(link) = self.links.get_mut(&peer)
         {
             let mut list = Holdings::new();
-            if link.is_announced_to && !standings.is_banned(&peer, now.wall) {
+            if !standings.is_banned(&peer, now.wall) {
                 for (item, nth) in self.announcements.for_peer(link, &self.store) {
                     self.counters.ihave_sent += 1;
                     list.insert(item.sender, item.sequence);

@@ -1,6 +1,6 @@
 //! Tell everyone: eager push, announcement, and anti-entropy `[PROTOCOL 6]`.
 //!
-//! A new message is rumour (pushed along a tree), news (announced on all other links), and in the
+//! A new message is rumour (pushed along a tree), news (announced on some other links), and in the
 //! end a matter of comparing notes: *push* makes it fast, *announcements* make it complete and mend
 //! the tree, *anti-entropy* makes it certain, whatever was lost before (Demers et al. 1987,
 //! "Epidemic algorithms for replicated database maintenance", sections 1.3 and 1.4; eager and lazy
@@ -8,7 +8,8 @@
 //!
 //! Reading order: [`GossipMessage`], [`GossipEffect`] and [`GossipConfig`] (the contract),
 //! `gossip.rs` (the machine: publish, push, verdicts, peers, time), `push_tree.rs` (over which
-//! links it pushes), `lazy_push.rs` (its other half: announcements and requests),
+//! links it pushes), `tree_links.rs` (what peers are told of that, and who announces),
+//! `lazy_push.rs` (its other half: announcements and requests),
 //! `anti_entropy.rs` (comparing notes, with `comparison.rs`, how far that is, and `set_digest.rs`,
 //! whether it is needed); then what it is made of:
 //! `message_store.rs` (what is kept), `low_watermarks.rs` (what is old),

@@ -52,6 +52,8 @@ pub(super) struct GossipPeer {
     pub(super) announces: bool,
     /// Whether it wants that of us.
     pub(super) is_announced_to: bool,
+    /// Which of the last eight messages that shaped the tree it sent, the latest in the lowest bit.
+    pub(super) shapes_sent: u8,
     /// The number of what it is told of next, of what is new.
     pub(super) told: u64,
     /// What is here, in one sum that both ends can make, once both have the key of the link.
@@ -104,6 +106,7 @@ impl GossipPeer {
             next_list: now,
             announces: true,
             is_announced_to: true,
+            shapes_sent: 0,
             told,
             digest: None,
             comparison: None,

@@ -10,7 +10,7 @@ use crate::{
     time::{Duration, Instant},
 };
 
-/// Which links are *eager* (new messages are pushed over them) and which are *lazy* (they are
+/// Which links are *eager* (new messages are pushed over them) and which are *lazy* (they may be
 /// announced), in the words of Plumtree (Leitão, Pereira, Rodrigues 2007).
 ///
 /// Plumtree prunes the link of whatever message came twice. With many senders that leaves the links
@@ -102,6 +102,11 @@ impl PushTree {
 
     pub(super) fn is_eager(&self, peer: &NodeId) -> bool {
         self.eager.contains(peer)
+    }
+
+    /// Whether its link is eager until something comes again over it.
+    pub(super) fn is_on_trial(&self, peer: &NodeId) -> bool {
+        self.on_trial.contains_key(peer)
     }
 
     /// The peers whose links are eager.

@@ -19,14 +19,16 @@ use crate::{
 /// What of gossip says which links are eager, which are lazy, and over which of the lazy ones
 /// nothing is announced.
 ///
-/// What is pushed along the tree is announced by `fanout` others: one of them is asked for what did
-/// not come. More would cost as many bytes again and save nothing, so the rest of the peers are
-/// asked not to announce, until one of the others ends or pushes, or something was not pushed: where
-/// the tree is torn, those few may be on the same side of it. Notes are compared with all of them.
+/// What is pushed along the tree is announced by `fanout` others, by chance of those that sent the
+/// message that shaped it, near ones and far ones: one of them is asked for what did not come. More
+/// would cost as many bytes again and save nothing, so the rest of those is asked not to announce,
+/// until one of the others ends or pushes, or something was not pushed: where the tree is torn,
+/// those few may be on the same side of it. Who sent nothing keeps nobody from announcing. Notes are
+/// compared with all.
 ///
 /// ```text
 /// A -> B   GRAFT                     push to me
-/// A -> B   PRUNE, announce: true     tell me what is new
+/// A -> B   PRUNE, announce: true     no more, but tell me what is new
 /// A -> B   PRUNE, announce: false    enough others do
 /// ```
 pub(super) struct TreeLinks<'a> {
@@ -40,9 +42,16 @@ pub(super) struct TreeLinks<'a> {
 }
 
 impl TreeLinks<'_> {
-    /// Both push to each other from now on, whatever the other one held the link for.
+    /// A message shapes the tree, and came from nobody yet.
+    pub(super) fn handle_shape(&mut self) {
+        self.links.values_mut().for_each(|link| link.shapes_sent <<= 1);
+    }
+
+    /// A message that shapes came from `peer` first: both push to each other from now on, whatever
+    /// the other one held the link for.
     pub(super) fn graft(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        if self.links.contains_key(&peer) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.shapes_sent |= 1;
             self.tree.graft(peer);
             self.tell_grafted(peer, out);
         }
@@ -62,35 +71,52 @@ impl TreeLinks<'_> {
     fn tell_grafted(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         self.counters.links_grafted += 1;
         out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Graft });
-        self.handle_eager(&peer, out);
+        self.handle_eager(&peer);
     }
 
-    /// The other end grafted the link to `peer`.
+    /// The other end grafted the link to `peer`. If that was not to announce, it may hear so only
+    /// now, and hold the link for lazy: it is told that it is eager.
     pub(super) fn handle_graft(
         &mut self,
         now: Now,
         peer: NodeId,
         out: &mut VecDeque<GossipEffect>,
     ) {
-        if self.links.contains_key(&peer) {
-            self.tree.handle_graft(now.mono, peer);
-            self.handle_eager(&peer, out);
+        let Some(link) = self.links.get(&peer) else { return };
+        let was_told_not_to_announce = !link.announces;
+        self.tree.handle_graft(now.mono, peer);
+        if was_told_not_to_announce {
+            out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Graft });
+        }
+        self.handle_eager(&peer);
+        if self.tree.is_on_trial(&peer) {
+            // While a message shapes it is not known yet who announces.
+            self.handle_fewer(out);
         }
     }
 
     /// The link to `peer` is eager, and announces as any other should it become lazy.
-    fn handle_eager(&mut self, peer: &NodeId, out: &mut VecDeque<GossipEffect>) {
+    fn handle_eager(&mut self, peer: &NodeId) {
         if let Some(link) = self.links.get_mut(peer) {
             (link.announces, link.is_announced_to) = (true, true);
         }
-        self.handle_fewer(out);
     }
 
     /// A message that shapes came again from `peer`: neither pushes to the other from now on,
     /// whatever the other one held the link for.
     pub(super) fn prune(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        let others = self.announcers().filter(|other| **other != peer).count();
-        self.tell_pruned(peer, others < self.fanout, out);
+        let others = self.announcers().copied().filter(|other| *other != peer);
+        let others: Vec<NodeId> = others.collect();
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.shapes_sent |= 1;
+        }
+        let mut announce = others.len() < self.fanout;
+        if !announce && self.rng.chance(0.5) {
+            let instead = self.rng.choose(&others).copied();
+            instead.into_iter().for_each(|other| self.tell_pruned(other, false, out));
+            announce = true;
+        }
+        self.tell_pruned(peer, announce, out);
     }
 
     fn tell_pruned(&mut self, peer: NodeId, announce: bool, out: &mut VecDeque<GossipEffect>) {
@@ -110,24 +136,27 @@ impl TreeLinks<'_> {
         }
     }
 
-    /// Peers over whose links nothing is pushed, and that announce.
+    /// Peers over whose links nothing is pushed, or not for long, and that announce, as far as they
+    /// said of late what they have.
     fn announcers(&self) -> impl Iterator<Item = &NodeId> {
-        let all = self.links.iter().filter(|(_, link)| link.announces);
-        all.map(|(peer, _)| peer).filter(|peer| !self.tree.is_eager(peer))
+        let all = self.links.iter().filter(|(_, link)| link.announces && link.shapes_sent > 0);
+        let is_lazy = |peer: &&NodeId| !self.tree.is_eager(peer) || self.tree.is_on_trial(peer);
+        all.map(|(peer, _)| peer).filter(is_lazy)
     }
 
     /// There may be fewer of them now: others announce instead.
     fn handle_fewer(&mut self, out: &mut VecDeque<GossipEffect>) {
         let missing = self.fanout.saturating_sub(self.announcers().count());
-        (0..missing).for_each(|_| self.tell_another(out));
+        (0..missing).for_each(|_| self.try_another(out));
     }
 
-    /// One more announces, if any does not.
-    fn tell_another(&mut self, out: &mut VecDeque<GossipEffect>) {
+    /// One more pushes, and announces once that proves to be in vain; if any does not.
+    fn try_another(&mut self, out: &mut VecDeque<GossipEffect>) {
         let hushed = self.links.iter().filter(|(_, link)| !link.announces);
         let hushed: Vec<NodeId> = hushed.map(|(peer, _)| *peer).collect();
         if let Some(&peer) = self.rng.choose(&hushed) {
-            self.tell_pruned(peer, true, out);
+            self.tree.try_out(peer);
+            self.tell_grafted(peer, out);
         }
     }
 
@@ -156,7 +185,12 @@ impl TreeLinks<'_> {
         out: &mut VecDeque<GossipEffect>,
     ) {
         let is_large = message.content().payload.len() >= LARGE_GOSSIP;
-        if hops == 0 || is_large || !self.links.contains_key(&from) {
+        if is_large || !self.links.contains_key(&from) {
+            return;
+        }
+        if hops == 0 {
+            // Nobody told of it while it was new.
+            self.try_another(out);
             return;
         }
         let item = MessageKey::of(message.content());
@@ -165,7 +199,7 @@ impl TreeLinks<'_> {
         } else if self.tree.handle_rescue(now.mono, item, announced, from, self.fanout) {
             self.tell_grafted(from, out);
             // The tree is torn, and whoever announces may be on this side of it.
-            self.tell_another(out);
+            self.try_another(out);
         }
     }
 

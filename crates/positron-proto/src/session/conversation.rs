@@ -114,6 +114,7 @@ impl Conversation {
             *epochs += 1;
             (self.epoch, self.their_epoch, self.boot) = (*epochs, None, boot);
             self.incoming = ReceiveLanes::new();
+            self.let_go_of_the_said();
         }
         self.epoch_state = EpochState::Awaited;
         for lane in &mut self.outgoing {
@@ -123,6 +124,22 @@ impl Conversation {
         self.unsent = self.queued.0;
         self.pace = Pace::new(now);
         self.epoch
+    }
+
+    /// All that is wholly on the present link is at its other end, whether or not the peer says so.
+    pub(super) fn handle_arrived(&mut self) {
+        self.outgoing.iter_mut().for_each(SendLane::handle_arrived);
+    }
+
+    /// What arrived at the process that is gone, and for which nobody waits, is not said to the next
+    /// one: it is out of date, and of broadcasts notes are compared.
+    fn let_go_of_the_said(&mut self) {
+        let lanes = Lane::KNOWN.into_iter().zip(&mut self.outgoing);
+        for (_, outgoing) in lanes.filter(|(lane, _)| !lane.is_awaited()) {
+            while let Some(gone) = outgoing.let_go_of_said() {
+                self.queued = (self.queued.0 - gone.len, self.queued.1 - 1);
+            }
+        }
     }
 
     /// The first PING of the peer on the present link names its memory; later ones do not matter.

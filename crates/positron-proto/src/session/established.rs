@@ -170,6 +170,7 @@ impl<'a> EstablishedSession<'a> {
         if self.has_something_to_say() {
             self.conversation.incoming.handle_company();
         }
+        let begins = self.is_all_acknowledged();
         let allowed = self.allowance(now.mono, upload);
         let mut left = allowed;
         let order = self.on.carrier.order();
@@ -192,6 +193,9 @@ impl<'a> EstablishedSession<'a> {
                     self.put_words(now.mono, &mut record.bytes);
                 }
                 let put = self.conversation.put(lanes, &mut record, largest, &mut left);
+                if begins && put.bytes > 0 {
+                    self.on.link.keep_alive.handle_spoken(now.mono);
+                }
                 if put.is_awaited {
                     self.on.link.keep_alive.handle_carried(now.mono);
                 }
@@ -279,6 +283,9 @@ impl<'a> EstablishedSession<'a> {
         }
         let before = core::mem::replace(*taken, carrier.taken(self.id));
         self.conversation.handle_written(now, taken.saturating_sub(before));
+        if carrier.is_drained(self.id) == Some(true) {
+            self.conversation.handle_arrived();
+        }
     }
 
     /// Asks whether the peer is there, and whether it takes what is sent to it [PROTOCOL 5.4, 5.5].
@@ -297,6 +304,12 @@ impl<'a> EstablishedSession<'a> {
     pub(super) fn poll_check(&self, heartbeat: Duration) -> Instant {
         let liveness = self.on.link.keep_alive.poll_check(self.waiting(), heartbeat);
         liveness.min(self.conversation.slow_reader_at()).min(self.acknowledges_at())
+    }
+
+    /// Whether nothing that was sent waits to be acknowledged.
+    fn is_all_acknowledged(&self) -> bool {
+        let all_unsent = || self.conversation.queued_bytes() == self.conversation.unsent_bytes();
+        self.on.carrier.is_drained(self.id).unwrap_or_else(all_unsent)
     }
 
     /// Whether the other end owes a sign of life. What arrived there, as far as packets tell, is

@@ -40,6 +40,8 @@ pub(super) struct KeepAlive {
     heard: Instant,
     /// When a message for which somebody waits went out or came in last.
     carried: Instant,
+    /// Since when something of ours waits to be acknowledged, if it does.
+    spoken: Instant,
     /// The question by which silence is judged.
     probed: Option<Probe>,
     /// Whether we could dial a link of another kind instead.
@@ -69,6 +71,7 @@ impl KeepAlive {
         Self {
             heard: now,
             carried: now,
+            spoken: now,
             probed: None,
             replaceable: false,
             ask: None,
@@ -154,6 +157,11 @@ impl KeepAlive {
         }
     }
 
+    /// Something goes out, and nothing before it waits to be acknowledged.
+    pub(super) const fn handle_spoken(&mut self, now: Instant) {
+        self.spoken = now;
+    }
+
     /// A message for which somebody waits went out or came in.
     pub(super) const fn handle_carried(&mut self, now: Instant) {
         self.carried = now;
@@ -207,11 +215,11 @@ impl KeepAlive {
 
     fn next_question(&self, waiting: Waiting, heartbeat: Duration) -> Instant {
         let busy = (self.heard + PROBE_AFTER).since(self.carried) < RECENT_TRAFFIC;
-        let patience = match waiting {
-            Waiting::Nothing if !busy => heartbeat.max(PROBE_AFTER),
-            Waiting::Nothing | Waiting::Unacknowledged => PROBE_AFTER,
-        };
-        self.heard + patience
+        match waiting {
+            Waiting::Nothing if !busy => self.heard + heartbeat.max(PROBE_AFTER),
+            Waiting::Nothing => self.heard + PROBE_AFTER,
+            Waiting::Unacknowledged => self.heard.max(self.spoken) + PROBE_AFTER,
+        }
     }
 
     /// Smoothed round trip time, once known.

@@ -33,6 +33,8 @@ pub(super) struct SendLane {
     offset: usize,
     /// The number after the last that was ever wholly on a link.
     ever_sent: u64,
+    /// How many of the queue are known to be at the other end, handed over or not.
+    arrived: u32,
     /// Whether the peer said on the present link where it stands.
     resumed: bool,
 }
@@ -80,6 +82,7 @@ impl SendLane {
             sent: 0,
             offset: 0,
             ever_sent: 0,
+            arrived: 0,
             resumed: false,
         }
     }
@@ -202,7 +205,7 @@ impl SendLane {
 
     /// What waits is numbered from here: the peer remembers nothing of what was numbered before.
     pub(super) const fn number_from(&mut self, next: u64) {
-        (self.base, self.ever_sent) = (next, next);
+        (self.base, self.ever_sent, self.arrived) = (next, next, 0);
     }
 
     /// The oldest message, if its number is below `next`: it was acknowledged.
@@ -212,9 +215,21 @@ impl SendLane {
         }
         let Queued { body, ticket } = self.queue.pop_front()?;
         self.base += 1;
+        self.arrived = self.arrived.saturating_sub(1);
         let was_sent = self.sent > 0;
         self.sent -= usize::from(was_sent);
         Some(LetGo { len: body.len(), was_sent, ticket })
+    }
+
+    /// All that was wholly on the present link is at its other end.
+    pub(super) fn handle_arrived(&mut self) {
+        self.arrived = self.arrived.max(u32::try_from(self.sent).unwrap_or(u32::MAX));
+    }
+
+    /// The oldest message, if it is at the other end and nobody holds a ticket for it.
+    pub(super) fn let_go_of_said(&mut self) -> Option<LetGo> {
+        self.queue.front().filter(|queued| self.arrived > 0 && queued.ticket.is_none())?;
+        self.let_go_below(self.base + 1)
     }
 
     /// The tickets of everything that was not acknowledged.

@@ -338,10 +338,10 @@ fn the_first_message_on_an_idle_link_dials_no_stream() {
 #[test]
 fn whoever_restarts_is_found_again_over_datagrams() {
     let mut world = connected_over(LinkKinds::BOTH);
-    world.send(0, 1, Lane::DIRECT, vec![1]);
+    world.send(0, 1, Lane::GOSSIP, vec![1]);
     world.advance(secs(1));
     world.restart(1, 1);
-    world.send(0, 1, Lane::DIRECT, vec![2]);
+    world.send(0, 1, Lane::GOSSIP, vec![2]);
     let back = dial(world.nodes[0].addr);
     world.dial(1, back);
     world.advance(secs(4));
