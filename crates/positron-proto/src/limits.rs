@@ -111,8 +111,8 @@ pub const MAX_FLOW_MESSAGES: usize = MAX_PEER_QUEUE_MESSAGES / 4 * 3;
 pub const MAX_NUMBER: u64 = 1 << 60;
 /// A peer that acknowledges nothing for this long while data waits is a slow reader: dropped.
 pub const SLOW_READER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Silence after which a link is probed on which something waits to be acknowledged, or that carried
-/// something for which somebody waits.
+/// Silence after which a link is probed on which something waits to be acknowledged, or that
+/// carried something for which somebody waits.
 pub const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// Silence after a probe that means the peer is gone. With [`PROBE_AFTER`] a silent crash is
 /// noticed within 3 s of what is said next.

@@ -112,3 +112,26 @@ fn who_dies_leaves_nobody_waiting_and_nothing_is_carried_out_for_the_dead() {
         world.finish().expect_ok();
     }
 }
+
+#[test]
+fn who_dies_over_long_work_is_noticed_as_soon_although_nothing_was_said_meanwhile() {
+    let work = secs(60);
+    let mut world = World::new(&Scenario::quiet("long work", 16, secs(90)), 1);
+    world.run_until(secs(10));
+    for other in 1..8 {
+        world.ask(0, other, work, work).unwrap().unwrap();
+        world.ask(other, 0, work, work).unwrap().unwrap();
+    }
+    world.run_until(secs(30));
+    world.apply(&Fault::Crash { who: Selector::Node(0), death: Death::PowerCut });
+    world.run_until(secs(30) + NOTICED + secs(1));
+    for question in world.questions() {
+        if question.from == 0 {
+            assert_eq!((question.abandoned, question.ends.len()), (1, 0), "{question:?}");
+        } else {
+            let [(when, end)] = &question.ends[..] else { panic!("{question:?}") };
+            assert_eq!(*end, Err(Unanswered::PeerGone), "{question:?}");
+            assert!(*when <= at(secs(30) + NOTICED), "{question:?}");
+        }
+    }
+}

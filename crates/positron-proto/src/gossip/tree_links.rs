@@ -23,8 +23,8 @@ use crate::{
 /// message that shaped it, near ones and far ones: one of them is asked for what did not come. More
 /// would cost as many bytes again and save nothing, so the rest of those is asked not to announce,
 /// until one of the others ends or pushes, or something was not pushed: where the tree is torn,
-/// those few may be on the same side of it. Who sent nothing keeps nobody from announcing. Notes are
-/// compared with all.
+/// those few may be on the same side of it. Who sent nothing keeps nobody from announcing. Notes
+/// are compared with all.
 ///
 /// ```text
 /// A -> B   GRAFT                     push to me

@@ -71,9 +71,9 @@ pub const WANT_TIMEOUT_MOST: Duration = Duration::from_millis(3_000);
 /// withheld: as long as a reader may be slow, [`SLOW_READER_TIMEOUT`].
 pub const WITHHELD_AFTER: Duration = SLOW_READER_TIMEOUT;
 /// In which all peers are told once what is new, one after the other: then a list carries many, and
-/// of three that announce somebody does within a sixth of it. Where six did, at 20 messages a second
-/// and eight links, half of it took an eighth more bytes and a third more time, and saved 25 ms
-/// where something was lost (1,000 messages, 50 simulated nodes, 2 % loss).
+/// of three that announce somebody does within a sixth of it. Where six did, at 20 messages a
+/// second and eight links, half of it took an eighth more bytes and a third more time, and saved
+/// 25 ms where something was lost (1,000 messages, 50 simulated nodes, 2 % loss).
 pub const ANNOUNCE_ROUND: Duration = Duration::from_millis(500);
 /// Longest wait between two peers' turns, where there are few of them: nobody who has three links
 /// waits for a whole round (guess).

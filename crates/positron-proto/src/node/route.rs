@@ -277,6 +277,7 @@ impl NodeCore {
         match out {
             request::RequestEffect::Send { to } => self.send_requests(now, to),
             request::RequestEffect::Connect(peer) => Finding(self).connect(now, peer),
+            request::RequestEffect::Awaited(peer) => self.sessions.handle_awaited(now, &peer),
             request::RequestEffect::Serve { from, id, payload } => {
                 self.emit(Event::Request { from, id, payload });
             }
@@ -313,6 +314,7 @@ impl NodeCore {
                 }
             }
             substream::SubstreamEffect::Connect(peer) => Finding(self).connect(now, peer),
+            substream::SubstreamEffect::Awaited(peer) => self.sessions.handle_awaited(now, &peer),
             substream::SubstreamEffect::Opened { ticket, outcome } => {
                 let outcome = match outcome {
                     Ok(id) => Outcome::StreamOpened(id),

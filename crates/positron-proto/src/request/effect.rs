@@ -60,6 +60,9 @@ pub enum RequestEffect {
     },
     /// A link to this node is wanted.
     Connect(NodeId),
+    /// Somebody waits for an answer of this peer, or it for ours: told every
+    /// [`PROBE_AFTER`](crate::limits::PROBE_AFTER), so that its death is noticed.
+    Awaited(NodeId),
     /// Hand it to the application, which gives its one
     /// [`answer`](super::Requests::answer).
     Serve {

@@ -86,6 +86,11 @@ impl Questions {
         Some(EndedQuestion { to, sent: waiting.is_none() })
     }
 
+    /// Whether `peer` is asked anything.
+    pub(super) fn is_any_to(&self, peer: &NodeId) -> bool {
+        self.all.values().any(|question| question.to == *peer)
+    }
+
     /// What `peer` was asked and has not answered, in order.
     pub(super) fn sent_to(&self, peer: &NodeId) -> Vec<Ticket> {
         let sent = self.all.iter().filter(|(_, one)| one.to == *peer && one.waiting.is_none());

@@ -15,8 +15,8 @@ use crate::{
     deadlines::Deadlines,
     id::{NodeId, Ticket},
     limits::{
-        LONGEST_REQUEST, MAX_FAILURE_TEXT, MAX_PAYLOAD, MAX_REFUSALS, REQUEST_RECONNECT,
-        REQUEST_RETRY,
+        LONGEST_REQUEST, MAX_FAILURE_TEXT, MAX_PAYLOAD, MAX_REFUSALS, PROBE_AFTER,
+        REQUEST_RECONNECT, REQUEST_RETRY,
     },
     metric::Level,
     misbehavior::Misbehavior,
@@ -59,6 +59,8 @@ enum RequestWake {
     Retry(NodeId),
     /// A link that is waited for did not come up.
     Reconnect(NodeId),
+    /// Somebody here or there waits for an answer between us and this peer.
+    Awaited(NodeId),
 }
 
 impl Requests {
@@ -78,6 +80,7 @@ impl Requests {
         let until = now.mono + timeout.min(LONGEST_REQUEST);
         self.deadlines.set(RequestWake::Expire(ticket), until);
         self.say(to, Letter::Ask(ticket), out);
+        self.deadlines.set_earliest(RequestWake::Awaited(to), now.mono + PROBE_AFTER);
         if !self.up.contains_key(&to) && self.deadlines.get(RequestWake::Reconnect(to)).is_none() {
             self.connect(now, to, out);
         }
@@ -132,7 +135,10 @@ impl Requests {
         out: &mut VecDeque<RequestEffect>,
     ) {
         match message {
-            RequestMessage::Request { id, payload } => self.serve(now, from, id, payload, out),
+            RequestMessage::Request { id, payload } => {
+                self.deadlines.set_earliest(RequestWake::Awaited(from), now.mono + PROBE_AFTER);
+                self.serve(now, from, id, payload, out);
+            }
             RequestMessage::Response { id, status, payload } => {
                 let ticket = Ticket(id);
                 if !self.asked.is_sent_to(ticket, &from) {
@@ -241,6 +247,14 @@ impl Requests {
                 }
                 RequestWake::Retry(peer) => out.push_back(RequestEffect::Send { to: peer }),
                 RequestWake::Reconnect(peer) => self.connect(now, peer, out),
+                RequestWake::Awaited(peer) => {
+                    if self.asked.is_any_to(&peer) || !self.served.of(peer).is_empty() {
+                        if self.up.contains_key(&peer) {
+                            out.push_back(RequestEffect::Awaited(peer));
+                        }
+                        self.deadlines.set(RequestWake::Awaited(peer), now.mono + PROBE_AFTER);
+                    }
+                }
             }
         }
     }

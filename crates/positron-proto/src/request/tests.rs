@@ -11,7 +11,7 @@ use crate::{
     id::{NodeId, Ticket},
     limits::{
         LONGEST_REQUEST, MAX_ASKED, MAX_ASKED_BYTES, MAX_FAILURE_TEXT, MAX_PAYLOAD, MAX_REFUSALS,
-        MAX_SERVED, MAX_SERVED_BYTES_PER_PEER, MAX_SERVED_PER_PEER, REQUEST_RECONNECT,
+        MAX_SERVED, MAX_SERVED_BYTES_PER_PEER, MAX_SERVED_PER_PEER, PROBE_AFTER, REQUEST_RECONNECT,
         REQUEST_RETRY,
     },
     misbehavior::Misbehavior,
@@ -164,8 +164,11 @@ fn a_request_is_served_once_and_completed_once() {
     asker.hear(bob(), response(1, Status::Answered, b"this"));
     asker.hear(bob(), response(1, Status::Answered, b"that"));
     assert_eq!(asker.completed(), [(1, Ok("this".into()))]);
-    assert_eq!((asker.requests.counters().late, asker.requests.poll_timeout()), (1, None));
-    assert_eq!(server.requests.poll_timeout(), None);
+    assert_eq!(asker.requests.counters().late, 1);
+    for end in [&mut asker, &mut server] {
+        end.wake(PROBE_AFTER);
+        assert_eq!(end.requests.poll_timeout(), None, "nobody waits any more");
+    }
 }
 
 #[test]
@@ -206,6 +209,7 @@ fn a_request_waits_for_a_link_until_it_is_out_of_time() {
     asker.wake(TIMEOUT);
     assert_eq!(asker.completed(), [(1, Err(Unanswered::NoLink))]);
     asker.up(TIMEOUT, bob());
+    asker.wake(TIMEOUT + PROBE_AFTER);
     assert_eq!((asker.sent(), asker.requests.poll_timeout()), (Vec::new(), None));
 }
 
@@ -383,7 +387,7 @@ fn what_is_served_for_too_long_has_failed() {
     server.hear(alice(), request(1));
     let _ = server.seen();
     server.wake(LONGEST_REQUEST);
-    assert_eq!(server.seen(), [abandon(alice(), 1)]);
+    assert_eq!(server.seen(), [RequestEffect::Awaited(alice()), abandon(alice(), 1)]);
     assert_eq!(server.sent(), [response(1, Status::Failed, b"it took too long")]);
 }
 
@@ -412,6 +416,7 @@ fn a_node_that_stops_owes_nobody_anything() {
     node.settle(START);
     let stopped = RequestEffect::Completed { ticket: Ticket(1), outcome: Err(Unanswered::Stopped) };
     assert_eq!(node.seen(), [stopped, abandon(bob(), 5)]);
+    node.wake(PROBE_AFTER);
     assert_eq!(node.requests.poll_timeout(), None);
 }
 

@@ -131,8 +131,8 @@ impl Conversation {
         self.outgoing.iter_mut().for_each(SendLane::handle_arrived);
     }
 
-    /// What arrived at the process that is gone, and for which nobody waits, is not said to the next
-    /// one: it is out of date, and of broadcasts notes are compared.
+    /// What arrived at the process that is gone, and for which nobody waits, is not said to the
+    /// next one: it is out of date, and of broadcasts notes are compared.
     fn let_go_of_the_said(&mut self) {
         let lanes = Lane::KNOWN.into_iter().zip(&mut self.outgoing);
         for (_, outgoing) in lanes.filter(|(lane, _)| !lane.is_awaited()) {

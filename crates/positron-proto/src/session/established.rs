@@ -306,6 +306,11 @@ impl<'a> EstablishedSession<'a> {
         liveness.min(self.conversation.slow_reader_at()).min(self.acknowledges_at())
     }
 
+    /// Somebody waits for what the other end says, or it for what we say.
+    pub(super) const fn handle_awaited(&mut self, now: Instant) {
+        self.on.link.keep_alive.handle_carried(now);
+    }
+
     /// Whether nothing that was sent waits to be acknowledged.
     fn is_all_acknowledged(&self) -> bool {
         let all_unsent = || self.conversation.queued_bytes() == self.conversation.unsent_bytes();

@@ -216,9 +216,9 @@ impl KeepAlive {
     fn next_question(&self, waiting: Waiting, heartbeat: Duration) -> Instant {
         let busy = (self.heard + PROBE_AFTER).since(self.carried) < RECENT_TRAFFIC;
         match waiting {
-            Waiting::Nothing if !busy => self.heard + heartbeat.max(PROBE_AFTER),
-            Waiting::Nothing => self.heard + PROBE_AFTER,
+            _ if busy => self.heard + PROBE_AFTER,
             Waiting::Unacknowledged => self.heard.max(self.spoken) + PROBE_AFTER,
+            Waiting::Nothing => self.heard + heartbeat.max(PROBE_AFTER),
         }
     }
 

@@ -212,6 +212,17 @@ impl Sessions {
         self.links.table.look_at(id, check);
     }
 
+    /// Somebody waits for what `peer` says, or it for what we say: its silence is noticed within
+    /// three seconds. Say so again every [`PROBE_AFTER`](crate::limits::PROBE_AFTER) meanwhile.
+    pub fn handle_awaited(&mut self, now: Now, peer: &NodeId) {
+        let Some(id) = self.link_of(peer) else { return };
+        let (table, conversations) = (&mut self.links.table, &mut self.conversations);
+        let Some(mut session) = EstablishedSession::of(table, conversations, id) else { return };
+        session.handle_awaited(now.mono);
+        let check = session.poll_check(self.config.heartbeat);
+        self.links.table.look_at(id, check);
+    }
+
     /// Gives links their turns to send, and to be sent, what limits of bandwidth held back.
     pub(super) fn take_turns(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
         // Each turn takes something of a bucket, or ends a wait.

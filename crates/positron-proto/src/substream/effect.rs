@@ -77,6 +77,9 @@ pub enum SubstreamEffect {
     },
     /// A link to this node is wanted.
     Connect(NodeId),
+    /// There is a substream with this peer: told every
+    /// [`PROBE_AFTER`](crate::limits::PROBE_AFTER), so that its death is noticed.
+    Awaited(NodeId),
     /// The end of an [`open`](super::Substreams::open).
     Opened {
         /// What it was given.

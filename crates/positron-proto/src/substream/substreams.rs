@@ -15,8 +15,8 @@ use crate::{
     deadlines::Deadlines,
     id::{NodeId, Ticket},
     limits::{
-        MAX_SUBSTREAM_BYTES, MAX_SUBSTREAMS, MAX_SUBSTREAMS_PER_PEER, SUBSTREAM_OPEN_TIMEOUT,
-        SUBSTREAM_RECONNECT, SUBSTREAM_WINDOW_FIRST,
+        MAX_SUBSTREAM_BYTES, MAX_SUBSTREAMS, MAX_SUBSTREAMS_PER_PEER, PROBE_AFTER,
+        SUBSTREAM_OPEN_TIMEOUT, SUBSTREAM_RECONNECT, SUBSTREAM_WINDOW_FIRST,
     },
     metric::Level,
     misbehavior::Misbehavior,
@@ -60,6 +60,8 @@ enum SubstreamWake {
     Expire(Ticket),
     /// A link that is waited for did not come up.
     Reconnect(NodeId),
+    /// There is a substream with this peer.
+    Awaited(NodeId),
 }
 
 impl Default for Substreams {
@@ -93,6 +95,7 @@ impl Substreams {
         match self.peers.get(&to) {
             Some(table) if table.len() >= MAX_SUBSTREAMS_PER_PEER => Err(NotOpened::TooMany),
             Some(_) => {
+                self.deadlines.set_earliest(SubstreamWake::Awaited(to), now.mono + PROBE_AFTER);
                 self.open_now(to, ticket, out);
                 Ok(())
             }
@@ -154,11 +157,12 @@ impl Substreams {
     /// A [`SubstreamMessage`] came in.
     pub fn handle_message(
         &mut self,
-        _now: Now,
+        now: Now,
         from: NodeId,
         message: SubstreamMessage,
         out: &mut VecDeque<SubstreamEffect>,
     ) {
+        self.deadlines.set_earliest(SubstreamWake::Awaited(from), now.mono + PROBE_AFTER);
         let id = |label: Label| SubstreamId {
             peer: from,
             opener: if label.by_sender { OpenedBy::Peer } else { OpenedBy::Us },
@@ -270,6 +274,7 @@ impl Substreams {
         }
         self.deadlines.clear(SubstreamWake::Reconnect(peer));
         let waiting: Vec<Ticket> = self.waiting_for(peer).collect();
+        self.deadlines.set_earliest(SubstreamWake::Awaited(peer), now.mono + PROBE_AFTER);
         for ticket in waiting {
             self.opening.remove(&ticket);
             self.deadlines.clear(SubstreamWake::Expire(ticket));
@@ -322,6 +327,12 @@ impl Substreams {
                     self.connect(now, peer, out);
                 }
                 SubstreamWake::Reconnect(_) => {}
+                SubstreamWake::Awaited(peer) => {
+                    if self.peers.get(&peer).is_some_and(|table| table.len() > 0) {
+                        out.push_back(SubstreamEffect::Awaited(peer));
+                        self.deadlines.set(SubstreamWake::Awaited(peer), now.mono + PROBE_AFTER);
+                    }
+                }
             }
         }
     }

@@ -156,6 +156,7 @@ impl World {
                 self.lanes[at].entry(message.lane()).or_default().push_back((message, ticket));
             }
             SubstreamEffect::Connect(_) => node.dials += 1,
+            SubstreamEffect::Awaited(_) => {}
             SubstreamEffect::Opened { outcome, .. } => node.opened.push(outcome),
             SubstreamEffect::Misbehaved { what, .. } => node.misbehaved.push(what),
             SubstreamEffect::News { id, news } => {

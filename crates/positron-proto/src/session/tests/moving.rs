@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    limits::{LINK_DATAGRAM_WINDOW, MAX_MESSAGE, MAX_PAYLOAD, PROBE_HEAD_START},
+    limits::{ACK_COMPANY_DELAY, LINK_DATAGRAM_WINDOW, MAX_MESSAGE, MAX_PAYLOAD, PROBE_HEAD_START},
     session::{sessions::LinkKind, stage::Stage},
 };
 
@@ -333,6 +333,20 @@ fn the_first_message_on_an_idle_link_dials_no_stream() {
     world.advance(secs(3));
     assert_eq!(world.heard(1).len(), 1);
     assert_eq!(world.nodes[0].sessions.counters().failovers, 0);
+}
+
+#[test]
+fn over_datagrams_gossip_after_a_silence_asks_nobody_for_a_sign_of_life() {
+    let mut world = connected_over(LinkKinds::BOTH);
+    world.advance(secs(10));
+    let sent = |world: &World| [0, 1].map(|n| world.nodes[n].sessions.counters().records_sent);
+    let queued = |world: &World| world.nodes[0].sessions.views().next().unwrap().queued_bytes;
+    let before = sent(&world);
+    world.send(0, 1, Lane::GOSSIP, "news");
+    world.advance(ACK_COMPANY_DELAY - millis(500));
+    assert_eq!((sent(&world), queued(&world) > 0), ([before[0] + 1, before[1]], true));
+    world.advance(secs(1));
+    assert_eq!((sent(&world), queued(&world)), ([before[0] + 1, before[1] + 1], 0));
 }
 
 #[test]
