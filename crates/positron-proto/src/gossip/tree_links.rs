@@ -47,8 +47,8 @@ impl TreeLinks<'_> {
         self.links.values_mut().for_each(|link| link.shapes_sent <<= 1);
     }
 
-    /// A message that shapes came from `peer` first, or none did yet and its link is as good as any:
-    /// both push to each other from now on, whatever the other one held the link for.
+    /// A message that shapes came from `peer` first, or none did yet and its link is as good as
+    /// any: both push to each other from now on, whatever the other one held the link for.
     pub(super) fn graft(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         if let Some(link) = self.links.get_mut(&peer) {
             link.shapes_sent |= 1;
