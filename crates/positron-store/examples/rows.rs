@@ -17,6 +17,7 @@ use std::{
     error::Error,
     fs,
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
 };
@@ -83,8 +84,18 @@ struct Meter {
     checkpoints: Option<u32>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let asked = Asked::read()?;
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    if std::env::args().any(|word| word == "--help") {
+        println!("{USAGE}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let asked = match Asked::read() {
+        Ok(asked) => asked,
+        Err(why) => {
+            eprintln!("{why}");
+            return Ok(ExitCode::from(2));
+        }
+    };
     let folder = match &asked.folder {
         Some(parent) => tempfile::tempdir_in(parent),
         None => tempfile::tempdir(),
@@ -101,7 +112,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     } else {
         println!("{}", measured.text());
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn measure(
@@ -164,13 +175,17 @@ impl Asked {
             said.insert(word, value);
         }
         let mut number = |name: &str, default: usize| {
-            said.remove(name).map_or(Ok(default), |said| said.parse::<usize>())
+            let wrong = |said: &str| format!("{name} is a number from 1 on, not {said:?}");
+            said.remove(name).map_or(Ok(default), |said| match said.parse::<usize>() {
+                Ok(number) if number > 0 => Ok(number),
+                _ => Err(wrong(&said)),
+            })
         };
         let asked = Self {
-            senders: number("--senders", 64)?.max(1),
+            senders: number("--senders", 64)?,
             window: number("--window", 10_000)?,
             bytes: number("--bytes", 256)?,
-            batch: number("--batch", 1_000)?.max(1),
+            batch: number("--batch", 1_000)?,
             seconds: number("--seconds", 10)? as u64,
             folder: said.remove("--folder").map(PathBuf::from),
             json: said.remove("--json").is_some(),
