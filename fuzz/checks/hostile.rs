@@ -334,7 +334,8 @@ impl Hostile {
                 GossipMessage::Sketch { elements, length, first: 0, symbols }.into()
             }
             3 if how & 3 == 1 => GossipMessage::Graft.into(),
-            3 if how & 3 == 3 => GossipMessage::Prune { announce: how & 4 == 0 }.into(),
+            3 if how & 7 == 3 => GossipMessage::Prune.into(),
+            3 if how & 7 == 7 => GossipMessage::Announce(how & 8 == 0).into(),
             3 => PeersMessage::Discovery(u8::try_from(how).unwrap_or(0)).into(),
             4 => PeersMessage::Announcement(self.records(now, how % 33, input)).into(),
             5..=8 => {

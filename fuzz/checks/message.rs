@@ -81,7 +81,10 @@ fn check_gossip(message: &GossipMessage) {
         }
         GossipMessage::More { first } => assert!(*first <= SKETCH_SYMBOLS),
         GossipMessage::Lacking(codes) => assert!(codes.len() <= SKETCH_SYMBOLS),
-        GossipMessage::Digest { .. } | GossipMessage::Graft | GossipMessage::Prune { .. } => {}
+        GossipMessage::Digest { .. }
+        | GossipMessage::Graft
+        | GossipMessage::Prune
+        | GossipMessage::Announce(_) => {}
     }
 }
 

@@ -301,7 +301,7 @@ fn gossip_messages() -> Vec<(&'static str, Message)> {
                 .into(),
         ),
         ("gossip_graft", GossipMessage::Graft.into()),
-        ("gossip_prune", GossipMessage::Prune { announce: true }.into()),
+        ("gossip_prune", GossipMessage::Prune.into()),
         (
             "gossip_digest",
             GossipMessage::Digest { key: [0xCD; 16], count: 4, sum: [0xAB; 16] }.into(),
@@ -309,6 +309,7 @@ fn gossip_messages() -> Vec<(&'static str, Message)> {
         ("gossip_sketch", sketch().into()),
         ("gossip_more", GossipMessage::More { first: 24 }.into()),
         ("gossip_lacking", GossipMessage::Lacking(vec![Code::of(&[0xCD; 16], &[1; 40])]).into()),
+        ("gossip_announce", GossipMessage::Announce(true).into()),
     ]
 }
 

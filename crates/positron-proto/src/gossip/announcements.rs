@@ -51,6 +51,11 @@ impl Announcements {
         self.news.push_back(news);
     }
 
+    /// The number of the first that somebody is still to be told of.
+    pub(super) const fn first(&self) -> u64 {
+        self.first
+    }
+
     /// The number that the next one gets.
     pub(super) fn end(&self) -> u64 {
         self.first + self.news.len() as u64

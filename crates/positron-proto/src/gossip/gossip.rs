@@ -198,7 +198,8 @@ impl Gossip {
                 self.handle_large(now, from, MessageKey { sender, sequence }, bytes, out);
             }
             GossipMessage::Graft => self.tree_links().handle_graft(now, from, out),
-            GossipMessage::Prune { announce } => self.tree_links().handle_prune(&from, announce),
+            GossipMessage::Prune => self.tree_links().handle_prune(&from),
+            GossipMessage::Announce(wanted) => self.handle_announce(now, &from, wanted),
         }
     }
 

@@ -103,6 +103,16 @@ impl Gossip {
         }
     }
 
+    /// `peer` wants to be told of what is new, or not; if so, of what others wait to hear, too.
+    pub(super) fn handle_announce(&mut self, now: Now, peer: &NodeId, wanted: bool) {
+        let Some(link) = self.links.get_mut(peer) else { return };
+        if wanted && !link.is_announced_to {
+            link.told = self.announcements.first();
+        }
+        link.is_announced_to = wanted;
+        self.announce_soon(now);
+    }
+
     pub(super) fn handle_ihave(
         &mut self,
         now: Now,

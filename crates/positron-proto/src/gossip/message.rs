@@ -26,6 +26,7 @@ const GOSSIP_PRUNE: u8 = 41;
 const GOSSIP_SKETCH: u8 = 42;
 const GOSSIP_MORE: u8 = 43;
 const GOSSIP_LACKING: u8 = 44;
+const GOSSIP_ANNOUNCE: u8 = 45;
 
 /// Beside the hops of a [`GossipMessage::Gossip`]: it shapes the tree of pushes.
 pub const SHAPES: u8 = 0x80;
@@ -83,10 +84,9 @@ pub enum GossipMessage {
     /// Push new broadcasts to me from now on, as I do to you.
     Graft,
     /// Push none to me from now on, as I push none to you.
-    Prune {
-        /// Announce them; if not, enough others do.
-        announce: bool,
-    },
+    Prune,
+    /// While you push none to me, announce them; if not, enough others do.
+    Announce(bool),
 }
 
 impl RoomMessage for GossipMessage {
@@ -103,6 +103,7 @@ impl RoomMessage for GossipMessage {
         GOSSIP_SKETCH,
         GOSSIP_MORE,
         GOSSIP_LACKING,
+        GOSSIP_ANNOUNCE,
     ];
 
     fn message_type(&self) -> u8 {
@@ -115,10 +116,11 @@ impl RoomMessage for GossipMessage {
             Self::Receipt(_) => GOSSIP_RECEIPT,
             Self::Large { .. } => GOSSIP_LARGE,
             Self::Graft => GOSSIP_GRAFT,
-            Self::Prune { .. } => GOSSIP_PRUNE,
+            Self::Prune => GOSSIP_PRUNE,
             Self::Sketch { .. } => GOSSIP_SKETCH,
             Self::More { .. } => GOSSIP_MORE,
             Self::Lacking(_) => GOSSIP_LACKING,
+            Self::Announce(_) => GOSSIP_ANNOUNCE,
         }
     }
 
@@ -135,8 +137,8 @@ impl RoomMessage for GossipMessage {
     fn size_hint(&self) -> usize {
         match self {
             Self::Gossip(_, message) => 1 + message.encoded_len(),
-            Self::Graft => 0,
-            Self::Prune { .. } => 1,
+            Self::Graft | Self::Prune => 0,
+            Self::Announce(_) => 1,
             _ => 64,
         }
     }
@@ -175,8 +177,8 @@ impl RoomMessage for GossipMessage {
                 out.append_varint(codes.len() as u64);
                 codes.iter().for_each(|code| code.encode(out));
             }
-            Self::Prune { announce } => out.put_u8(u8::from(*announce)),
-            Self::Graft => {}
+            Self::Announce(wanted) => out.put_u8(u8::from(*wanted)),
+            Self::Graft | Self::Prune => {}
         }
     }
 
@@ -204,9 +206,10 @@ impl RoomMessage for GossipMessage {
                 Self::Large { sender, sequence, bytes }
             }
             GOSSIP_GRAFT => Self::Graft,
-            GOSSIP_PRUNE => match reader.u8()? {
-                0 => Self::Prune { announce: false },
-                1 => Self::Prune { announce: true },
+            GOSSIP_PRUNE => Self::Prune,
+            GOSSIP_ANNOUNCE => match reader.u8()? {
+                0 => Self::Announce(false),
+                1 => Self::Announce(true),
                 _ => return Err(reader.malformed("wish to be told what is new")),
             },
             GOSSIP_DIGEST => {

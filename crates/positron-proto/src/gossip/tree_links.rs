@@ -27,10 +27,13 @@ use crate::{
 /// are compared with all.
 ///
 /// ```text
-/// A -> B   GRAFT                     push to me
-/// A -> B   PRUNE, announce: true     no more, but tell me what is new
-/// A -> B   PRUNE, announce: false    enough others do
+/// A <-> B  GRAFT       both push to each other
+/// A <-> B  PRUNE       neither does
+/// A  -> B  ANNOUNCE    where B does not push: tell me what is new, or do not
 /// ```
+///
+/// The first two are about both ends, and may cross. The third one is one end's wish about the
+/// other, lasts until it is told otherwise, and changes nothing about the tree.
 pub(super) struct TreeLinks<'a> {
     /// Links that are tried out at once, and peers that announce at least.
     pub(super) fanout: usize,
@@ -47,8 +50,8 @@ impl TreeLinks<'_> {
         self.links.values_mut().for_each(|link| link.shapes_sent <<= 1);
     }
 
-    /// A message that shapes came from `peer` first, or none did yet and its link is as good as
-    /// any: both push to each other from now on, whatever the other one held the link for.
+    /// A message that shapes came from `peer` first: both push to each other from now on, whatever
+    /// the other one held the link for.
     pub(super) fn graft(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         if let Some(link) = self.links.get_mut(&peer) {
             link.shapes_sent |= 1;
@@ -57,82 +60,70 @@ impl TreeLinks<'_> {
         }
     }
 
-    /// A link begins: once a message shaped the tree, it is tried out.
+    /// A link begins: once a message shaped the tree, it is tried out; before that it is as good as
+    /// any.
     pub(super) fn graft_new(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         if self.tree.is_shaped() {
             self.tree.try_out(peer);
-            self.tell_grafted(peer, out);
         } else {
-            self.graft(peer, out);
+            self.tree.graft(peer);
         }
+        self.tell_grafted(peer, out);
     }
 
     fn tell_grafted(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         self.counters.links_grafted += 1;
         out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Graft });
-        self.handle_eager(&peer);
     }
 
-    /// The other end grafted the link to `peer`. If that was not to announce, it may hear so only
-    /// now, and hold the link for lazy: it is told that it is eager.
+    /// The other end grafted the link to `peer`, which may have announced until now.
     pub(super) fn handle_graft(
         &mut self,
         now: Now,
         peer: NodeId,
         out: &mut VecDeque<GossipEffect>,
     ) {
-        let Some(link) = self.links.get(&peer) else { return };
-        let was_told_not_to_announce = !link.announces;
-        self.tree.handle_graft(now.mono, peer);
-        if was_told_not_to_announce {
-            out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Graft });
-        }
-        self.handle_eager(&peer);
-        if self.tree.is_on_trial(&peer) {
-            // While a message shapes it is not known yet who announces.
+        if self.links.contains_key(&peer) {
+            self.tree.handle_graft(now.mono, peer);
             self.handle_fewer(out);
-        }
-    }
-
-    /// The link to `peer` is eager, and announces as any other should it become lazy.
-    fn handle_eager(&mut self, peer: &NodeId) {
-        if let Some(link) = self.links.get_mut(peer) {
-            (link.announces, link.is_announced_to) = (true, true);
         }
     }
 
     /// A message that shapes came again from `peer`: neither pushes to the other from now on,
     /// whatever the other one held the link for.
     pub(super) fn prune(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
-        let others = self.announcers().copied().filter(|other| *other != peer);
-        let others: Vec<NodeId> = others.collect();
+        self.tell_pruned(peer, out);
         if let Some(link) = self.links.get_mut(&peer) {
             link.shapes_sent |= 1;
         }
-        let mut announce = others.len() < self.fanout;
-        if !announce && self.rng.chance(0.5) {
+        let others = self.announcers().copied().filter(|other| *other != peer);
+        let others: Vec<NodeId> = others.collect();
+        let mut announces = others.len() < self.fanout;
+        if !announces && self.rng.chance(0.5) {
             let instead = self.rng.choose(&others).copied();
-            instead.into_iter().for_each(|other| self.tell_pruned(other, false, out));
-            announce = true;
+            instead.into_iter().for_each(|other| self.tell_wish(other, false, out));
+            announces = true;
         }
-        self.tell_pruned(peer, announce, out);
+        self.tell_wish(peer, announces, out);
     }
 
-    fn tell_pruned(&mut self, peer: NodeId, announce: bool, out: &mut VecDeque<GossipEffect>) {
+    fn tell_pruned(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         self.tree.prune(&peer);
-        if let Some(link) = self.links.get_mut(&peer) {
-            link.announces = announce;
-        }
-        let message = GossipMessage::Prune { announce };
-        out.push_back(GossipEffect::Send { to: vec![peer], message });
+        out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Prune });
     }
 
-    /// The other end pruned the link to `peer`, and wants to be told of what is new, or not.
-    pub(super) fn handle_prune(&mut self, peer: &NodeId, announce: bool) {
-        self.tree.prune(peer);
-        if let Some(link) = self.links.get_mut(peer) {
-            link.is_announced_to = announce;
+    /// Whether `peer` is to announce is told if it does not hold so already.
+    fn tell_wish(&mut self, peer: NodeId, announces: bool, out: &mut VecDeque<GossipEffect>) {
+        if let Some(link) = self.links.get_mut(&peer).filter(|link| link.announces != announces) {
+            link.announces = announces;
+            let message = GossipMessage::Announce(announces);
+            out.push_back(GossipEffect::Send { to: vec![peer], message });
         }
+    }
+
+    /// The other end pruned the link to `peer`.
+    pub(super) fn handle_prune(&mut self, peer: &NodeId) {
+        self.tree.prune(peer);
     }
 
     /// Peers over whose links nothing is pushed, or not for long, and that announce, as far as they
@@ -149,13 +140,13 @@ impl TreeLinks<'_> {
         (0..missing).for_each(|_| self.try_another(out));
     }
 
-    /// One more pushes, and announces once that proves to be in vain; if any does not.
+    /// One more announces, if any does not.
     fn try_another(&mut self, out: &mut VecDeque<GossipEffect>) {
         let hushed = self.links.iter().filter(|(_, link)| !link.announces);
-        let hushed: Vec<NodeId> = hushed.map(|(peer, _)| *peer).collect();
+        let hushed = hushed.map(|(peer, _)| *peer).filter(|peer| !self.tree.is_eager(peer));
+        let hushed: Vec<NodeId> = hushed.collect();
         if let Some(&peer) = self.rng.choose(&hushed) {
-            self.tree.try_out(peer);
-            self.tell_grafted(peer, out);
+            self.tell_wish(peer, true, out);
         }
     }
 
@@ -198,7 +189,7 @@ impl TreeLinks<'_> {
         } else if self.tree.handle_rescue(now.mono, item, announced, from, self.fanout) {
             self.tell_grafted(from, out);
             // The tree is torn, and whoever announces may be on this side of it.
-            self.try_another(out);
+            (0..self.fanout).for_each(|_| self.try_another(out));
         }
     }
 
@@ -215,7 +206,7 @@ impl TreeLinks<'_> {
             if self.tree.is_shaped_by(&item) {
                 self.prune(whom, out);
             } else {
-                self.tell_pruned(whom, true, out);
+                self.tell_pruned(whom, out);
             }
         }
     }

@@ -158,7 +158,7 @@ impl Hostile {
                 PeersMessage::ObservedAddress(at.into()).into()
             }
             12 => GossipMessage::Graft.into(),
-            13 => GossipMessage::Prune { announce: rng.index(2) == 0 }.into(),
+            13 => GossipMessage::Prune.into(),
             14 => {
                 let codes: Vec<Code> = (0..rng.index(60)).map(|_| code(rng)).collect();
                 let sketch = Sketch::new(codes, SKETCH_PIECE);
@@ -168,6 +168,7 @@ impl Hostile {
             }
             15 => GossipMessage::More { first: SKETCH_PIECE * rng.index(4) }.into(),
             16 => GossipMessage::Lacking((0..rng.index(60)).map(|_| code(rng)).collect()).into(),
+            17 => GossipMessage::Announce(rng.index(2) == 0).into(),
             _ => {
                 let (key, sum) = ([7; 16], rng.bytes());
                 GossipMessage::Digest { key, count: rng.below(20), sum }.into()

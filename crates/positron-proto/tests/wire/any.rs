@@ -340,7 +340,8 @@ fn any_gossip_message() -> impl Strategy<Value = GossipMessage> {
         (0..=MAX_TTL, prop_oneof![Just(0), Just(SHAPES)], any_app_message(Audience::Everyone))
             .prop_map(|(ttl, shapes, message)| GossipMessage::Gossip(ttl | shapes, message)),
         Just(GossipMessage::Graft),
-        any::<bool>().prop_map(|announce| GossipMessage::Prune { announce }),
+        Just(GossipMessage::Prune),
+        any::<bool>().prop_map(GossipMessage::Announce),
         any_holdings().prop_map(GossipMessage::IHave),
         any_holdings().prop_map(GossipMessage::IWant),
         any_holdings().prop_map(GossipMessage::Offer),

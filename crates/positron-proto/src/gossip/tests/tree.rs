@@ -126,12 +126,13 @@ fn who_falls_silent_in_the_middle_of_the_tree_costs_a_few_messages_a_moment() {
         talk.all.clear();
         let first = talk.go_on(100, SECOND / 20);
         assert_eq!(first.delays.len(), 100, "seed {seed}: nothing is lost");
-        assert!(first.delays[99] < 4 * WANT_DELAY, "seed {seed}: {first:?}");
+        assert!(first.delays[99] < 5 * WANT_DELAY, "seed {seed}: {first:?}");
         let then = talk.go_on(100, SECOND / 20);
-        assert!(then.delays[99] < 4 * WANT_DELAY, "seed {seed}: {then:?}");
+        assert!(then.delays[99] < 2 * WANT_DELAY, "seed {seed}: {then:?}");
+        assert!(then.copies < 1.1, "seed {seed}: {then:?}");
         mended += usize::from(then.delays[94] < WANT_DELAY);
     }
-    assert!(mended >= 6, "after five seconds its part is mended in {mended} of 8 networks");
+    assert!(mended >= 7, "after five seconds its part is mended in {mended} of 8 networks");
 }
 
 fn peer(number: u32) -> NodeId {
@@ -151,12 +152,13 @@ fn of_kind(sent: &Sent, kind: &GossipMessage) -> Vec<NodeId> {
     sent.iter().filter(|(_, message)| message == kind).map(|(to, _)| *to).collect()
 }
 
-/// Who was pruned, and whether it is to announce.
-fn pruned_by(sent: &Sent) -> Option<(NodeId, bool)> {
-    sent.iter().find_map(|(to, message)| match message {
-        GossipMessage::Prune { announce } => Some((*to, *announce)),
+/// Who was told whether it is to announce.
+fn wishes(sent: &Sent) -> Vec<(NodeId, bool)> {
+    let wish = |(to, message): &(NodeId, GossipMessage)| match message {
+        GossipMessage::Announce(wanted) => Some((*to, *wanted)),
         _ => None,
-    })
+    };
+    sent.iter().filter_map(wish).collect()
 }
 
 fn pushed(sent: &Sent) -> Vec<(NodeId, u8)> {
@@ -179,7 +181,7 @@ fn a_message_that_shapes_goes_over_all_links_and_only_the_one_it_came_by_first_s
     assert_eq!(of_kind(&sent, &GossipMessage::Graft), [peer(4)]);
     for number in [1, 2, 5] {
         let sent = node.hear(at(SECOND), peer(number), push(4 | SHAPES));
-        assert_eq!(pruned_by(&sent).map(|(peer, _)| peer), Some(peer(number)));
+        assert_eq!(of_kind(&sent, &GossipMessage::Prune), [peer(number)]);
     }
     let next = say(&identity(9), 1, b"news");
     let sent = node.hear(at(SECOND), peer(4), GossipMessage::Gossip(5, next.claim().clone()));
@@ -189,8 +191,7 @@ fn a_message_that_shapes_goes_over_all_links_and_only_the_one_it_came_by_first_s
 #[test]
 fn who_prunes_hears_announcements_and_who_grafts_gets_pushes() {
     let mut node = node();
-    let prune = GossipMessage::Prune { announce: true };
-    assert_eq!(node.hear(at(SECOND), peer(1), prune), []);
+    assert_eq!(node.hear(at(SECOND), peer(1), GossipMessage::Prune), []);
     assert_eq!(node.hear(at(SECOND), peer(6), GossipMessage::Graft), []);
     assert_eq!(node.hear(at(SECOND), peer(99), GossipMessage::Graft), [], "who is not up");
     let message = say(&node.identity, 0, b"news");
@@ -217,22 +218,23 @@ fn beside_the_tree_no_more_announce_than_are_asked_and_others_instead_of_those_t
     let shape = say(&identity(9), 0, b"news");
     let push = || GossipMessage::Gossip(5 | SHAPES, shape.claim().clone());
     node.hear(at(SECOND), peer(1), push());
-    let pruned = [2, 3, 4, 5, 6]
-        .map(|number| pruned_by(&node.hear(at(SECOND), peer(number), push())).unwrap());
-    let of = |announces: bool| pruned.into_iter().filter(move |it| it.1 == announces);
-    assert_eq!(of(true).count(), 3);
-    let (first, hushed) = (of(true).next().unwrap().0, of(false).next().unwrap().0);
-    let sent = node.hear(at(SECOND), hushed, GossipMessage::Graft);
-    assert_eq!(sent, [(hushed, GossipMessage::Graft)], "it may have heard only now");
-    assert_eq!(node.hear(at(SECOND), hushed, GossipMessage::Graft), []);
-    let sent = node.down(at(SECOND), first);
-    let other = of(false).nth(1).unwrap().0;
-    assert_eq!(of_kind(&sent, &GossipMessage::Graft), [other], "it announces if it need not push");
-    let next = say(&identity(9), 1, b"news");
-    let push = || GossipMessage::Gossip(5, next.claim().clone());
-    node.hear(at(SECOND), peer(1), push());
-    let sent = node.hear(at(SECOND), other, push());
-    assert_eq!(pruned_by(&sent), Some((other, true)));
+    let mut announce = BTreeMap::from([2, 3, 4, 5, 6].map(|number| (peer(number), true)));
+    for number in [2, 3, 4, 5, 6] {
+        announce.extend(wishes(&node.hear(at(SECOND), peer(number), push())));
+    }
+    let those = |announce: &BTreeMap<NodeId, bool>, wanted: bool| {
+        let all = announce.iter().filter(move |it| *it.1 == wanted);
+        all.map(|(peer, _)| *peer).collect::<Vec<_>>()
+    };
+    let (told, hushed) = (those(&announce, true), those(&announce, false));
+    assert_eq!((told.len(), hushed.len()), (3, 2));
+    assert_eq!(node.hear(at(SECOND), hushed[0], GossipMessage::Graft), [], "three are left");
+    let sent = node.down(at(SECOND), told[0]);
+    assert_eq!(sent, [(hushed[1], GossipMessage::Announce(true))], "the other one pushes now");
+    let sent = node.hear(at(SECOND), hushed[0], GossipMessage::Prune);
+    assert_eq!(sent, [], "three are enough");
+    let sent = node.hear(at(SECOND), told[1], GossipMessage::Graft);
+    assert_eq!(sent, [(hushed[0], GossipMessage::Announce(true))], "it pushes, and will not tell");
 }
 
 #[test]
@@ -240,7 +242,7 @@ fn who_does_not_want_to_be_told_is_told_nothing_until_it_does() {
     let mut node = node();
     let mut announced = |wish: bool, number: u64| {
         let now = 4 * u32::try_from(number).unwrap() * SECOND + SECOND;
-        node.hear(at(now), peer(6), GossipMessage::Prune { announce: wish });
+        node.hear(at(now), peer(6), GossipMessage::Announce(wish));
         let message = say(&node.identity, number, b"news");
         node.publish(at(now), message);
         let sent = node.pass(now, now + SECOND);
