@@ -289,6 +289,7 @@ fn messages() -> Vec<(&'static str, Message)> {
 fn gossip_messages() -> Vec<(&'static str, Message)> {
     let (have, want) = (holdings(&[0, 1, 2, 7]), holdings(&[300, (1 << 62) - 1]));
     assert!(have.of(&identity(1).node_id()).is_some());
+    let digest = GossipMessage::Digest { key: [0xCD; 16], count: 4, sum: [0xAB; 16] };
     vec![
         ("gossip_ihave.empty", GossipMessage::IHave(Holdings::new()).into()),
         ("gossip_ihave", GossipMessage::IHave(have.clone()).into()),
@@ -302,10 +303,7 @@ fn gossip_messages() -> Vec<(&'static str, Message)> {
         ),
         ("gossip_graft", GossipMessage::Graft.into()),
         ("gossip_prune", GossipMessage::Prune.into()),
-        (
-            "gossip_digest",
-            GossipMessage::Digest { key: [0xCD; 16], count: 4, sum: [0xAB; 16] }.into(),
-        ),
+        ("gossip_digest", digest.into()),
         ("gossip_sketch", sketch().into()),
         ("gossip_more", GossipMessage::More { first: 24 }.into()),
         ("gossip_lacking", GossipMessage::Lacking(vec![Code::of(&[0xCD; 16], &[1; 40])]).into()),
