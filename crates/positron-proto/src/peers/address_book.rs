@@ -18,6 +18,7 @@ use crate::{
     id::NodeId,
     identity::Verified,
     limits::{MAX_BOOK, MAX_BOOK_PER_IP, MAX_BOOK_PER_SOURCE, MAX_GOOD_PER_GROUP},
+    netgroup::Owner,
     rng::Rng,
     scope::Group,
     time::{Duration, Instant, WallTime},
@@ -164,7 +165,7 @@ impl AddressBook {
     }
 
     /// Up to `count` entries that others may be told of and `fits` accepts, at random, few of one
-    /// group if there are others.
+    /// owner if there are others.
     pub(super) fn sample(
         &self,
         rng: &mut Rng,
@@ -183,12 +184,12 @@ impl AddressBook {
         let ids = picks.into_iter().filter_map(|at| self.tellable.get(at));
         let entries = ids.filter_map(|id| Some((id, self.get(id)?)));
         let (mut sample, mut crowded) = (Vec::new(), Vec::new());
-        let mut groups: BTreeMap<Group, usize> = BTreeMap::new();
+        let mut owners: BTreeMap<Owner, usize> = BTreeMap::new();
         for (_, entry) in entries.filter(|(id, entry)| fits(id, entry)) {
-            let group = entry.known.dialled.map_or(Group::Near, |addr| Group::of(addr.ip()));
-            let of_group = groups.entry(group).or_default();
-            *of_group += 1;
-            let crowds = group != Group::Near && *of_group > SAMPLE_PER_GROUP;
+            let owner = entry.known.dialled.map_or(Owner::Host, Owner::of);
+            let of_owner = owners.entry(owner).or_default();
+            *of_owner += 1;
+            let crowds = owner != Owner::Host && *of_owner > SAMPLE_PER_OWNER;
             if crowds { crowded.push(entry) } else { sample.push(entry) }
         }
         sample.extend(crowded);
@@ -423,8 +424,8 @@ impl AddressBook {
     }
 }
 
-/// Entries of one group in a sample, while there are others: many identities in one place should
+/// Entries of one owner in a sample, while there are others: many identities in one place should
 /// not be all that a newcomer hears of.
-const SAMPLE_PER_GROUP: usize = 2;
+const SAMPLE_PER_OWNER: usize = 2;
 /// How old the note may be that a linked peer is alive.
 pub(super) const NOTE_INTERVAL: Duration = Duration::from_secs(300);

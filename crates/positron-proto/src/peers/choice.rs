@@ -1,4 +1,4 @@
-//! Whom to dial of all those in the book: few of one network, proven or heard of, by chance.
+//! Whom to dial of all those in the book: few of one owner, proven or heard of, by chance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     id::NodeId,
+    netgroup::Owner,
     rng::Rng,
-    scope::Group,
     standings::TrustTable,
     time::{Instant, Now, WallTime},
 };
@@ -19,14 +19,14 @@ pub(super) struct Candidates {
     verified: Pool,
     unverified: Pool,
     /// Proven ones, the best last: drawn from before chance decides.
-    best: Vec<(Rank, NodeId, Group)>,
-    /// Groups that a link or a dial of ours is in already.
-    used: BTreeSet<Group>,
+    best: Vec<(Rank, NodeId, Owner)>,
+    /// Owners of whom we have a link or a dial already.
+    used: BTreeSet<Owner>,
     best_first: bool,
     next: Option<Instant>,
 }
 
-type Pool = BTreeMap<Group, Vec<(NodeId, f64)>>;
+type Pool = BTreeMap<Owner, Vec<(NodeId, f64)>>;
 /// Fewest failures, then most recently seen.
 type Rank = (core::cmp::Reverse<u32>, WallTime);
 
@@ -53,9 +53,9 @@ impl Candidates {
             candidates.offer(node, entry, standings.of(&node).score);
         }
         candidates.best.sort_unstable();
-        let groups = links.outbound().map(|(_, link)| link.group);
-        let dialled = dialer.addresses().map(|to| Group::of(to.ip()));
-        candidates.used = groups.chain(dialled).filter(|group| *group != Group::Near).collect();
+        let owners = links.outbound().map(|(_, link)| link.owner);
+        let dialled = dialer.addresses().map(Owner::of);
+        candidates.used = owners.chain(dialled).filter(|owner| *owner != Owner::Host).collect();
         candidates
     }
 
@@ -66,45 +66,45 @@ impl Candidates {
 
     fn offer(&mut self, node: NodeId, entry: &AddressEntry, score: f64) {
         let Some(addr) = entry.address() else { return };
-        let group = Group::of(addr.ip());
+        let owner = Owner::of(addr);
         let known = &entry.known;
         if entry.is_verified() && self.best_first {
-            self.best.push(((core::cmp::Reverse(known.failures), known.last_seen), node, group));
+            self.best.push(((core::cmp::Reverse(known.failures), known.last_seen), node, owner));
             return;
         }
         let pool = if entry.is_verified() { &mut self.verified } else { &mut self.unverified };
-        pool.entry(group).or_default().push((node, score));
+        pool.entry(owner).or_default().push((node, score));
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.verified.is_empty() && self.unverified.is_empty() && self.best.is_empty()
     }
 
-    /// The next one to dial, of a group where we have nobody.
+    /// The next one to dial, of an owner of whom we have nobody.
     pub(super) fn take(&mut self, rng: &mut Rng) -> Option<NodeId> {
-        let (node, group) = self.take_best(true).or_else(|| self.take_any(rng, true))?;
-        if group != Group::Near {
-            self.used.insert(group);
+        let (node, owner) = self.take_best(true).or_else(|| self.take_any(rng, true))?;
+        if owner != Owner::Host {
+            self.used.insert(owner);
         }
         Some(node)
     }
 
-    /// The next one to dial, of any group.
+    /// The next one to dial, whosever it is.
     pub(super) fn take_crowded(&mut self, rng: &mut Rng) -> Option<NodeId> {
         let (node, _) = self.take_best(false).or_else(|| self.take_any(rng, false))?;
         Some(node)
     }
 
-    fn take_best(&mut self, own_group: bool) -> Option<(NodeId, Group)> {
-        let fits = |(_, _, group): &(Rank, NodeId, Group)| !own_group || !self.used.contains(group);
+    fn take_best(&mut self, new_owner: bool) -> Option<(NodeId, Owner)> {
+        let fits = |(_, _, owner): &(Rank, NodeId, Owner)| !new_owner || !self.used.contains(owner);
         let at = self.best.iter().rposition(fits)?;
-        let (_, node, group) = self.best.remove(at);
-        Some((node, group))
+        let (_, node, owner) = self.best.remove(at);
+        Some((node, owner))
     }
 
-    /// A random group first and one of its nodes then: many identities in one place are worth no
+    /// A random owner first and one of its nodes then: many identities in one place are worth no
     /// more than one. Of two nodes, the better trusted.
-    fn take_any(&mut self, rng: &mut Rng, own_group: bool) -> Option<(NodeId, Group)> {
+    fn take_any(&mut self, rng: &mut Rng, new_owner: bool) -> Option<(NodeId, Owner)> {
         let good_first = rng.chance(GOOD_FIRST);
         let pools = [&mut self.verified, &mut self.unverified];
         let pools = if good_first {
@@ -114,17 +114,17 @@ impl Candidates {
             [b, a]
         };
         for pool in pools {
-            let fits = |group: &&Group| !own_group || !self.used.contains(*group);
-            let groups: Vec<Group> = pool.keys().filter(fits).copied().collect();
-            let Some(&group) = rng.choose(&groups) else { continue };
-            let Some(nodes) = pool.get_mut(&group) else { continue };
+            let fits = |owner: &&Owner| !new_owner || !self.used.contains(*owner);
+            let owners: Vec<Owner> = pool.keys().filter(fits).copied().collect();
+            let Some(&owner) = rng.choose(&owners) else { continue };
+            let Some(nodes) = pool.get_mut(&owner) else { continue };
             let (a, b) = (rng.index(nodes.len()), rng.index(nodes.len()));
             let better = if nodes[a].1 >= nodes[b].1 { a } else { b };
             let (node, _) = nodes.swap_remove(better);
             if nodes.is_empty() {
-                pool.remove(&group);
+                pool.remove(&owner);
             }
-            return Some((node, group));
+            return Some((node, owner));
         }
         None
     }

@@ -12,7 +12,7 @@ use crate::{
     id::NodeId,
     limits::{ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
     metric::Level,
-    netgroup::counted,
+    netgroup::{Owner, counted},
     scope::{Group, Scope},
     session::sessions::{LinkKind, Peer},
     time::Instant,
@@ -30,8 +30,8 @@ pub(super) struct PeerLink {
     pub proof: Option<LinkKind>,
     /// How far away it is.
     pub scope: Scope,
-    /// In whose network it is.
-    pub group: Group,
+    /// Whose it probably is.
+    pub owner: Owner,
     /// What its address counted as when it came; `None` if it is not counted.
     counted_as: Option<IpAddr>,
     /// It has a slot of its own.
@@ -80,7 +80,7 @@ impl ConnectedPeers {
             dialled: (peer.direction == Direction::Outbound).then_some(peer.addr),
             proof: None,
             scope: Scope::of_peer(peer.addr),
-            group: Group::of(peer.addr.ip()),
+            owner: Owner::of(peer.addr),
             counted_as: counted_as(&peer),
             reserved,
             since: now,
@@ -99,7 +99,7 @@ impl ConnectedPeers {
         let Some(link) = self.by_id.get_mut(peer) else { return false };
         let former = core::mem::replace(&mut link.peer.addr, addr);
         link.scope = Scope::of_peer(addr);
-        link.group = Group::of(addr.ip());
+        link.owner = Owner::of(addr);
         former.ip().to_canonical() != addr.ip().to_canonical()
     }
 

@@ -13,6 +13,7 @@ use crate::{
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
     limits::{MAX_ADDRESSES, MAX_INTERFACE_ADDRESSES, MAX_OBSERVED_ADDRESSES, OWN_RECORD_INTERVAL},
+    netgroup::Owner,
     scope::{Group, Scope, canonical, is_plausible},
     time::{Instant, Now, WallTime},
     wire::{Address, record::PeerRecord},
@@ -61,7 +62,7 @@ struct Observed {
 #[derive(Clone, Copy, Debug)]
 struct Vote {
     observed: Observed,
-    group: Group,
+    owner: Owner,
     /// Whether we dialled the observer.
     chosen: bool,
 }
@@ -157,7 +158,7 @@ impl LocalRecord {
         let addr = SocketAddr::new(seen.ip(), port);
         let observed = Observed { addr, local: self.interfaces.contains(&addr.ip()) };
         let chosen = link.peer.direction == Direction::Outbound;
-        self.votes.insert(link.peer.id, Vote { observed, group: link.group, chosen });
+        self.votes.insert(link.peer.id, Vote { observed, owner: link.owner, chosen });
     }
 
     pub(super) fn peer_down(&mut self, peer: &NodeId) {
@@ -246,7 +247,7 @@ impl LocalRecord {
             let is_of_kind = |addr: SocketAddr| is_of_kind(Group::of(addr.ip()));
             let ballots = self.ballots(is_of_kind);
             let elected = self.elect(&ballots);
-            let voters: BTreeSet<Group> = ballots.values().flatten().map(|v| v.group).collect();
+            let voters: BTreeSet<Owner> = ballots.values().flatten().map(|v| v.owner).collect();
             if !elected.is_empty() {
                 observed.retain(|observed| !is_of_kind(observed.addr));
                 observed.extend(elected);
@@ -276,11 +277,11 @@ impl LocalRecord {
         let unanimous = ballots.len() == 1;
         let mut elected = Vec::new();
         for (&addr, votes) in ballots {
-            let groups: BTreeSet<Group> = votes.iter().map(|vote| vote.group).collect();
+            let owners: BTreeSet<Owner> = votes.iter().map(|vote| vote.owner).collect();
             let trusted = votes.len() > 1 || votes.iter().any(|vote| vote.chosen);
             let near = Group::of(addr.ip()) == Group::Near;
             let confirmed = self.is_confirmed(addr);
-            if confirmed || near || groups.len() > 1 || (unanimous && trusted) {
+            if confirmed || near || owners.len() > 1 || (unanimous && trusted) {
                 let local = votes.iter().any(|vote| vote.observed.local);
                 elected.push((Reverse((confirmed, votes.len())), Observed { addr, local }));
             }

@@ -166,12 +166,12 @@ impl Outbound {
             self.short_since = None;
             return;
         }
-        let patient = *self.short_since.get_or_insert(now) + GROUP_PATIENCE;
+        let patient = *self.short_since.get_or_insert(now) + OWNER_PATIENCE;
         let best_first = !self.linked_ever;
         let mut candidates = Candidates::new(turn.now, best_first, book, links, dialer, standings);
         for _ in 0..wanted {
-            let own_group = candidates.take(turn.rng);
-            let node = own_group
+            let new_owner = candidates.take(turn.rng);
+            let node = new_owner
                 .or_else(|| (now >= patient).then(|| candidates.take_crowded(turn.rng)).flatten());
             let Some(node) = node else { break };
             dialer.dial_known(node, DialReason::Book, book, links, turn);
@@ -201,8 +201,8 @@ impl Outbound {
 
 /// Wait of a direct message's wish for a link while every dial is taken.
 const NO_DIAL: Duration = Duration::from_millis(250);
-/// How long we wait for somebody of another group before we dial a second node of one.
-const GROUP_PATIENCE: Duration = Duration::from_secs(2);
+/// How long we wait for somebody of another owner before we dial a second node of one.
+const OWNER_PATIENCE: Duration = Duration::from_secs(2);
 /// Shortest time between two looks through the book.
 const FILL_INTERVAL: Duration = Duration::from_millis(200);
 /// Outbound links above the target that exploration and redials may leave standing.

@@ -246,25 +246,46 @@ fn a_direct_message_gets_its_link() {
 
 #[test]
 fn outbound_links_are_spread_over_networks_while_there_are_others() {
-    let mut world = World::new(4);
     // Forty nodes of one attacker in one /16, and ten others.
-    let mut addresses: Vec<String> = (0..40).map(|node| format!("66.6.1.{}:1", node + 1)).collect();
-    addresses.extend((0..10).map(address));
-    for addr in &addresses {
-        world.add(addr, PeersConfig { bootstrap: vec!["1.1.1.1:1".to_owned()], ..config() });
+    let crowd = (0..40).map(|node| format!("66.6.1.{}:1", node + 1));
+    let all = crowd.chain((0..10).map(address));
+    let chosen = chosen_by_a_latecomer(4, all, "1.1.1.1:1", "2.2.2.2:1");
+    let attacker = Group::of("66.6.1.1".parse().unwrap());
+    let evil = chosen.iter().filter(|addr| Group::of(addr.ip()) == attacker).count();
+    assert!(chosen.len() >= 5 && evil <= 1, "{chosen:?}");
+}
+
+#[test]
+fn one_machine_of_a_private_network_counts_once_however_many_nodes_it_has() {
+    for seed in 0..8 {
+        let crowd = (0..40).map(|node| format!("10.6.6.6:{}", node + 1));
+        let others = (1..=10).map(|node| format!("10.0.0.{node}:1"));
+        let all = crowd.chain(others);
+        let chosen = chosen_by_a_latecomer(seed, all, "10.0.1.1:1", "10.0.2.2:1");
+        let evil = chosen.iter().filter(|addr| addr.ip().to_string() == "10.6.6.6").count();
+        assert!(chosen.len() >= 5 && evil <= 1, "{chosen:?}");
     }
-    let seed = world.add("1.1.1.1:1", PeersConfig { max_peers: 200, ..config() });
+}
+
+/// Whom a node dials within seconds that comes to all others a minute late and knows one of them.
+fn chosen_by_a_latecomer(
+    seed: u64,
+    others: impl Iterator<Item = String>,
+    hub: &str,
+    late: &str,
+) -> Vec<SocketAddr> {
+    let mut world = World::new(seed);
+    let bootstrap = vec![hub.to_owned()];
+    for addr in others {
+        world.add(&addr, PeersConfig { bootstrap: bootstrap.clone(), ..config() });
+    }
+    let hub = world.add(hub, PeersConfig { max_peers: 200, ..config() });
     world.run(Duration::from_secs(60));
-    let late =
-        world.add("2.2.2.2:1", PeersConfig { bootstrap: vec!["1.1.1.1:1".to_owned()], ..config() });
+    let late = world.add(late, PeersConfig { bootstrap, ..config() });
     world.run(Duration::from_secs(5));
-    let group = |addr: SocketAddr| Group::of(addr.ip());
+    assert!(world.degree(hub) >= 5);
     let chosen = world.links.iter().filter(|(dialler, _)| *dialler == late);
-    let groups: Vec<Group> = chosen.map(|(_, to)| group(world.nodes[*to].addr)).collect();
-    let attacker = group("66.6.1.1:1".parse().unwrap());
-    let evil = groups.iter().filter(|group| **group == attacker).count();
-    assert!(groups.len() >= 5 && evil <= 1, "{groups:?}");
-    assert!(world.degree(seed) >= 5);
+    chosen.map(|(_, to)| world.nodes[*to].addr).collect()
 }
 
 fn first_outbound(world: &World, node: usize) -> NodeId {
