@@ -253,8 +253,9 @@ pub const BOOTSTRAP_DIALS: usize = 4;
 pub const MAX_RESOLVED: usize = 32;
 /// Dials to addresses of one bootstrap name that are under way: half of [`MAX_DIALS`].
 pub const MAX_RACING_ADDRESSES: usize = 8;
-/// Addresses in the book that share one public IP address: more would make us knock on a victim's
-/// door again and again.
+/// Addresses in the book that share one IP address, of the internet or of a private network (IPv6:
+/// its /64): more would make us knock on a victim's door again and again, and one machine could be
+/// most of the book.
 pub const MAX_BOOK_PER_IP: usize = 16;
 /// Proven peers of one network group (IPv4 /16, IPv6 /32) in the book: a sixteenth of it, so that
 /// many identities in one place do not push out the rest of the world.

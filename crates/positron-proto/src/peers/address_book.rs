@@ -1,7 +1,7 @@
 //! The address book: who exists, where, and how sure we are of it.
 //!
 //! Every entry belongs to one [`SourceShare`], and every share is bounded: what one node told us,
-//! what uninvited guests said of themselves, and what is proven in one network group. When the book
+//! what uninvited guests said of themselves, and what is proven of one owner. When the book
 //! is full the largest share gives way, so one talkative source displaces itself first, and hearsay
 //! never displaces what is proven.
 
@@ -12,15 +12,14 @@ use std::{
 
 use super::{
     PeersEffect,
-    entry::{AddressEntry, KnownPeer, Rank, SourceShare, public_ips},
+    entry::{AddressEntry, KnownPeer, Rank, SourceShare, counted_ips},
 };
 use crate::{
     id::NodeId,
     identity::Verified,
     limits::{MAX_BOOK, MAX_BOOK_PER_IP, MAX_BOOK_PER_SOURCE, MAX_GOOD_PER_GROUP},
-    netgroup::Owner,
+    netgroup::{Owner, counted},
     rng::Rng,
-    scope::Group,
     time::{Duration, Instant, WallTime},
     wire::record::PeerRecord,
 };
@@ -40,6 +39,10 @@ pub(super) enum Learned {
 
 /// The address book. Every operation is logarithmic, except [`iter`](Self::iter).
 ///
+/// Of one IP address there are [`MAX_BOOK_PER_IP`] at most, in first records and in newer ones: what
+/// is more is left out of `usable`, and an entry that would be left without an address does not
+/// come in, or leaves. Pinned nodes are counted, and stay.
+///
 /// Storage keeps what is proven. Whatever [`change`](Self::change), [`remove`](Self::remove),
 /// [`learn`](Self::learn) and [`restore`](Self::restore) push out of the book is told to it by
 /// [`report_evicted`](Self::report_evicted), to be called after them.
@@ -51,6 +54,7 @@ pub(super) struct AddressBook {
     hearsay_sizes: BTreeSet<(usize, SourceShare)>,
     /// Those that others may be told of.
     tellable: Vec<NodeId>,
+    /// Addresses that count as one.
     per_ip: BTreeMap<IpAddr, usize>,
     learned: u64,
     /// Entries that storage has and that left the book.
@@ -137,12 +141,11 @@ impl AddressBook {
             if entry.known.record.content().sequence >= record.content().sequence {
                 return Learned::Old;
             }
+            self.fit(&node, &mut usable);
             self.change(&node, |entry| entry.replace(record, usable));
             return Learned::Newer;
         }
-        if !self.is_pinned(&node) {
-            usable.retain(|addr| self.has_room_at(addr.ip()));
-        }
+        self.fit(&node, &mut usable);
         if usable.is_empty() || !(self.is_pinned(&node) || self.evict_for(source)) {
             return Learned::Dropped;
         }
@@ -150,11 +153,28 @@ impl AddressBook {
         Learned::New
     }
 
+    /// The record of a node was told again, perhaps over a nearer link: these of its addresses are
+    /// worth a dial.
+    pub(super) fn widen(&mut self, node: &NodeId, mut usable: Vec<SocketAddr>) {
+        self.fit(node, &mut usable);
+        if self.get(node).is_some_and(|entry| usable.len() > entry.usable.len()) {
+            self.change(node, |entry| entry.usable = usable);
+        }
+    }
+
     /// Puts back what storage remembers.
-    pub(super) fn restore(&mut self, known: KnownPeer, usable: Vec<SocketAddr>) {
+    pub(super) fn restore(&mut self, known: KnownPeer, mut usable: Vec<SocketAddr>) {
         let node = known.record.content().node_id();
+        let named = |usable: &[SocketAddr]| known.dialled.filter(|at| usable.contains(at));
+        let was_named = named(&usable);
+        self.fit(&node, &mut usable);
+        if named(&usable) != was_named {
+            // Where it was found is full: what else it names was never proven.
+            self.forgotten.push(node);
+            return;
+        }
         let share =
-            known.dialled.map_or(SourceShare::Inbound, |at| SourceShare::Good(Group::of(at.ip())));
+            known.dialled.map_or(SourceShare::Inbound, |at| SourceShare::Good(Owner::of(at)));
         let has_room = self.is_pinned(&node) || self.evict_for(share);
         if usable.is_empty() || self.entries.contains_key(&node) || !has_room {
             self.forgotten.push(node);
@@ -337,17 +357,35 @@ impl AddressBook {
     }
 
     fn worst_good(&self) -> Option<NodeId> {
-        let good = SourceShare::Good(Group::Near)..;
+        let good = SourceShare::Good(Owner::Host)..;
         let (&share, _) = self.shares.range(good).max_by_key(|(_, nodes)| nodes.len())?;
         self.worst_of(share)
     }
 
-    fn has_room_at(&self, ip: IpAddr) -> bool {
-        self.per_ip.get(&ip).is_none_or(|&count| count < MAX_BOOK_PER_IP)
+    /// Leaves out of `usable` what there is no room for. What the entry of `node` names already has
+    /// its room, and gives it up for others at the same place.
+    fn fit(&self, node: &NodeId, usable: &mut Vec<SocketAddr>) {
+        if self.is_pinned(node) {
+            return;
+        }
+        let former = self.get(node).map_or(&[][..], |entry| &entry.usable);
+        let (mut kept, new): (Vec<_>, Vec<_>) =
+            usable.iter().copied().partition(|addr| former.contains(addr));
+        let count = |addresses: &[SocketAddr], ip: IpAddr| {
+            addresses.iter().filter(|addr| counted(**addr) == Some(ip)).count()
+        };
+        for addr in new {
+            let has_room = counted(addr).is_none_or(|ip| {
+                let all = self.per_ip.get(&ip).copied().unwrap_or(0);
+                all - count(former, ip) + count(&kept, ip) < MAX_BOOK_PER_IP
+            });
+            kept.extend(has_room.then_some(addr));
+        }
+        usable.retain(|addr| kept.contains(addr));
     }
 
     fn index(&mut self, node: NodeId, mut entry: Box<AddressEntry>) {
-        for ip in public_ips(&entry) {
+        for ip in counted_ips(&entry) {
             *self.per_ip.entry(ip).or_default() += 1;
         }
         if entry.tellable().is_some() {
@@ -365,11 +403,11 @@ impl AddressBook {
         self.thin_out(share);
     }
 
-    /// A group with too many proven entries loses its worst.
+    /// An owner with too many proven entries loses the worst.
     fn thin_out(&mut self, share: SourceShare) {
-        let SourceShare::Good(group) = share else { return };
+        let SourceShare::Good(owner) = share else { return };
         let taken = self.shares.get(&share).map_or(0, BTreeSet::len);
-        if group != Group::Near
+        if owner != Owner::Host
             && taken > MAX_GOOD_PER_GROUP
             && let Some(worst) = self.worst_of(share)
         {
@@ -378,7 +416,7 @@ impl AddressBook {
     }
 
     fn unindex(&mut self, node: &NodeId, entry: &mut AddressEntry) {
-        for ip in public_ips(entry) {
+        for ip in counted_ips(entry) {
             if let Some(count) = self.per_ip.get_mut(&ip) {
                 *count -= 1;
                 if *count == 0 {

@@ -5,11 +5,12 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use crate::scope::{Group, Scope, canonical};
 use crate::{
     id::NodeId,
     identity::Verified,
     limits::{MAX_PASSED_ON_BY, MAX_TELLERS, MAX_TOLD_UNPROVEN},
+    netgroup::{Owner, counted},
+    scope::canonical,
     time::{Instant, WallTime},
     wire::record::PeerRecord,
 };
@@ -67,8 +68,8 @@ pub(super) enum SourceShare {
     Hearsay(NodeId),
     /// What nodes that dialled us said of themselves.
     Inbound,
-    /// Found by a dial of ours in this group.
-    Good(Group),
+    /// Found by a dial of ours at an address of this owner.
+    Good(Owner),
 }
 
 /// In which order entries of one share give way: most failures first, then the longest known
@@ -150,7 +151,7 @@ impl AddressEntry {
     }
 
     pub(super) fn share(&self) -> SourceShare {
-        self.known.dialled.map_or(self.source, |addr| SourceShare::Good(Group::of(addr.ip())))
+        self.known.dialled.map_or(self.source, |addr| SourceShare::Good(Owner::of(addr)))
     }
 
     pub(super) fn rank(&self) -> Rank {
@@ -190,8 +191,7 @@ impl KnownPeer {
     }
 }
 
-/// The public IP addresses of an entry, each as often as it is named.
-pub(super) fn public_ips(entry: &AddressEntry) -> Vec<IpAddr> {
-    let ips = entry.usable.iter().map(SocketAddr::ip);
-    ips.filter(|ip| Scope::of(*ip) == Some(Scope::Public)).collect()
+/// What the addresses of an entry count as, each as often as it is named.
+pub(super) fn counted_ips(entry: &AddressEntry) -> impl Iterator<Item = IpAddr> {
+    entry.usable.iter().copied().filter_map(counted)
 }

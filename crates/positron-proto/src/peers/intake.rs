@@ -380,7 +380,7 @@ fn improve(node: NodeId, told_over: Scope, book: &mut AddressBook) {
     let Some(entry) = book.get(&node) else { return };
     let more = usable(entry.known.record.content(), told_over);
     if more.len() > entry.usable.len() {
-        book.change(&node, |entry| entry.usable = more);
+        book.widen(&node, more);
     }
 }
 

@@ -1,4 +1,7 @@
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+};
 
 use super::world::{World, address, config, crowd, network};
 use crate::{
@@ -128,16 +131,67 @@ fn many_proven_identities_in_one_group_displace_each_other_only() {
     assert!(book.get(&honest).is_some());
 }
 
+/// The book hears of a node at `addr`, and finds it there.
+fn find(book: &mut AddressBook, rng: &mut Rng, addr: SocketAddr, seen: u64) -> NodeId {
+    let record = record(rng, addr);
+    let id = record.content().node_id();
+    book.learn(record, vec![addr], SourceShare::Inbound);
+    prove(book, id, seen);
+    id
+}
+
 #[test]
-fn one_public_address_is_in_the_book_a_few_times_only() {
-    let mut rng = Seed::from_number(5).stream("book");
-    let mut book = AddressBook::default();
-    for port in 1..1_000 {
-        let addr = SocketAddr::new("8.8.8.8".parse().unwrap(), port);
-        let record = record(&mut rng, addr);
-        book.learn(record, vec![addr], SourceShare::Hearsay(node(1)));
+fn one_address_is_in_the_book_a_few_times_only() {
+    let at: [fn(u16) -> String; 4] = [
+        |number| format!("8.8.8.8:{number}"),
+        |number| format!("10.0.0.9:{number}"),
+        |number| format!("[2a00:1:2:3::{number:x}]:1"),
+        |number| format!("[fd00::{number:x}]:1"),
+    ];
+    for at in at {
+        let mut rng = Seed::from_number(5).stream("book");
+        let mut book = AddressBook::default();
+        for number in 1..1_000 {
+            let addr = at(number).parse().unwrap();
+            let record = record(&mut rng, addr);
+            book.learn(record, vec![addr], SourceShare::Hearsay(node(1)));
+        }
+        assert_eq!(book.iter().count(), MAX_BOOK_PER_IP, "{}", at(1));
     }
-    assert_eq!(book.iter().count(), MAX_BOOK_PER_IP);
+}
+
+#[test]
+fn one_machine_of_a_private_network_displaces_nobody_however_many_nodes_are_proven_on_it() {
+    let mut rng = Seed::from_number(12).stream("book");
+    let mut book = AddressBook::default();
+    let honest: Vec<NodeId> = (1..=50)
+        .map(|host| find(&mut book, &mut rng, format!("10.1.0.{host}:1").parse().unwrap(), 1))
+        .collect();
+    let crowded: IpAddr = "10.0.0.9".parse().unwrap();
+    for number in 0..6_800_u16 {
+        let seen = 1_000 + u64::from(number);
+        find(&mut book, &mut rng, SocketAddr::new(crowded, number + 1), seen);
+    }
+    let there = book.iter().filter(|(_, entry)| entry.usable[0].ip() == crowded);
+    assert_eq!(there.count(), MAX_BOOK_PER_IP);
+    assert!(honest.iter().all(|id| book.get(id).is_some()));
+}
+
+#[test]
+fn what_storage_brings_back_of_one_address_is_bounded_and_the_rest_is_forgotten() {
+    let mut rng = Seed::from_number(13).stream("book");
+    let mut book = AddressBook::default();
+    for port in 1..=100 {
+        let addr = SocketAddr::new("10.0.0.9".parse().unwrap(), port);
+        // It names another address, too, where nobody ever found it.
+        let usable = vec![public(&mut rng), addr];
+        let (record, last_seen) = (record(&mut rng, addr), WallTime::from_unix_micros(1));
+        let (dialled, proven) = (Some(addr), None);
+        book.restore(KnownPeer { record, dialled, proven, last_seen, failures: 0 }, usable);
+    }
+    let mut out = VecDeque::new();
+    book.report_evicted(&mut out);
+    assert_eq!((book.len(), out.len()), (MAX_BOOK_PER_IP, 100 - MAX_BOOK_PER_IP));
 }
 
 #[test]
@@ -161,22 +215,49 @@ fn a_newer_record_keeps_the_proof_only_if_it_names_the_proven_address() {
     let mut book = AddressBook::default();
     let id = learn(&mut book, &mut rng, SourceShare::Inbound).unwrap();
     prove(&mut book, id, 1);
-    let newer = |sequence, addresses: Vec<SocketAddr>, book: &AddressBook| {
-        let old = book.get(&id).unwrap().known.record.content().clone();
-        let addresses = addresses.into_iter().map(Address::from).collect();
-        let record = PeerRecord { sequence, addresses, ..old };
-        let claim = Signed::new(record, Signature::from_bytes([0; 64]));
-        Verified::from_own_storage(claim, &network())
-    };
     let (first, other) = (book.get(&id).unwrap().usable[0], "9.8.7.6:5".parse().unwrap());
-    let record = newer(2, vec![other, first], &book);
-    assert_eq!(book.learn(record, vec![other, first], SourceShare::Inbound), Learned::Newer);
+    assert_eq!(renew(&mut book, id, 2, &[other, first]), Learned::Newer);
     assert_eq!(book.get(&id).unwrap().known.dialled, Some(first));
-    let record = newer(3, vec![other], &book);
-    book.learn(record, vec![other], SourceShare::Inbound);
+    renew(&mut book, id, 3, &[other]);
     assert_eq!(book.get(&id).unwrap().known.dialled, None);
-    let record = newer(3, vec![first], &book);
-    assert_eq!(book.learn(record, vec![first], SourceShare::Inbound), Learned::Old);
+    assert_eq!(renew(&mut book, id, 3, &[first]), Learned::Old);
+}
+
+/// The book hears a newer record of a node that is in it.
+fn renew(book: &mut AddressBook, id: NodeId, sequence: u64, usable: &[SocketAddr]) -> Learned {
+    let old = book.get(&id).unwrap().known.record.content().clone();
+    let addresses = usable.iter().copied().map(Address::from).collect();
+    let record = PeerRecord { sequence, addresses, ..old };
+    let claim = Signed::new(record, Signature::from_bytes([0; 64]));
+    let record = Verified::from_own_storage(claim, &network());
+    book.learn(record, usable.to_vec(), SourceShare::Inbound)
+}
+
+#[test]
+fn a_newer_record_is_no_way_round_the_bound_of_an_address() {
+    let mut rng = Seed::from_number(14).stream("book");
+    let mut book = AddressBook::default();
+    let at = |port: u16| SocketAddr::new("10.6.6.6".parse().unwrap(), port);
+    let there: Vec<NodeId> =
+        (1..=16).map(|port| find(&mut book, &mut rng, at(port), u64::from(port))).collect();
+    // Others name it, beside an address of their own and without one.
+    let (own, second) = ("10.0.0.1:1".parse().unwrap(), "10.0.0.2:1".parse().unwrap());
+    let beside = find(&mut book, &mut rng, own, 1);
+    assert_eq!(renew(&mut book, beside, 2, &[at(77), own, second]), Learned::Newer);
+    assert_eq!(book.get(&beside).unwrap().usable, [own, second]);
+    book.widen(&beside, vec![own, second, at(77)]);
+    assert_eq!(book.get(&beside).unwrap().usable, [own, second]);
+    let without = find(&mut book, &mut rng, "10.0.0.3:1".parse().unwrap(), 1);
+    renew(&mut book, without, 2, &[at(78)]);
+    assert!(book.get(&without).is_none());
+    // Who is there may come back at another port, but takes up no second place.
+    renew(&mut book, there[0], 2, &[at(79), at(80)]);
+    assert_eq!(book.get(&there[0]).unwrap().usable, [at(79)]);
+    assert!(there.iter().all(|id| book.get(id).is_some()));
+    // A place that is given up is free.
+    renew(&mut book, there[0], 3, &[second]);
+    renew(&mut book, beside, 3, &[own, at(81), at(82)]);
+    assert_eq!(book.get(&beside).unwrap().usable, [own, at(81)]);
 }
 
 /// A settled network whose first node hears of `records` from its second.
