@@ -40,8 +40,6 @@ pub(super) struct PeerLink {
     pub since: Instant,
     /// We asked for records and wait for them.
     pub asked: bool,
-    /// Its last count of peers.
-    pub active_peers: u32,
     /// Probes of its addresses so far.
     pub probes: u32,
     /// What it may say.
@@ -85,7 +83,6 @@ impl ConnectedPeers {
             reserved,
             since: now,
             asked: false,
-            active_peers: 0,
             probes: 0,
             hearing: Allowance::default(),
             asking: Allowance::default(),

@@ -1,10 +1,12 @@
 //! Links of our own choice: as many as aimed at, to strangers too, and not many more.
 
+use std::collections::BTreeMap;
+
 use super::{
     PeersEffect,
     address_book::AddressBook,
     choice::Candidates,
-    connected::ConnectedPeers,
+    connected::{ConnectedPeers, PeerLink},
     dial_schedule::DialSchedule,
     dialer::{DialReason, Dialer},
     turn::Turn,
@@ -12,6 +14,7 @@ use super::{
 use crate::{
     id::NodeId,
     limits::MAX_WANTED_LINKS,
+    netgroup::Owner,
     standings::TrustTable,
     time::{Duration, Instant, earliest},
     wire::frame::CloseReason,
@@ -111,7 +114,7 @@ impl Outbound {
         let too_many = links.outbound().count() > self.target + SLACK;
         self.too_many = if too_many { self.too_many + 1 } else { 0 };
         if self.too_many > PATIENCE {
-            self.prune(links, standings, turn);
+            Self::prune(links, standings, turn);
         } else if !too_many && dialer.free_slots(links) > 0 {
             let best_first = !self.linked_ever;
             let mut candidates =
@@ -182,18 +185,27 @@ impl Outbound {
         }
     }
 
-    /// Ends one outbound link: never a young one or one of a peer that has few others, the least
-    /// trusted first.
-    fn prune(&self, links: &ConnectedPeers, standings: &TrustTable, turn: &mut Turn<'_>) {
-        let enough = u32::try_from(self.target).unwrap_or(u32::MAX);
+    /// Ends one outbound link, never a young one: of the owner with most links, the least trusted
+    /// one, by chance. Nothing that a peer says of itself protects it, or liars would be all that
+    /// is left; who loses its last link by this dials others.
+    fn prune(links: &ConnectedPeers, standings: &TrustTable, turn: &mut Turn<'_>) {
         let now = turn.now.mono;
-        let old = |since| now.since(since) > PRUNABLE_AFTER;
-        let links = links.outbound();
-        let links = links.filter(|(_, link)| old(link.since) && link.active_peers > enough);
-        let mut links: Vec<(NodeId, f64)> =
-            links.map(|(id, _)| (*id, standings.of(id).score)).collect();
-        turn.rng.shuffle(&mut links);
-        if let Some(&(peer, _)) = links.iter().min_by(|a, b| a.1.total_cmp(&b.1)) {
+        let mut crowds: BTreeMap<Owner, usize> = BTreeMap::new();
+        for (_, link) in links.outbound() {
+            *crowds.entry(link.owner).or_default() += 1;
+        }
+        // The nodes of this machine crowd nobody out.
+        crowds.remove(&Owner::Host);
+        let is_old = |link: &PeerLink| now.since(link.since) > PRUNABLE_AFTER;
+        let old = links.outbound().filter(|(_, link)| is_old(link));
+        let mut old: Vec<(NodeId, usize, f64)> = old
+            .map(|(id, link)| {
+                (*id, crowds.get(&link.owner).copied().unwrap_or(1), standings.of(id).score)
+            })
+            .collect();
+        turn.rng.shuffle(&mut old);
+        let last = old.iter().min_by(|a, b| b.1.cmp(&a.1).then(a.2.total_cmp(&b.2)));
+        if let Some(&(peer, ..)) = last {
             turn.push(PeersEffect::Disconnect { peer, reason: CloseReason::Pruned });
         }
     }

@@ -316,8 +316,8 @@ impl Peers {
         let Some(link) = self.links.get_mut(&from) else {
             return self.handle_referral(now, from, incoming, standings, out);
         };
-        if let PeersMessage::Heartbeat(active_peers) = incoming {
-            link.active_peers = active_peers;
+        // How many peers somebody says it has protects nobody: it may be a lie.
+        if let PeersMessage::Heartbeat(_) = incoming {
             return;
         }
         let asked = link.asked && matches!(incoming, PeersMessage::Announcement(_));

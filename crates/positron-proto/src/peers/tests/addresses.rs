@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Somebody who says what it likes.
-struct Stranger {
+pub(super) struct Stranger {
     me: Identity,
-    peer: Peer,
+    pub peer: Peer,
 }
 
 impl Stranger {
@@ -303,7 +303,7 @@ fn one_liar_cannot_give_us_an_address_on_the_internet() {
 }
 
 /// Who is linked to the first node and says in its hello that it sees it there.
-fn observer(world: &mut World, number: u8, at: &str, seen: &str) -> Stranger {
+pub(super) fn observer(world: &mut World, number: u8, at: &str, seen: &str) -> Stranger {
     let observer = Stranger::new(number, at, Direction::Outbound);
     let record = observer.record(world, &[]);
     observer.hello_with(world, record, seen, Vec::new());

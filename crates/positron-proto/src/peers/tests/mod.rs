@@ -5,6 +5,7 @@ mod book;
 mod bootstrap;
 mod healing;
 mod joining;
+mod liars;
 mod limits;
 mod network;
 mod reserved;

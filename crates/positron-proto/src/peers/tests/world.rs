@@ -74,6 +74,8 @@ pub(super) struct TestNode {
     pub observed: Vec<(NodeId, Observation)>,
     pub dialled: Vec<(Instant, DialRequest)>,
     pub said: Vec<(NodeId, PeersMessage)>,
+    /// It says in every heartbeat that it has no peers.
+    pub says_alone: bool,
     /// For what newcomers were refused, as far as it was told.
     pub refused: Vec<CloseReason>,
     /// How many peers were too few, as far as it was told.
@@ -144,6 +146,7 @@ impl World {
             observed: Vec::new(),
             dialled: Vec::new(),
             said: Vec::new(),
+            says_alone: false,
             refused: Vec::new(),
             few: Vec::new(),
             resolved: 0,
@@ -312,7 +315,10 @@ impl World {
                     self.send(index, other, Happening::Down { peer: me, reason: by_peer });
                 }
             }
-            PeersEffect::Send { to, message } => {
+            PeersEffect::Send { to, mut message } => {
+                if let PeersMessage::Heartbeat(peers) = &mut message {
+                    *peers = if node.says_alone { 0 } else { *peers };
+                }
                 node.said.push((to, message.clone()));
                 // Strangers that a test made up hear nothing.
                 let (from, Some(to)) = (self.id(index), self.find(to)) else { return };
