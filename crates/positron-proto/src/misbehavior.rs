@@ -19,7 +19,8 @@ pub enum Misbehavior {
     Flooding,
     /// Announced a message and then did not send it.
     WithheldMessage,
-    /// Signed a record with an address at which somebody else, or nobody, answers.
+    /// Signed a record with an address at which somebody else answers. Nobody is blamed for it,
+    /// because others tell a node where it is: the name is here for audit rows that have it.
     FalseAddress,
 }
 

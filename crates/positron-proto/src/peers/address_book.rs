@@ -311,7 +311,6 @@ impl AddressBook {
             next_dial: Instant::ORIGIN,
             linked: false,
             stored: false,
-            blamed: false,
             source,
             learned: self.learned,
             told_at: None,

@@ -44,8 +44,6 @@ pub(super) struct AddressEntry {
     pub linked: bool,
     /// Storage has it.
     pub stored: bool,
-    /// Its owner was already blamed for a false address.
-    pub blamed: bool,
     /// Whose part of the book it takes up until it is proven.
     pub source: SourceShare,
     /// Counts the entries in the order in which they came.

@@ -243,7 +243,9 @@ impl Intake {
         self.probes.set(node, turn.now.mono + wait);
     }
 
-    /// Somebody else answers at an address of `node`.
+    /// Somebody else answers at an address of `node`: it is dropped, and held against nobody.
+    /// Others may have told the node that it is there, and one translator may have two nodes behind
+    /// it.
     pub(super) fn handle_wrong_node(
         &mut self,
         node: NodeId,
@@ -256,23 +258,14 @@ impl Intake {
             return self.handle_unproven(node, links, turn);
         }
         let to = canonical(dial.to);
-        let lied = book.change(&node, |entry| {
+        let demoted = book.change(&node, |entry| {
             entry.usable.retain(|addr| *addr != to);
             let was_good = entry.is_verified();
             entry.known.dialled = entry.known.dialled.filter(|addr| *addr != to);
             entry.known.proven = entry.known.proven.filter(|addr| *addr != to);
-            let demoted = was_good && !entry.is_verified();
-            // One network address translator with two nodes behind it makes honest nodes name a
-            // false address: they are blamed once, not for ever.
-            let named = entry.known.record.content().lists(to);
-            let lied = named && entry.linked && !entry.blamed;
-            entry.blamed |= lied;
-            (lied, demoted)
+            was_good && !entry.is_verified()
         });
-        let Some((lied, demoted)) = lied else { return };
-        if lied && dial.purpose == Purpose::Probe {
-            turn.blame(node, Misbehavior::FalseAddress);
-        }
+        let Some(demoted) = demoted else { return };
         if demoted {
             book.forget_stored(node, turn.out);
         }

@@ -26,14 +26,16 @@ use crate::{
 ///
 /// An observed address is a peer's word. One that an interface of this machine has, with the port
 /// that we listen at, is taken from anybody and goes before all others. On loopback and private
-/// networks one peer's word is enough for any. On the internet another one is taken when peers of
-/// two network groups agree, or when all peers that see its family agree and one of them was
-/// dialled by us or there are two of them. A false one does little harm: nobody passes an address
-/// on before having found us there.
+/// networks one peer's word is enough for any, and what those see that we dialled goes first. On
+/// the internet those decide that we dialled, because guests come as they like, and in any number;
+/// guests do where nobody else sees that family. Another address is taken when two [`Owner`]s of
+/// them see it, or when all of them do and we dialled one or there are two. A false one does little
+/// harm: nobody passes an address on before having found us there.
 ///
-/// What was taken stays until something else of its kind is taken, the interface that had it has it
-/// no more, or peers of two groups see addresses of its kind and none sees this one: no single peer
-/// can take an address from us.
+/// What was taken stays until the interface that had it has it no more, or two owners of those who
+/// decide see addresses of its kind and none sees this one: no single peer can take an address from
+/// us. Where one word is enough it stays until another of its kind is seen instead. Of more than
+/// there is room for, those stay that were taken last, and of these those that most owners see.
 #[derive(Debug)]
 pub(super) struct LocalRecord {
     me: Arc<Identity>,
@@ -65,6 +67,18 @@ struct Vote {
     owner: Owner,
     /// Whether we dialled the observer.
     chosen: bool,
+}
+
+/// What is said for one address.
+#[derive(Debug, Default)]
+struct Ballot {
+    /// Whose word counts of those who see it.
+    owners: BTreeSet<Owner>,
+    /// Peers whose word counts.
+    votes: usize,
+    /// Whether we dialled one of them.
+    chosen: bool,
+    local: bool,
 }
 
 impl LocalRecord {
@@ -232,10 +246,10 @@ impl LocalRecord {
         self.interfaces.contains(&addr.ip()) && self.port_for(addr.ip()) == Some(addr.port())
     }
 
-    /// Counts the votes.
+    /// Decides by what peers see where others reach us.
     fn observe(&mut self) {
-        let mut observed = core::mem::take(&mut self.observed);
-        observed.retain(|observed| !self.is_gone(observed));
+        let mut known = core::mem::take(&mut self.observed);
+        known.retain(|observed| !self.is_gone(observed));
         // Each peer of the internet sees one family of us: what peers of the other see is no
         // contradiction.
         let kinds: [fn(Group) -> bool; 3] = [
@@ -243,51 +257,63 @@ impl LocalRecord {
             |group| matches!(group, Group::V4(_)),
             |group| matches!(group, Group::V6(_)),
         ];
+        let mut observed = Vec::new();
         for is_of_kind in kinds {
-            let is_of_kind = |addr: SocketAddr| is_of_kind(Group::of(addr.ip()));
-            let ballots = self.ballots(is_of_kind);
-            let elected = self.elect(&ballots);
-            let voters: BTreeSet<Owner> = ballots.values().flatten().map(|v| v.owner).collect();
-            if !elected.is_empty() {
-                observed.retain(|observed| !is_of_kind(observed.addr));
-                observed.extend(elected);
-            } else if voters.len() > 1 {
-                observed.retain(|old| !is_of_kind(old.addr) || ballots.contains_key(&old.addr));
-            }
+            let fits = |observed: &&Observed| is_of_kind(Group::of(observed.addr.ip()));
+            let votes = self.votes.values().filter(|vote| fits(&&vote.observed));
+            let known = known.iter().filter(fits).copied();
+            observed.extend(self.elect(votes, known, is_of_kind(Group::Near)));
         }
         // Public addresses first: they are the ones that most peers can use.
         observed.sort_by_key(|Observed { addr, .. }| (Reverse(Scope::of(addr.ip())), *addr));
-        observed.truncate(MAX_OBSERVED_ADDRESSES);
         self.observed = observed;
     }
 
-    /// Who sees which address of a kind, without those that are gone.
-    fn ballots(&self, kind: impl Fn(SocketAddr) -> bool) -> BTreeMap<SocketAddr, Vec<Vote>> {
-        let mut ballots: BTreeMap<SocketAddr, Vec<Vote>> = BTreeMap::new();
-        for vote in self.votes.values() {
-            let Vote { observed, .. } = vote;
-            if kind(observed.addr) && !self.is_gone(observed) {
-                ballots.entry(observed.addr).or_default().push(*vote);
+    /// Who is elected of one kind, and what of the `known` ones stays.
+    fn elect<'a>(
+        &self,
+        votes: impl Iterator<Item = &'a Vote>,
+        known: impl Iterator<Item = Observed>,
+        is_near: bool,
+    ) -> Vec<Observed> {
+        let votes: Vec<&Vote> = votes.filter(|vote| !self.is_gone(&vote.observed)).collect();
+        let guests_decide = is_near || !votes.iter().any(|vote| vote.chosen);
+        let mut ballots: BTreeMap<SocketAddr, Ballot> = BTreeMap::new();
+        let mut electorate = BTreeSet::new();
+        for vote in votes {
+            let addr = vote.observed.addr;
+            let decides = vote.chosen || guests_decide;
+            if decides || self.is_confirmed(addr) {
+                let ballot = ballots.entry(addr).or_default();
+                ballot.local |= vote.observed.local;
+                ballot.chosen |= vote.chosen;
+                ballot.votes += usize::from(decides);
+                ballot.owners.extend(decides.then_some(vote.owner));
+                electorate.extend(decides.then_some(vote.owner));
             }
         }
-        ballots
-    }
-
-    fn elect(&self, ballots: &BTreeMap<SocketAddr, Vec<Vote>>) -> Vec<Observed> {
-        let unanimous = ballots.len() == 1;
+        let is_unanimous = ballots.values().filter(|ballot| ballot.votes > 0).count() == 1;
         let mut elected = Vec::new();
-        for (&addr, votes) in ballots {
-            let owners: BTreeSet<Owner> = votes.iter().map(|vote| vote.owner).collect();
-            let trusted = votes.len() > 1 || votes.iter().any(|vote| vote.chosen);
-            let near = Group::of(addr.ip()) == Group::Near;
-            let confirmed = self.is_confirmed(addr);
-            if confirmed || near || owners.len() > 1 || (unanimous && trusted) {
-                let local = votes.iter().any(|vote| vote.observed.local);
-                elected.push((Reverse((confirmed, votes.len())), Observed { addr, local }));
+        for (&addr, ballot) in &ballots {
+            let is_confirmed = self.is_confirmed(addr);
+            let Ballot { votes, chosen, local, .. } = *ballot;
+            let owners = ballot.owners.len();
+            let is_agreed = is_unanimous && (votes > 1 || chosen);
+            if is_confirmed || is_near || owners > 1 || is_agreed {
+                let rank = Reverse((is_confirmed, chosen, owners));
+                elected.push((rank, Observed { addr, local }));
             }
         }
         elected.sort_by_key(|(rank, observed)| (*rank, observed.addr));
+        let mut elected: Vec<Observed> = elected.into_iter().map(|(_, one)| one).collect();
+        let is_contested = electorate.len() > usize::from(!is_near);
+        let is_seen = |addr: &SocketAddr| ballots.get(addr).is_some_and(|ballot| ballot.votes > 0);
+        for old in known.filter(|old| !is_contested || is_seen(&old.addr)) {
+            if elected.iter().all(|one| one.addr != old.addr) {
+                elected.push(old);
+            }
+        }
         elected.truncate(MAX_OBSERVED_ADDRESSES / 3);
-        elected.into_iter().map(|(_, observed)| observed).collect()
+        elected
     }
 }

@@ -9,7 +9,7 @@
 //! | forged signature, equivocation | 4 | 2 |
 //! | malformed bytes, protocol violation | 2 | 3 |
 //! | reported by the application | 1 | 5 |
-//! | flooding, false address | 0.5 | 9 |
+//! | flooding | 0.5 | 9 |
 //! | withheld message | 0.25 | 17 |
 //! | timed out | 0.05 | never: silence alone bans nobody |
 //!

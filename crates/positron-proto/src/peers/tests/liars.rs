@@ -1,10 +1,13 @@
 //! What peers get by lying about themselves, and about us.
 
+use std::net::SocketAddr;
+
 use super::{
-    addresses::observer,
+    addresses::{Stranger, assert_own, observer},
     world::{World, address, config, crowd},
 };
 use crate::{
+    handshake::Direction,
     id::NodeId,
     peers::{PeersConfig, PeersEffect},
     standings::PeerTrust,
@@ -75,4 +78,75 @@ fn of_too_many_links_one_of_the_most_crowded_network_goes_and_there_the_least_tr
 /// Who is linked to the first node, which dialled it.
 fn dialled(world: &mut World, number: u8, at: &str) -> NodeId {
     observer(world, number, at, "9.9.9.9:1").peer.id
+}
+
+/// Forty who dial the first node and say that they see it at one of two places.
+fn lying_guests(world: &mut World, at: impl Fn(u8) -> String, lies: [&str; 2], own: &[&str]) {
+    for number in 10..50 {
+        let guest = Stranger::new(number, &at(number), Direction::Inbound);
+        let record = guest.record(world, &[]);
+        guest.hello_with(world, record, lies[usize::from(number % 2)], Vec::new());
+        if !own.is_empty() {
+            assert_own(world, own);
+        }
+    }
+}
+
+#[test]
+fn where_we_are_seen_is_decided_by_those_whom_we_dialled_however_many_guests_lie() {
+    let of_ten_networks = |number| format!("60.{}.{number}.1:1", number % 10);
+    let lies = ["6.6.6.6:8888", "7.7.7.7:8888"];
+    let dial = |world: &mut World, number: u8| {
+        observer(world, number, &format!("{}.5.5.5:1", 40 + number), "9.9.9.9:40");
+    };
+    let mut world = unaware();
+    (1..=5).for_each(|number| dial(&mut world, number));
+    assert_own(&mut world, &["9.9.9.9:8888"]);
+    lying_guests(&mut world, of_ten_networks, lies, &["9.9.9.9:8888"]);
+
+    // They are believed as long as there is nobody else to ask.
+    let mut world = unaware();
+    lying_guests(&mut world, of_ten_networks, lies, &[]);
+    assert_own(&mut world, &lies);
+    dial(&mut world, 1);
+    world.run(Duration::from_secs(10));
+    assert!(own(&world).contains(&"9.9.9.9:8888".parse().unwrap()));
+    dial(&mut world, 2);
+    assert_own(&mut world, &["9.9.9.9:8888"]);
+}
+
+#[test]
+fn guests_of_a_private_network_do_not_push_out_what_somebody_sees_whom_we_dialled() {
+    let mut world = unaware();
+    observer(&mut world, 1, "10.0.0.5:1", "10.0.0.9:40");
+    let neighbours = |number| format!("10.0.1.{number}:1");
+    lying_guests(&mut world, neighbours, ["10.6.6.6:8888", "10.7.7.7:8888"], &[]);
+    world.run(Duration::from_secs(10));
+    assert!(own(&world).contains(&"10.0.0.9:8888".parse().unwrap()));
+}
+
+#[test]
+fn one_peer_takes_no_address_from_us_though_it_is_the_last_one_that_we_dialled() {
+    let mut world = unaware();
+    let [first, second] = [1, 2].map(|number| {
+        observer(&mut world, number, &format!("{}.5.5.5:1", 40 + number), "9.9.9.9:40")
+    });
+    assert_own(&mut world, &["9.9.9.9:8888"]);
+    let liar = observer(&mut world, 3, "66.6.6.6:1", "6.6.6.6:40");
+    for honest in [first, second] {
+        honest.leaves(&mut world);
+        liar.sees_at(&mut world, "6.6.6.6:40");
+    }
+    assert_own(&mut world, &["6.6.6.6:8888", "9.9.9.9:8888"]);
+}
+
+/// One node that has to be told where it is.
+fn unaware() -> World {
+    let mut world = World::new(1);
+    world.add_bound(&address(0), "0.0.0.0:8888", config(), Vec::new());
+    world
+}
+
+fn own(world: &World) -> Vec<SocketAddr> {
+    world.nodes[0].peers.external_addresses()
 }
