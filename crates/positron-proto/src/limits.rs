@@ -366,6 +366,13 @@ pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Peers whose behaviour is remembered; the one nearest to a stranger's score and silent longest
 /// goes first.
 pub const MAX_OBSERVED: usize = 8192;
+/// Strangers whose wrongs are remembered, in memory only: as many as ten minutes of guests who are
+/// sent away one a second, and a twentieth of what [`MAX_OBSERVED`] take. The last that did
+/// something stay: who does no more wrong needs no ban.
+pub const MAX_STRANGERS: usize = 1024;
+/// How long a node that dialled us is a stranger: what it takes to be told from one that came to do
+/// harm, and as long as a link is kept from being pruned.
+pub const ACQUAINTED_AFTER: Duration = Duration::from_secs(60);
 /// How long a ban for a score lasts.
 pub const BAN_DURATION: Duration = Duration::from_secs(3600);
 /// Longest ban by the application: for good, as people count.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use crate::{id::NodeId, subnet::Subnet, time::WallTime};
+use crate::{id::NodeId, limits::MAX_STRANGERS, lru::LruMap, subnet::Subnet, time::WallTime};
 
 /// What we make of one peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,10 +14,12 @@ pub struct PeerTrust {
 }
 
 /// The standing of every peer that was ever observed, and of strangers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TrustTable {
     initial: f64,
     known: BTreeMap<NodeId, PeerTrust>,
+    /// Those that nobody knows and that did something, each with when it did.
+    strangers: LruMap<NodeId, (PeerTrust, WallTime)>,
     banned: usize,
     addresses: Vec<Subnet>,
     /// Who came after a key that is nobody's any more.
@@ -30,6 +32,7 @@ impl TrustTable {
         Self {
             initial,
             known: BTreeMap::new(),
+            strangers: LruMap::new(MAX_STRANGERS),
             banned: 0,
             addresses: Vec::new(),
             successors: BTreeMap::new(),
@@ -38,11 +41,17 @@ impl TrustTable {
 
     /// The standing of `peer`.
     pub fn of(&self, peer: &NodeId) -> PeerTrust {
-        let stranger = PeerTrust { score: self.initial, banned_until: None };
-        self.known.get(peer).copied().unwrap_or(stranger)
+        let stranger = || self.stranger(peer).map(|(standing, _)| standing);
+        let nobody = PeerTrust { score: self.initial, banned_until: None };
+        self.known.get(peer).copied().or_else(stranger).unwrap_or(nobody)
     }
 
-    /// Whether `peer` was observed.
+    /// What a stranger did of late comes to, and when it did something last.
+    pub(crate) fn stranger(&self, peer: &NodeId) -> Option<(PeerTrust, WallTime)> {
+        self.strangers.get(peer).copied()
+    }
+
+    /// Whether `peer` was observed, and is no stranger.
     pub fn knows(&self, peer: &NodeId) -> bool {
         self.known.contains_key(peer)
     }
@@ -110,7 +119,18 @@ impl TrustTable {
         self.successors.remove(old);
     }
 
+    /// A stranger did something at that time.
+    pub(crate) fn set_stranger(&mut self, peer: NodeId, standing: PeerTrust, at: WallTime) {
+        self.strangers.insert(peer, (standing, at));
+    }
+
+    /// It is a stranger no more, or one like any.
+    pub(crate) fn forget_stranger(&mut self, peer: &NodeId) {
+        self.strangers.remove(peer);
+    }
+
     pub(crate) fn set(&mut self, peer: NodeId, standing: PeerTrust) {
+        self.strangers.remove(&peer);
         self.banned += usize::from(standing.banned_until.is_some());
         let before = self.known.insert(peer, standing);
         self.banned -= usize::from(before.is_some_and(|before| before.banned_until.is_some()));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    GossipCounters, GossipEffect, GossipMessage,
+    GossipCounters, GossipEffect, GossipMessage, SHAPES,
     announcements::send_all,
     comparison::{Comparison, OfferedSketch, SymbolsOfPeer},
     message_key::MessageKey,
@@ -15,6 +15,7 @@ use crate::{
     id::NodeId,
     identity::Verified,
     limits::{LISTED_AT_ONCE, PUSHED_WITHIN, SKETCH_BYTES, SKETCH_SYMBOLS, SKETCHED_PER_SECOND},
+    misbehavior::{Misbehavior, Observation},
     reconciliation::{Code, Decoder, Difference, Sketch, Symbol},
     rng::Rng,
     standings::TrustTable,
@@ -327,17 +328,32 @@ impl AntiEntropy<'_> {
     }
 
     /// Two contents are signed under one number. Whoever brought the second one is shown the first.
+    ///
+    /// What is passed on is what came first, and the second content, as a proof, has no hops: who
+    /// brings both to be passed on made them, or means others to believe both.
     pub(super) fn handle_equivocation(
         &mut self,
         item: &MessageKey,
         rival: Verified<AppMessage>,
-        bringers: &[NodeId],
+        (bringers, ttl): &(Vec<NodeId>, u8),
         out: &mut VecDeque<GossipEffect>,
     ) {
         let Some(kept) = self.store.get(item) else { return };
         let before = kept.entry(item);
-        let to: Vec<NodeId> =
-            bringers.iter().filter(|peer| self.links.contains_key(*peer)).copied().collect();
+        let mut hold_against = |peer, what| {
+            out.push_back(GossipEffect::Observed { peer, what: Observation::Misbehaved(what) });
+        };
+        if let (&[peer], Some(bringer)) = (&bringers[..], kept.bringer)
+            && ttl & !SHAPES > 0
+            && self.links.get(&peer).is_some_and(|link| link.place == Some(bringer))
+        {
+            hold_against(peer, Misbehavior::Flooding);
+        }
+        if item.sender != self.me {
+            hold_against(item.sender, Misbehavior::Equivocation);
+        }
+        let to = bringers.iter().filter(|peer| self.links.contains_key(*peer));
+        let to: Vec<NodeId> = to.copied().collect();
         if !to.is_empty() {
             let message = GossipMessage::Gossip(0, kept.message.claim().clone());
             out.push_back(GossipEffect::Send { to, message });

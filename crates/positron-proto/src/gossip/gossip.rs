@@ -114,7 +114,7 @@ impl Gossip {
         let mut window = MessageStore::new(cache_size, &remembered.floors);
         for message in remembered.messages {
             let item = MessageKey::of(message.content());
-            window.insert(now.mono, item, message, Nth::default(), PlaceSet::default());
+            window.insert(now.mono, item, message, Nth::default(), PlaceSet::default(), None);
         }
         let mut deadlines = Deadlines::new();
         deadlines.set(GossipWake::Sync, now.mono + rng.jitter(interval(&config)));
@@ -158,7 +158,7 @@ impl Gossip {
         let item = MessageKey { sender: self.me, sequence: message.content().sequence };
         let nth = self.last.next();
         self.last = nth;
-        if self.store.insert(now.mono, item, message.clone(), nth, self.present) {
+        if self.store.insert(now.mono, item, message.clone(), nth, self.present, None) {
             self.anti_entropy().note(Some(Entry::new(&item, &message.id(), false)), None);
         }
         trace_taken(nth, message.id(), item, (CameFrom::Own, Vec::new()), out);
@@ -224,9 +224,8 @@ impl Gossip {
             self.counters.equivocations += 1;
             trace_dropped(item, Some(message.id()), from, DropReason::Equivocation, out);
             if kept.rival().is_none() {
-                self.observe_misbehavior(item.sender, Misbehavior::Equivocation, out);
-                let bringers = check.map_or(vec![from], |check| check.from);
-                self.anti_entropy().handle_equivocation(&item, message, &bringers, out);
+                let brought = check.map_or((vec![from], ttl), |check| (check.from, check.ttl));
+                self.anti_entropy().handle_equivocation(&item, message, &brought, out);
             }
             return;
         }
@@ -247,7 +246,9 @@ impl Gossip {
         has.extend(self.wanted.end(&item));
         let awaited = self.present.without(places(&self.links, &has));
         let nth = self.last.next();
-        if !self.store.insert(now.mono, item, message.clone(), nth, awaited) {
+        let is_newcomer = !self.store.knows(&item.sender) && item.sender != from;
+        let bringer = self.links.get(&from).and_then(|link| link.place);
+        if !self.store.insert(now.mono, item, message.clone(), nth, awaited, bringer) {
             self.counters.stale += 1;
             trace_dropped(item, Some(message.id()), from, DropReason::Stale, out);
             return;
@@ -265,7 +266,10 @@ impl Gossip {
             out.push_back(GossipEffect::Deliver { message: message.clone(), from });
         }
         out.push_back(GossipEffect::Keep(message.clone()));
-        out.push_back(GossipEffect::Observed { peer: from, what: Observation::ValidMessage });
+        if !is_newcomer {
+            // Keys cost nothing: what a new one says first is nobody's merit.
+            out.push_back(GossipEffect::Observed { peer: from, what: Observation::ValidMessage });
+        }
         if let (CameFrom::Heard { asked: true, .. }, Some(heard)) = (arrival, heard) {
             let whom = (from, &also[..]);
             self.tree_links().handle_rescue(now, (&message, ttl), heard, whom, out);

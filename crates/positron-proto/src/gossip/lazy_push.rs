@@ -403,7 +403,8 @@ impl Gossip {
                 let ttl = if is_new { self.config.ttl } else { 0 };
                 let (to, how) = (vec![peer], Forwarding::Serve);
                 trace(kept.nth, JourneyStep::Forwarded { to, how }, out);
-                for message in [&kept.message].into_iter().chain(kept.rival()) {
+                let proof = kept.rival().map(|rival| (0, rival));
+                for (ttl, message) in [(ttl, &kept.message)].into_iter().chain(proof) {
                     let message = GossipMessage::Gossip(ttl, message.claim().clone());
                     out.push_back(GossipEffect::Send { to: vec![peer], message });
                 }

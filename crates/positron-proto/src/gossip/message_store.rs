@@ -85,6 +85,8 @@ pub(super) struct Kept {
     pub(super) nth: Nth,
     /// The peers that it has not reached, of those that were up when it came.
     pub(super) awaited: PlaceSet,
+    /// Who brought it, if that was a linked peer.
+    pub(super) bringer: Option<ReachPlace>,
 }
 
 impl Kept {
@@ -260,6 +262,7 @@ impl MessageStore {
         message: Verified<AppMessage>,
         nth: Nth,
         awaited: PlaceSet,
+        bringer: Option<ReachPlace>,
     ) -> bool {
         if self.is_known(&item) {
             return false;
@@ -285,7 +288,7 @@ impl MessageStore {
                 taking.front = taking.front.min(item.sequence);
             }
         }
-        let kept = Kept { message, rival: None, received: now, nth, awaited };
+        let kept = Kept { message, rival: None, received: now, nth, awaited, bringer };
         share.messages.insert(item.sequence, Box::new(kept));
         self.put_share(item.sender, share);
         true

@@ -3,6 +3,7 @@
 use super::{
     Event, NodeCore, Outcome, Refused, TableOrder,
     finding::Finding,
+    judging::Judging,
     node_finder::Wish,
     pending_verification::Claim,
     room_name::RoomName,
@@ -97,10 +98,12 @@ impl HashTable<'_> {
                     self.0.emit(Event::Completed { ticket, outcome });
                 }
             }
-            DhtEffect::Misbehaved { peer, what } => self.0.observe_misbehavior(now, peer, what),
+            DhtEffect::Misbehaved { peer, what } => {
+                Judging(self.0).observe_misbehavior(now, peer, what)
+            }
             DhtEffect::Equivocated(records) => {
                 let publisher = records[0].content().publisher.node_id();
-                self.0.observe_misbehavior(now, publisher, Misbehavior::Equivocation);
+                Judging(self.0).observe_misbehavior(now, publisher, Misbehavior::Equivocation);
             }
         }
     }
@@ -244,7 +247,11 @@ impl HashTable<'_> {
                         self.0.counters.malformed += 1;
                         // Without a ticket it may be a copy that anybody sends, often.
                         if ticketed {
-                            self.0.observe_misbehavior(now, contact.id(), Misbehavior::Malformed);
+                            Judging(self.0).observe_misbehavior(
+                                now,
+                                contact.id(),
+                                Misbehavior::Malformed,
+                            );
                         }
                     }
                 }

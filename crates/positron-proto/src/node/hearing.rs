@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Message, NodeCore, held_links::HeldFor, work_budget::Charged};
+use super::{Message, NodeCore, held_links::HeldFor, judging::Judging, work_budget::Charged};
 use crate::{
     id::NodeId, misbehavior::Misbehavior, session::sessions::DownReason, time::Now,
     wire::frame::CloseReason,
@@ -58,7 +58,7 @@ impl Hearing<'_> {
             // Told once, however much of it waits to be read.
             Charged::Floods if self.0.sessions.link_of(&peer).is_none() => return false,
             Charged::Floods => {
-                self.0.observe_misbehavior(now, peer, Misbehavior::Flooding);
+                Judging(self.0).observe_misbehavior(now, peer, Misbehavior::Flooding);
                 let reason = CloseReason::Violation("more work than a peer may make".into());
                 self.0.sessions.close(now, peer, reason, &mut self.0.queues.session);
                 return false;
@@ -87,7 +87,7 @@ impl Hearing<'_> {
             }
             Err(malformed) => {
                 core.counters.malformed += 1;
-                core.observe_misbehavior(now, from, Misbehavior::Malformed);
+                Judging(core).observe_misbehavior(now, from, Misbehavior::Malformed);
                 let reason = CloseReason::Violation(malformed.to_string());
                 core.sessions.close(now, from, reason, &mut core.queues.session);
                 return;

@@ -1,10 +1,9 @@
 //! What follows when a key gives way to another: trust, bans and reservations do.
 
-use super::{Effect, Event, NodeCore, RoomName, pending_verification::Claim};
+use super::{Effect, Event, NodeCore, RoomName, judging::Judging, pending_verification::Claim};
 use crate::{
     id::NodeId,
     identity::{Signed, Verdict, Verified},
-    misbehavior::Observation,
     peers::PeersMessage,
     session::sessions::Peer,
     succession::{self, Acceptance, Succession, SuccessionEffect, SuccessionMessage, Tie},
@@ -124,8 +123,7 @@ impl Inheritance<'_> {
                 self.0.emit(Event::SuccessionConflict { old, kept, refused });
             }
             SuccessionEffect::Misbehaved { peer, what } => {
-                let what = Observation::Misbehaved(what);
-                self.0.trust.observe(now, peer, what, &mut self.0.queues.trust);
+                Judging(self.0).observe_misbehavior(now, peer, what);
             }
         }
     }

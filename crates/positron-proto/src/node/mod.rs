@@ -41,6 +41,7 @@ mod held_links;
 mod identity_use;
 mod inheritance;
 pub mod input;
+mod judging;
 mod message;
 mod node_finder;
 mod peer_order;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     commands::Commands, finding::Finding, hash_table::HashTable, hearing::Hearing,
-    inheritance::Inheritance, pending_verification::Claim, persistence::Awaited,
+    inheritance::Inheritance, judging::Judging, pending_verification::Claim, persistence::Awaited,
     recognition::Recognition, room_name::RoomName, sending::Speaking, tracing::Tracing,
     verification::Verification,
 };
@@ -16,7 +16,7 @@ use crate::{
     direct, gossip,
     id::{LinkId, NodeId, Ticket},
     identity::{Verdict, Verified},
-    misbehavior::{Misbehavior, Observation},
+    misbehavior::Observation,
     peers::{self, PeersMessage},
     request,
     session::sessions::{self, DialOutcome, DownReason, Flow, LinkDown, Peer, Reading},
@@ -140,7 +140,7 @@ impl NodeCore {
             }
             sessions::SessionEffect::Query(event) => HashTable(self).handle_query(now, event),
             sessions::SessionEffect::Misbehaved { peer, what } => {
-                self.observe_misbehavior(now, peer, what);
+                Judging(self).observe_misbehavior(now, peer, what);
             }
         }
     }
@@ -195,9 +195,7 @@ impl NodeCore {
             // Whoever comes back again and again is asked again and again.
             peers::PeersEffect::Observed { peer, what: Observation::Answered }
                 if self.identity_use.is_used_twice(now.mono, &peer) => {}
-            peers::PeersEffect::Observed { peer, what } => {
-                self.trust.observe(now, peer, what, &mut self.queues.trust);
-            }
+            peers::PeersEffect::Observed { peer, what } => Judging(self).observe(now, peer, what),
             peers::PeersEffect::Recognized { outrun } => {
                 Recognition(self).handle_recognized(now, outrun);
             }
@@ -237,7 +235,7 @@ impl NodeCore {
             gossip::GossipEffect::Traced { nth, step } => self.traces.handle_step(now, nth, step),
             gossip::GossipEffect::Dropped(dropped) => self.traces.handle_dropped(now, dropped),
             gossip::GossipEffect::Observed { peer, what } => {
-                self.trust.observe(now, peer, what, &mut self.queues.trust);
+                Judging(self).observe(now, peer, what);
             }
         }
     }
@@ -268,7 +266,7 @@ impl NodeCore {
                 self.emit(Event::Completed { ticket, outcome });
             }
             direct::DirectEffect::Misbehaved { peer, what } => {
-                self.observe_misbehavior(now, peer, what);
+                Judging(self).observe_misbehavior(now, peer, what);
             }
         }
     }
@@ -295,7 +293,7 @@ impl NodeCore {
                 self.work.handle_news(&peer, payload);
             }
             request::RequestEffect::Misbehaved { peer, what } => {
-                self.observe_misbehavior(now, peer, what);
+                Judging(self).observe_misbehavior(now, peer, what);
             }
         }
     }
@@ -326,7 +324,7 @@ impl NodeCore {
                 self.emit(Event::Stream { id, news });
             }
             substream::SubstreamEffect::Misbehaved { peer, what } => {
-                self.observe_misbehavior(now, peer, what);
+                Judging(self).observe_misbehavior(now, peer, what);
             }
         }
     }
@@ -352,6 +350,10 @@ impl NodeCore {
             trust::TrustEffect::Ban { peer, until, why } => {
                 self.peers.handle_banned(now, peer, &mut self.queues.peers);
                 self.emit(Event::PeerBanned { peer, why, until });
+            }
+            trust::TrustEffect::Refuse(peer) => {
+                self.counters.strangers_refused += 1;
+                self.peers.handle_banned(now, peer, &mut self.queues.peers);
             }
             trust::TrustEffect::UnbanAddress(_) => self.peers.handle_address_unbanned(now),
             trust::TrustEffect::BanAddress(ban) => {
@@ -556,9 +558,5 @@ impl NodeCore {
         if let Some(told) = self.identity_use.handle_sign(now.mono, node, addresses) {
             self.emit(Event::UsedTwice(told));
         }
-    }
-
-    pub(super) fn observe_misbehavior(&mut self, now: Now, peer: NodeId, what: Misbehavior) {
-        self.trust.observe(now, peer, Observation::Misbehaved(what), &mut self.queues.trust);
     }
 }

@@ -1,6 +1,6 @@
 //! What is told of messages, for those who ask where they went.
 
-use super::{NodeCore, pending_verification::Claim, room_name::RoomName};
+use super::{NodeCore, judging::Judging, pending_verification::Claim, room_name::RoomName};
 use crate::{
     id::{MessageId, NodeId},
     identity::{Signed, Verdict},
@@ -36,7 +36,7 @@ impl Tracing<'_> {
                 self.0.verify(now, from, Claim::Trace { hops, arrived, order });
             }
             TraceEffect::Misbehaved { peer, what } => {
-                self.0.observe_misbehavior(now, peer, what);
+                Judging(self.0).observe_misbehavior(now, peer, what);
             }
         }
     }

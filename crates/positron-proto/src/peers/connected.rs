@@ -10,7 +10,7 @@ use crate::{
     allowance::Allowance,
     handshake::Direction,
     id::NodeId,
-    limits::{ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
+    limits::{ACQUAINTED_AFTER, ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
     metric::Level,
     netgroup::{Owner, counted},
     scope::{Group, Scope},
@@ -46,6 +46,14 @@ pub(super) struct PeerLink {
     hearing: Allowance,
     /// What we may ask.
     asking: Allowance,
+}
+
+impl PeerLink {
+    /// Whether it is more than somebody who dialled us a moment ago.
+    pub(super) fn is_acquainted(&self, now: Instant) -> bool {
+        let is_old = now.since(self.since) >= ACQUAINTED_AFTER;
+        is_old || self.reserved || self.peer.direction == Direction::Outbound
+    }
 }
 
 /// Every linked peer, and the slots.

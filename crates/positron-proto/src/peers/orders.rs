@@ -19,7 +19,7 @@ use crate::{
     scope::Scope,
     session::sessions::{DialRequest, LinkKind},
     standings::TrustTable,
-    time::Now,
+    time::{Instant, Now},
     wire::{Address, frame::CloseReason, record::PeerRecord},
 };
 
@@ -210,8 +210,16 @@ impl Peers {
 
     /// Whether a dial of ours, or a link, showed that this node is there.
     pub fn has_met(&self, peer: &NodeId) -> bool {
-        let is_proven = || self.book.get(peer).is_some_and(AddressEntry::is_verified);
-        self.links.contains(peer) || is_proven()
+        self.links.contains(peer) || self.is_proven(peer)
+    }
+
+    /// The same, but who dialled us is a stranger for [`ACQUAINTED_AFTER`].
+    pub fn is_acquainted(&self, now: Instant, peer: &NodeId) -> bool {
+        self.links.get(peer).is_some_and(|link| link.is_acquainted(now)) || self.is_proven(peer)
+    }
+
+    fn is_proven(&self, peer: &NodeId) -> bool {
+        self.book.get(peer).is_some_and(AddressEntry::is_verified)
     }
 
     /// Whether there was one.

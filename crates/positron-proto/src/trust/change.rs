@@ -38,7 +38,7 @@ pub fn of(effect: &TrustEffect) -> Option<Change> {
         TrustEffect::Record(event) => record(event),
         TrustEffect::BanAddress(ban) => keep_address_ban(ban),
         TrustEffect::UnbanAddress(addresses) => forget_address_ban(*addresses),
-        TrustEffect::Ban { .. } => return None,
+        TrustEffect::Refuse(_) | TrustEffect::Ban { .. } => return None,
     })
 }
 

@@ -38,6 +38,8 @@ pub enum TrustEffect {
     UnbanAddress(Subnet),
     /// Write to the audit trail. Routine good behaviour is summed up, wrong is written at once.
     Record(TrustEvent),
+    /// Refuse this stranger, for as long as it is remembered.
+    Refuse(NodeId),
     /// Refuse the peer until then.
     Ban {
         /// Whom.

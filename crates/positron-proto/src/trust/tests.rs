@@ -1,5 +1,7 @@
 //! Stories about scores.
 
+mod strangers;
+
 use std::{collections::VecDeque, net::IpAddr};
 
 use super::{AddressBan, RememberedTrust, Trust, TrustConfig, TrustEffect, TrustEvent};

@@ -33,7 +33,11 @@ use crate::{
 ///   lifts either.
 /// - Everything else is remembered at the next decay. A peer whose score has drifted back to a
 ///   stranger's is forgotten.
-/// - At most [`MAX_OBSERVED`] peers; bans give way last.
+/// - At most [`MAX_OBSERVED`] peers; bans give way last, but for scores no more than half of them.
+/// - Of a *stranger*, a key that nobody here ever had to do with, nothing is written down and
+///   nothing told: keys cost nothing. [`observe_stranger`](Self::observe_stranger) remembers the
+///   last [`MAX_STRANGERS`](crate::limits::MAX_STRANGERS) of them in memory, where they take no
+///   room from anybody else. What it did is not forgotten when it becomes acquainted.
 #[derive(Debug)]
 pub struct Trust {
     config: TrustConfig,
@@ -163,6 +167,34 @@ impl Trust {
         self.observe_for(now, peer, what, BanReason::Observed(what), out);
     }
 
+    /// Something was seen of a stranger: who was observed before or banned is none.
+    pub fn observe_stranger(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        what: Observation,
+        out: &mut VecDeque<TrustEffect>,
+    ) {
+        if self.observed.contains_key(&peer) || self.spared.contains(&peer) {
+            return self.observe(now, peer, what, out);
+        }
+        if self.standings.is_retired(&peer) || self.standings.is_banned(&peer, now.wall) {
+            return;
+        }
+        let before = self.standings.stranger(&peer);
+        let score = before.map_or(self.config.initial_score, |(standing, at)| {
+            let score = decayed_for(&self.config, standing.score, now.wall.since(at));
+            if standing.banned_until.is_some() { pardoned(&self.config, score) } else { score }
+        });
+        let score = after(&self.config, score, what);
+        let is_refused = score < self.config.min_threshold - ROUNDING;
+        let banned_until = is_refused.then(|| now.wall + BAN_DURATION);
+        self.standings.set_stranger(peer, PeerTrust { score, banned_until }, now.wall);
+        if is_refused {
+            out.push_back(TrustEffect::Refuse(peer));
+        }
+    }
+
     /// The application says that a peer did wrong.
     pub fn report(
         &mut self,
@@ -198,9 +230,10 @@ impl Trust {
     /// Lifts a ban, whoever made it. False if there is none.
     pub fn unban(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<TrustEffect>) -> bool {
         let is_banned = self.standings.of(&peer).banned_until.is_some();
-        if is_banned {
+        if is_banned && self.standings.knows(&peer) {
             self.pardon(now, peer, out);
         }
+        self.standings.forget_stranger(&peer);
         is_banned
     }
 
@@ -500,13 +533,16 @@ impl Trust {
             return;
         }
         let initial = self.config.initial_score;
+        // Who can make us ban many keys does not displace what others earned, nor the other way.
+        let are_bans_many = self.standings.banned() > MAX_OBSERVED / 2;
         let mut least: Vec<_> = self
             .observed
             .iter()
             .map(|(&peer, observed)| {
                 let PeerTrust { score, banned_until } = self.standings.of(&peer);
                 let tenths = ((score - initial).abs() * 10.0).round();
-                ((observed.ordered.is_some(), banned_until), tenths, observed.at, peer)
+                let is_last = banned_until.is_some() != are_bans_many;
+                ((observed.ordered.is_some(), is_last), tenths, observed.at, peer)
             })
             .collect();
         least.sort_by(|a, b| {

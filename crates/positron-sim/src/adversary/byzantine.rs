@@ -32,6 +32,8 @@ use crate::{
 
 /// Time between two attacks.
 const PACE: Duration = Duration::from_millis(100);
+/// Keys that it takes for one attack, and throws away: 10,000 in forty seconds.
+const THROWN_AWAY: u64 = 25;
 /// Messages of others that it remembers.
 const MEMORY: usize = 64;
 
@@ -44,6 +46,8 @@ pub enum Attack {
     Replay,
     /// Signs two contents under one number, and tells half of the nodes the one, half the other.
     Equivocate,
+    /// Signs two contents under one number, each time with a new key.
+    ThrowAway,
     /// Announces messages that do not exist and others that it will not give.
     Withhold,
     /// Sends what is no message, and more questions than anybody can answer.
@@ -138,6 +142,7 @@ impl Byzantine {
                 Attack::Forge => self.forge(now, &peer),
                 Attack::Replay => self.replay(now, &peer),
                 Attack::Equivocate => self.equivocate(now, &peer),
+                Attack::ThrowAway => self.throw_away(now, &peer),
                 Attack::Withhold => self.withhold(now, &peer),
                 Attack::Flood => self.flood(now, &peer),
                 Attack::Announce => self.announce(now, &peer),
@@ -215,6 +220,19 @@ impl Byzantine {
         let message = self.message(*self.me.public_key(), self.sequence / 50, now, payload);
         let message = self.me.sign(message, &self.network).claim().clone();
         self.send(now, peer.id, &GossipMessage::Gossip(10, message));
+    }
+
+    fn throw_away(&mut self, now: Now, peer: &Peer) {
+        for number in 0..THROWN_AWAY {
+            let mut seed = *self.me.node_id().as_bytes();
+            seed[..8].copy_from_slice(&(self.sequence * THROWN_AWAY + number).to_be_bytes());
+            let key = Identity::from_seed(seed);
+            for payload in [&b"yes"[..], b"no"] {
+                let message = self.message(*key.public_key(), 1, now, payload.into());
+                let message = key.sign(message, &self.network).claim().clone();
+                self.send(now, peer.id, &GossipMessage::Gossip(10, message));
+            }
+        }
     }
 
     fn withhold(&mut self, now: Now, peer: &Peer) {

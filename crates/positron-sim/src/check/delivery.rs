@@ -66,17 +66,19 @@ impl Delivery {
     }
 
     pub(crate) fn heard(&mut self, heard: &Heard<'_>, said: &[Published]) -> Result<(), String> {
-        let Some(sender) = heard.sender else {
+        let nodes = self.hosts.len() - self.strangers;
+        if heard.sender.is_none() && self.strangers == 0 {
             return Err(format!("message {} of a node that does not exist", heard.id));
-        };
-        if sender >= self.hosts.len() - self.strangers {
+        }
+        // A stranger may have as many keys as it likes.
+        let Some(sender) = heard.sender.filter(|sender| *sender < nodes) else {
             let new = self.hosts[heard.host].of_strangers.insert(heard.id);
             return if new {
                 Ok(())
             } else {
                 Err(format!("message {} handed over twice", heard.id))
             };
-        }
+        };
         let Ok(index) = published::index_of(said, heard.kind, heard.payload) else {
             return Err(format!("message {} of node {sender}, who never said it", heard.id));
         };

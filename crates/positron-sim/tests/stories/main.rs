@@ -7,6 +7,7 @@ mod identities;
 mod reasons;
 mod reserved;
 mod rotation;
+mod strangers;
 
 use std::ops::Range;
 

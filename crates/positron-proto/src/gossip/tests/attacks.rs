@@ -69,6 +69,36 @@ fn two_contents_under_one_number_are_held_against_their_sender_only() {
 }
 
 #[test]
+fn who_passes_on_two_contents_of_one_number_pays_and_who_shows_a_proof_does_not() {
+    for (second, pays) in [((1, 3), true), ((1, 0), false), ((2, 3), false)] {
+        let mut node = node_with(3, config());
+        let stranger = identity(EVE);
+        for ((from, ttl), content) in [((1, 3), b"yes"), (second, b"no!")] {
+            let claim = say(&stranger, 0, content).claim().clone();
+            node.hear(at(START), peer(from), GossipMessage::Gossip(ttl, claim));
+        }
+        let proved = wrong(stranger.node_id(), Misbehavior::Equivocation);
+        let flooded = wrong(peer(1), Misbehavior::Flooding);
+        assert_eq!(node.observed, if pays { vec![flooded, proved] } else { vec![proved] });
+    }
+}
+
+#[test]
+fn what_newcomers_say_first_is_nobodys_merit_but_their_own() {
+    let mut node = node_with(3, config());
+    let (one, other) = (identity(EVE), identity(1));
+    for (number, merits) in [(0, 0), (1, 1), (2, 2)] {
+        let claim = say(&one, number, b"news").claim().clone();
+        node.hear(at(START), peer(2), GossipMessage::Gossip(3, claim));
+        assert_eq!(node.observed, vec![(peer(2), Observation::ValidMessage); merits]);
+    }
+    node.observed.clear();
+    let claim = say(&other, 0, b"news").claim().clone();
+    node.hear(at(START), peer(1), GossipMessage::Gossip(3, claim));
+    assert_eq!(node.observed, [(peer(1), Observation::ValidMessage)]);
+}
+
+#[test]
 fn a_forged_copy_does_not_block_the_good_one() {
     let mut node = node_with(3, config());
     let good = say(&identity(9), 0, b"good");
@@ -92,9 +122,7 @@ fn a_forged_copy_does_not_block_the_good_one() {
         })
         .collect();
     let forged = Misbehavior::ForgedSignature;
-    let expected =
-        [wrong(peer(1), forged), wrong(peer(3), forged), (peer(2), Observation::ValidMessage)];
-    assert_eq!(observed, expected);
+    assert_eq!(observed, [wrong(peer(1), forged), wrong(peer(3), forged)]);
     assert_eq!(node.gossip.counters().delivered, 1);
 }
 

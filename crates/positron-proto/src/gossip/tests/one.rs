@@ -208,6 +208,9 @@ fn nothing_goes_back_to_who_has_it() {
     }
     assert_eq!(told(&node.pass(START, ANNOUNCE_ROUND)), []);
     assert_eq!(node.delivered, [(peer(5), 0)]);
+    assert_eq!(node.observed, [], "what a newcomer says first is nobody's merit");
+    let next = say(&identity(5), 1, b"news");
+    node.hear(at(START), peer(2), GossipMessage::Gossip(5, next.claim().clone()));
     assert_eq!(node.observed, [(peer(2), Observation::ValidMessage)]);
 }
 
