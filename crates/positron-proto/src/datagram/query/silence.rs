@@ -3,14 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::{
-    limits::{MAX_ASKED_ADDRESSES, MAX_TO_SILENT, SILENT_FOR},
+    limits::{LONGEST_SILENCE, MAX_ASKED_ADDRESSES, MAX_TO_SILENT, SILENT_FOR},
     lru::LruMap,
     netgroup::counted,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Addresses that were asked. Whoever answered once, provably, may be asked as often as the caller
-/// likes; any other address gets [`MAX_TO_SILENT`] packets in [`SILENT_FOR`].
+/// likes; any other address gets [`MAX_TO_SILENT`] packets in [`SILENT_FOR`], and as many in each
+/// time that follows, which is twice as long as the one before, and [`LONGEST_SILENCE`] at most.
 ///
 /// **Bounds**: [`MAX_ASKED_ADDRESSES`]; an IPv6 address counts by its /64, loopback does not.
 #[derive(Debug)]
@@ -18,9 +19,19 @@ pub(super) struct SilentAddresses(LruMap<IpAddr, AskedAddress>);
 
 #[derive(Debug)]
 enum AskedAddress {
-    /// When it was sent to, the latest first.
-    Silent([Option<Instant>; MAX_TO_SILENT]),
+    Silent {
+        /// When it was sent to, the latest first.
+        sent: [Option<Instant>; MAX_TO_SILENT],
+        /// How often.
+        times: usize,
+    },
     Answered,
+}
+
+/// How long it gets no more that was sent to so often.
+fn pause_after(times: usize) -> Duration {
+    let before = (times / MAX_TO_SILENT).saturating_sub(1);
+    (0..before).fold(SILENT_FOR, |pause, _| (2 * pause).min(LONGEST_SILENCE))
 }
 
 impl SilentAddresses {
@@ -31,8 +42,10 @@ impl SilentAddresses {
     /// Whether one more packet may go there.
     pub(super) fn allows(&self, now: Instant, to: SocketAddr) -> bool {
         match counted(to).and_then(|address| self.0.get(&address)) {
-            Some(AskedAddress::Silent([.., Some(earliest)])) => now.since(*earliest) >= SILENT_FOR,
-            Some(AskedAddress::Silent(_) | AskedAddress::Answered) | None => true,
+            Some(AskedAddress::Silent { sent: [.., Some(earliest)], times }) => {
+                now.since(*earliest) >= pause_after(*times)
+            }
+            Some(AskedAddress::Silent { .. } | AskedAddress::Answered) | None => true,
         }
     }
 
@@ -41,15 +54,16 @@ impl SilentAddresses {
         let Some(address) = counted(to) else { return };
         match self.0.get_mut(&address) {
             Some(AskedAddress::Answered) => self.0.touch(&address),
-            Some(AskedAddress::Silent(sent)) => {
+            Some(AskedAddress::Silent { sent, times }) => {
                 sent.rotate_right(1);
                 sent[0] = Some(now);
+                *times += 1;
                 self.0.touch(&address);
             }
             None => {
                 let mut sent = [None; MAX_TO_SILENT];
                 sent[0] = Some(now);
-                let _ = self.0.insert(address, AskedAddress::Silent(sent));
+                let _ = self.0.insert(address, AskedAddress::Silent { sent, times: 1 });
             }
         }
     }
@@ -65,25 +79,30 @@ impl SilentAddresses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Duration;
 
     #[test]
-    fn an_address_that_never_answers_gets_two_packets_in_any_ten_seconds() {
+    fn an_address_that_never_answers_gets_two_packets_and_then_ever_fewer() {
         let mut silent = SilentAddresses::new();
         let to = "10.0.0.1:1".parse().unwrap();
         let neighbour = "10.0.0.1:2".parse().unwrap();
         let mut sent = Vec::new();
-        for tenth in 0..1000 {
-            let now = Instant::from_micros(5_000_000) + Duration::from_millis(100) * tenth;
+        let start = Instant::from_micros(5_000_000);
+        for tenth in 0..864_000 {
+            let now = start + Duration::from_millis(100) * tenth;
             // Bursts with pauses between them, which a count per window would let add up.
             if tenth % 97 < 30 && silent.allows(now, to) {
                 silent.note_sent(now, to);
                 sent.push(now);
             }
         }
-        assert!(sent.len() > 10);
+        let within = |seconds| {
+            let end = start + Duration::from_secs(seconds);
+            sent.iter().filter(|at| **at <= end).count()
+        };
+        assert_eq!((within(9), within(29)), (2, 4));
+        assert!(within(150) <= 10 && (40..=70).contains(&within(86_400)), "{sent:?}");
         assert!(sent.windows(3).all(|three| three[2].since(three[0]) >= SILENT_FOR));
-        let now = Instant::from_micros(5_000_000) + Duration::from_secs(200);
+        let now = start + Duration::from_secs(200_000);
         silent.note_sent(now, to);
         silent.note_sent(now, neighbour);
         assert!(!silent.allows(now, to), "ports of one address are one");
