@@ -253,9 +253,9 @@ pub const BOOTSTRAP_DIALS: usize = 4;
 pub const MAX_RESOLVED: usize = 32;
 /// Dials to addresses of one bootstrap name that are under way: half of [`MAX_DIALS`].
 pub const MAX_RACING_ADDRESSES: usize = 8;
-/// Addresses in the book that share one IP address, of the internet or of a private network (IPv6:
-/// its /64): more would make us knock on a victim's door again and again, and one machine could be
-/// most of the book.
+/// Addresses in the book that share one IP address (IPv6 of the internet: its /64): more would make
+/// us knock on a victim's door again and again, and one machine of a private network could be most
+/// of the book.
 pub const MAX_BOOK_PER_IP: usize = 16;
 /// Proven peers of one network group (IPv4 /16, IPv6 /32) in the book: a sixteenth of it, so that
 /// many identities in one place do not push out the rest of the world.
@@ -370,6 +370,8 @@ pub const MAX_OBSERVED: usize = 8192;
 /// sent away one a second, and a twentieth of what [`MAX_OBSERVED`] take. The last that did
 /// something stay: who does no more wrong needs no ban.
 pub const MAX_STRANGERS: usize = 1024;
+/// How long who dialled us may take to say hello before it gives way to others: some round trips.
+pub const GREET_GRACE: Duration = Duration::from_secs(1);
 /// How long a node that dialled us is a stranger: what it takes to be told from one that came to do
 /// harm, and as long as a link is kept from being pruned.
 pub const ACQUAINTED_AFTER: Duration = Duration::from_secs(60);

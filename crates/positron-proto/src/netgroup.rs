@@ -27,16 +27,19 @@ impl Owner {
     }
 }
 
-/// What an address counts as: itself in IPv4, its /64 in IPv6, which is what one customer gets;
-/// `None` for loopback, which is not counted.
+/// What an address counts as: itself in IPv4 and in a private network, its /64 on the internet of
+/// IPv6, which is what one customer gets, where in a private network it is everybody's; `None` for
+/// loopback, which is not counted.
 pub(crate) fn counted(addr: SocketAddr) -> Option<IpAddr> {
     let ip = addr.ip().to_canonical();
     if ip.is_loopback() {
         return None;
     }
     Some(match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(v6) => IpAddr::from((u128::from(v6) >> 64 << 64).to_be_bytes()),
+        IpAddr::V6(v6) if Group::of(ip) != Group::Near => {
+            IpAddr::from((u128::from(v6) >> 64 << 64).to_be_bytes())
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => ip,
     })
 }
 
@@ -53,8 +56,8 @@ mod tests {
         assert_eq!(owner("[2a00:1:2::1]:1"), owner("[2a00:1:ffff::1]:1"));
         assert_eq!(owner("10.0.0.1:1"), owner("10.0.0.1:2"));
         assert_ne!(owner("10.0.0.1:1"), owner("10.0.0.2:1"));
-        assert_eq!(owner("[fd00::1]:1"), owner("[fd00::2]:1"));
-        assert_ne!(owner("[fd00::1]:1"), owner("[fd00:0:0:1::1]:1"));
+        assert_eq!(owner("[fd00::1]:1"), owner("[fd00::1]:2"));
+        assert_ne!(owner("[fd00::1]:1"), owner("[fd00::2]:1"));
         assert_eq!(owner("127.0.0.1:1"), Owner::Host);
         assert_eq!(owner("[::1]:1"), Owner::Host);
     }

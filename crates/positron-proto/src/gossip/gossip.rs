@@ -230,6 +230,7 @@ impl Gossip {
             return;
         }
         let heard = check.as_ref().map(|check| check.heard);
+        let bringer = self.links.get(&from).and_then(|link| link.place);
         let unknown = (vec![from], ttl, CameFrom::Heard { from, at: now.mono, asked: false });
         let (bringers, ttl, arrival) =
             check.map_or(unknown, |check| (check.from, check.ttl, check.arrival));
@@ -247,7 +248,6 @@ impl Gossip {
         let awaited = self.present.without(places(&self.links, &has));
         let nth = self.last.next();
         let is_newcomer = !self.store.knows(&item.sender) && item.sender != from;
-        let bringer = self.links.get(&from).and_then(|link| link.place);
         if !self.store.insert(now.mono, item, message.clone(), nth, awaited, bringer) {
             self.counters.stale += 1;
             trace_dropped(item, Some(message.id()), from, DropReason::Stale, out);
@@ -260,16 +260,13 @@ impl Gossip {
         let besides = also.iter().copied().chain(asked).filter(|peer| *peer != from).collect();
         if item.sender != self.me {
             self.counters.delivered += 1;
-            if let Some(heard) = heard {
-                self.counters.delivery.note(now.mono.since(heard));
-            }
+            heard.into_iter().for_each(|at| self.counters.delivery.note(now.mono.since(at)));
             out.push_back(GossipEffect::Deliver { message: message.clone(), from });
         }
         out.push_back(GossipEffect::Keep(message.clone()));
-        if !is_newcomer {
-            // Keys cost nothing: what a new one says first is nobody's merit.
-            out.push_back(GossipEffect::Observed { peer: from, what: Observation::ValidMessage });
-        }
+        // Keys cost nothing: what a new one says first is nobody's merit.
+        let merit = GossipEffect::Observed { peer: from, what: Observation::ValidMessage };
+        out.extend((!is_newcomer).then_some(merit));
         if let (CameFrom::Heard { asked: true, .. }, Some(heard)) = (arrival, heard) {
             let whom = (from, &also[..]);
             self.tree_links().handle_rescue(now, (&message, ttl), heard, whom, out);

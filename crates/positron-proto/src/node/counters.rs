@@ -33,7 +33,7 @@ counters! {
         high "A durable subscriber does not acknowledge: start it, or remove its subscription.";
     banned_addresses_dropped: Counter Count "Arrivals from banned addresses, unread."
         high "Somebody banned goes on: drop the address in the firewall to save the work.";
-    strangers_refused: Counter Count "Bans of keys that were new here; nothing more is told of them."
+    strangers_refused: Counter Count "Bans of keys that were new here, untold otherwise."
         high "Somebody takes a new key each time: drop its address in the firewall.";
     links_held: Counter Count "Times that a link was not read because the disk was behind."
         high "The disk is slower than the network: use a faster one, or retain less.";

@@ -39,9 +39,9 @@ pub(super) enum Learned {
 
 /// The address book. Every operation is logarithmic, except [`iter`](Self::iter).
 ///
-/// Of one IP address there are [`MAX_BOOK_PER_IP`] at most, in first records and in newer ones: what
-/// is more is left out of `usable`, and an entry that would be left without an address does not
-/// come in, or leaves. Pinned nodes are counted, and stay.
+/// Of one IP address there are [`MAX_BOOK_PER_IP`] at most, in first records and in newer ones:
+/// what is more is left out of `usable`, and an entry that would be left without an address does
+/// not come in, or leaves. Pinned nodes are counted, and stay.
 ///
 /// Storage keeps what is proven. Whatever [`change`](Self::change), [`remove`](Self::remove),
 /// [`learn`](Self::learn) and [`restore`](Self::restore) push out of the book is told to it by

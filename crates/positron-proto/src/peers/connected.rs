@@ -5,16 +5,23 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use super::config::Slots;
+use super::{
+    config::Slots,
+    guests::{Guest, gives_way},
+};
 use crate::{
     allowance::Allowance,
     handshake::Direction,
     id::NodeId,
-    limits::{ACQUAINTED_AFTER, ASKING_BURST, HANDSHAKE_TIMEOUT, SAYING_BURST, SAYING_INTERVAL},
+    limits::{
+        ACQUAINTED_AFTER, ASKING_BURST, GREET_GRACE, HANDSHAKE_TIMEOUT, SAYING_BURST,
+        SAYING_INTERVAL,
+    },
     metric::Level,
     netgroup::{Owner, counted},
     scope::{Group, Scope},
     session::sessions::{LinkKind, Peer},
+    standings::TrustTable,
     time::Instant,
     wire::frame::CloseReason,
 };
@@ -38,6 +45,8 @@ pub(super) struct PeerLink {
     reserved: bool,
     /// Since when.
     pub since: Instant,
+    /// It said hello, or answered ours.
+    pub has_greeted: bool,
     /// We asked for records and wait for them.
     pub asked: bool,
     /// Probes of its addresses so far.
@@ -49,6 +58,11 @@ pub(super) struct PeerLink {
 }
 
 impl PeerLink {
+    /// Whether its peer takes a slot that all share and never said hello.
+    pub(super) const fn is_mute(&self) -> bool {
+        !self.has_greeted && !self.reserved
+    }
+
     /// Whether it is more than somebody who dialled us a moment ago.
     pub(super) fn is_acquainted(&self, now: Instant) -> bool {
         let is_old = now.since(self.since) >= ACQUAINTED_AFTER;
@@ -90,6 +104,7 @@ impl ConnectedPeers {
             counted_as: counted_as(&peer),
             reserved,
             since: now,
+            has_greeted: false,
             asked: false,
             probes: 0,
             hearing: Allowance::default(),
@@ -211,30 +226,49 @@ impl ConnectedPeers {
     }
 
     /// Takes a slot for who knocked, if one is left for guests, and for those of its address, or if
-    /// one is reserved for it.
+    /// one is reserved for it, or a guest [gives way](gives_way): which one.
     pub(super) fn admit(
         &mut self,
         now: Instant,
         peer: &Peer,
         reserved: bool,
-    ) -> Result<(), CloseReason> {
+        standings: &TrustTable,
+    ) -> Result<Option<NodeId>, CloseReason> {
         self.admitted.retain(|_, (since, _)| now.since(*since) < HANDSHAKE_TIMEOUT);
         let is_here = self.by_id.contains_key(&peer.id) || self.admitted.contains_key(&peer.id);
         if reserved || is_here {
-            return Ok(());
-        }
-        if self.free() == 0 {
-            return Err(CloseReason::SlotsFull);
-        }
-        if self.inbound() >= self.slots.inbound {
-            return Err(CloseReason::InboundFull);
+            return Ok(None);
         }
         let address = counted_as(peer);
-        if address.is_some() && self.guests_of(address) >= self.slots.per_address {
-            return Err(CloseReason::AddressFull);
-        }
+        let is_full_for_it = address.is_some() && self.guests_of(address) >= self.slots.per_address;
+        let full = (self.free() == 0)
+            .then_some(CloseReason::SlotsFull)
+            .or((self.inbound() >= self.slots.inbound).then_some(CloseReason::InboundFull));
+        let instead = match full {
+            Some(reason) if is_full_for_it => return Err(reason),
+            None if is_full_for_it => return Err(CloseReason::AddressFull),
+            Some(reason) => {
+                let guests = self.guests(now, standings);
+                Some(gives_way(&guests, Owner::of(peer.addr)).ok_or(reason)?)
+            }
+            None => None,
+        };
         self.admitted.insert(peer.id, (now, address));
-        Ok(())
+        Ok(instead)
+    }
+
+    /// Those who dialled us and share the slots.
+    fn guests(&self, now: Instant, standings: &TrustTable) -> Vec<Guest> {
+        let inbound = |link: &PeerLink| link.peer.direction == Direction::Inbound;
+        let links = self.by_id.iter().filter(|(_, link)| !link.reserved && inbound(link));
+        let guest = |(&id, link): (&NodeId, &PeerLink)| Guest {
+            id,
+            owner: link.owner,
+            since: link.since,
+            is_mute: link.is_mute() && now.since(link.since) >= GREET_GRACE,
+            score: standings.of(&id).score,
+        };
+        links.map(guest).collect()
     }
 
     /// Those who dialled us from what counts as one address.

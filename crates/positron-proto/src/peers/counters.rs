@@ -16,6 +16,8 @@ counters! {
         high "Raise `max_inbound` if the machine can bear more.";
     inbound_refused_address: Counter Count "Newcomers refused: too many of their address."
         high "Raise `max_peers_per_address` if many honest nodes stand behind one address.";
+    guests_replaced: Counter Count "Guests that gave way to newcomers of others."
+        high "Few owners take many slots: see `positron-net peers` for their addresses.";
     inbound_refused_banned: Counter Count "Newcomers refused because they are banned."
         high "See `positron-net bans`; lift those that were a mistake.";
     unproven_told: Counter Count "Records told of nodes that perhaps only we reach.";

@@ -21,7 +21,7 @@ use crate::{
     session::sessions::Peer,
     standings::TrustTable,
     time::{Duration, Instant},
-    wire::record::PeerRecord,
+    wire::{frame::CloseReason, record::PeerRecord},
 };
 
 /// Why [`Discovery`] wants to be woken.
@@ -44,7 +44,8 @@ enum DiscoveryWake {
 /// Whoever dialled says hello, and the other end answers; who waits for a hello in vain says its
 /// own. Each link carries a heartbeat at every interval. One random peer at a time is asked for
 /// records: at every discovery interval, or soon while there are too few peers and questions bring
-/// new ones. What a peer leaves unanswered for [`ANSWER_TIMEOUT`] is observed.
+/// new ones. What a peer leaves unanswered for [`ANSWER_TIMEOUT`] is observed; if it never said
+/// hello, it is let go.
 #[derive(Debug)]
 pub(super) struct Discovery {
     discovery_interval: Duration,
@@ -186,7 +187,12 @@ impl Discovery {
                         self.greet(link, false, own, book, standings, turn);
                     }
                 }
-                DiscoveryWake::HelloAnswer(peer) => turn.observe(peer, Observation::TimedOut),
+                DiscoveryWake::HelloAnswer(peer) => {
+                    turn.observe(peer, Observation::TimedOut);
+                    if links.get(&peer).is_some_and(PeerLink::is_mute) {
+                        turn.push(PeersEffect::Disconnect { peer, reason: CloseReason::Timeout });
+                    }
+                }
                 DiscoveryWake::Answer(peer) => {
                     if let Some(link) = links.get_mut(&peer) {
                         link.asked = false;

@@ -35,6 +35,7 @@ mod dialer;
 mod discovery;
 mod effect;
 mod entry;
+mod guests;
 mod intake;
 mod local_record;
 mod message;

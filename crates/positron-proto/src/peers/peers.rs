@@ -153,23 +153,40 @@ impl Peers {
         } else if standings.is_retired(&peer.id) {
             self.shared.counters.inbound_refused_retired += 1;
             (CloseReason::KeyRetired, None)
-        } else if let Err(reason) =
-            self.links.admit(now.mono, &peer, self.reserved.contains(&peer.id))
-        {
-            let turn = &mut self.shared.turn(now, out);
-            match reason {
-                CloseReason::AddressFull => turn.counters.inbound_refused_address += 1,
-                CloseReason::InboundFull => turn.counters.inbound_refused_inbound += 1,
-                _ => turn.counters.inbound_refused_full += 1,
-            }
-            let scope = Scope::of_peer(peer.addr);
-            let peers = sample(&mut self.book, peer.id, scope, RECORDS_PER_ANSWER, standings, turn);
-            (reason, (!peers.is_empty()).then_some(PeersMessage::Announcement(peers)))
         } else {
-            return out.push_back(PeersEffect::Admit(peer));
+            let is_reserved = self.reserved.contains(&peer.id);
+            match self.links.admit(now.mono, &peer, is_reserved, standings) {
+                Ok(instead) => {
+                    self.shared.counters.guests_replaced += u64::from(instead.is_some());
+                    let reason = CloseReason::Pruned;
+                    out.extend(instead.map(|peer| PeersEffect::Disconnect { peer, reason }));
+                    return out.push_back(PeersEffect::Admit(peer));
+                }
+                Err(reason) => self.turn_away(now, &peer, reason, standings, out),
+            }
         };
         out.push_back(PeersEffect::Refuse { peer, reason: reason.clone(), parting });
         self.refusals.handle_refused(now.mono, peer, reason, out);
+    }
+
+    /// Counts who finds no slot, and what it is told of others.
+    fn turn_away(
+        &mut self,
+        now: Now,
+        peer: &Peer,
+        reason: CloseReason,
+        standings: &TrustTable,
+        out: &mut VecDeque<PeersEffect>,
+    ) -> (CloseReason, Option<PeersMessage>) {
+        let turn = &mut self.shared.turn(now, out);
+        match reason {
+            CloseReason::AddressFull => turn.counters.inbound_refused_address += 1,
+            CloseReason::InboundFull => turn.counters.inbound_refused_inbound += 1,
+            _ => turn.counters.inbound_refused_full += 1,
+        }
+        let scope = Scope::of_peer(peer.addr);
+        let peers = sample(&mut self.book, peer.id, scope, RECORDS_PER_ANSWER, standings, turn);
+        (reason, (!peers.is_empty()).then_some(PeersMessage::Announcement(peers)))
     }
 
     /// A session is up. Who dialled says hello.
@@ -337,6 +354,9 @@ impl Peers {
                 }
                 self.own.seen_by(link, &observed);
                 self.discovery.handle_hello(from, answer);
+                if let Some(link) = self.links.get_mut(&from) {
+                    link.has_greeted = true;
+                }
                 self.refresh_own(now, out);
                 if let Some(link) = self.links.get(&from).filter(|_| !answer) {
                     let (turn, book) = (&mut self.shared.turn(now, out), &mut self.book);

@@ -6,6 +6,7 @@ use super::{
     connected::ConnectedPeers,
     dial_schedule::{DialSchedule, backoff},
     dialer::{DialReason, Dialer},
+    entry::AddressEntry,
     turn::Turn,
 };
 use crate::{
@@ -80,7 +81,11 @@ impl Redial {
             | DownReason::ByUs(
                 Timeout | SlowReader | MemoryFull | RecordBroken | OtherProcess(_),
             ) => {
-                if self.lost.len() < MAX_LOST {
+                // Where nobody was ever reached nobody is looked for: a guest may have named
+                // somebody else's address.
+                let was_reached = dialled == Direction::Outbound
+                    || book.get(&peer).is_some_and(AddressEntry::is_verified);
+                if was_reached && self.lost.len() < MAX_LOST {
                     self.lost.insert(peer, turn.now.mono);
                 }
                 // Who dialled before dials first, so that the two do not meet halfway.

@@ -3,6 +3,7 @@
 mod addresses;
 mod book;
 mod bootstrap;
+mod guests;
 mod healing;
 mod joining;
 mod liars;

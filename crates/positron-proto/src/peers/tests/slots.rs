@@ -14,7 +14,7 @@ use crate::{
     wire::frame::CloseReason,
 };
 
-fn stranger(number: u64, addr: &str) -> Peer {
+pub(super) fn stranger(number: u64, addr: &str) -> Peer {
     let mut seed = [9; 32];
     seed[..8].copy_from_slice(&number.to_be_bytes());
     let key = *Identity::from_seed(seed).public_key();
@@ -29,13 +29,22 @@ fn stranger(number: u64, addr: &str) -> Peer {
     }
 }
 
-/// Strangers of as many addresses knock and are let in until one is refused; how many were let in,
-/// and why no more.
+/// Strangers of as many addresses of one network knock and are let in until one is refused; how
+/// many were let in, and why no more.
 fn flood(world: &mut World, node: usize) -> (usize, CloseReason) {
+    flood_from(world, node, |number| format!("6.6.{number}.6:666"))
+}
+
+/// The same of as many networks: none of them crowds out others.
+fn flood_from_everywhere(world: &mut World, node: usize) -> (usize, CloseReason) {
+    flood_from(world, node, |number| format!("66.{number}.6.6:666"))
+}
+
+fn flood_from(world: &mut World, node: usize, at: impl Fn(u64) -> String) -> (usize, CloseReason) {
     let standings = TrustTable::new(0.5);
     let now = world.now;
     for number in 0..1_000 {
-        let peer = stranger(number, &format!("6.6.{number}.6:666"));
+        let peer = stranger(number, &at(number));
         let mut out = VecDeque::new();
         let peers = &mut world.nodes[node].peers;
         peers.handle_incoming(now, peer, &standings, &mut out);
@@ -94,7 +103,7 @@ fn a_slot_is_free_again_when_its_guest_is_gone() {
 fn who_is_refused_gets_addresses_and_joins_elsewhere() {
     let mut world = crowd(1, 10, &config());
     world.run(Duration::from_secs(30));
-    flood(&mut world, 0);
+    flood_from_everywhere(&mut world, 0);
     let bootstrap = vec![address(0)];
     let newcomer = world.add(&address(10), PeersConfig { bootstrap, ..config() });
     let joined = world.run_until(Duration::from_secs(3), |world| world.degree(newcomer) >= 5);
@@ -184,7 +193,7 @@ fn refusals_are_told_at_a_bounded_rate_and_none_is_lost() {
 fn what_is_said_at_parting_is_proven_by_dials_of_ours() {
     let mut world = crowd(1, 10, &config());
     world.run(Duration::from_secs(30));
-    flood(&mut world, 0);
+    flood_from_everywhere(&mut world, 0);
     let now = world.now;
     let mut out = VecDeque::new();
     let knocking = stranger(9_999, "7.7.7.7:777");
