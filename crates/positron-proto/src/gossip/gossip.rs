@@ -272,8 +272,7 @@ impl Gossip {
             self.tree_links().handle_rescue(now, (&message, ttl), heard, whom, out);
         }
         let rumour = Rumour { item, nth, ttl, has, besides };
-        let shapes = self.push_eagerly(now, rumour, &message, Some(standings), out);
-        if shapes {
+        if self.push_eagerly(now, rumour, &message, Some(standings), out) {
             let mut links = self.tree_links();
             links.graft(from, out);
             also.into_iter().for_each(|peer| links.prune(peer, out));

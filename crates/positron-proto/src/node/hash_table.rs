@@ -99,7 +99,7 @@ impl HashTable<'_> {
                 }
             }
             DhtEffect::Misbehaved { peer, what } => {
-                Judging(self.0).observe_misbehavior(now, peer, what)
+                Judging(self.0).observe_misbehavior(now, peer, what);
             }
             DhtEffect::Equivocated(records) => {
                 let publisher = records[0].content().publisher.node_id();
