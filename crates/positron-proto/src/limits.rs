@@ -370,8 +370,9 @@ pub const MAX_OBSERVED: usize = 8192;
 /// sent away one a second, and a twentieth of what [`MAX_OBSERVED`] take. The last that did
 /// something stay: who does no more wrong needs no ban.
 pub const MAX_STRANGERS: usize = 1024;
-/// How long who dialled us may take to say hello before it gives way to others: some round trips.
-pub const GREET_GRACE: Duration = Duration::from_secs(1);
+/// How long who dialled us may take to say hello before it gives way to others: we say it first
+/// after a second, and its answer takes some round trips.
+pub const GREET_GRACE: Duration = Duration::from_secs(3);
 /// How long a node that dialled us is a stranger: what it takes to be told from one that came to do
 /// harm, and as long as a link is kept from being pruned.
 pub const ACQUAINTED_AFTER: Duration = Duration::from_secs(60);

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    GossipCounters, GossipEffect, GossipMessage, SHAPES,
+    GossipCounters, GossipEffect, GossipMessage,
     announcements::send_all,
     comparison::{Comparison, OfferedSketch, SymbolsOfPeer},
     message_key::MessageKey,
     message_store::MessageStore,
-    peer_state::GossipPeer,
+    peer_state::{GossipPeer, sole_bringer},
     set_digest::{Entry, SetDigest},
 };
 use crate::{
@@ -329,7 +329,7 @@ impl AntiEntropy<'_> {
 
     /// Two contents are signed under one number. Whoever brought the second one is shown the first.
     ///
-    /// What is passed on is what came first, and the second content, as a proof, has no hops: who
+    /// What is passed on is what came first. Two contents are shown as a proof, without hops: who
     /// brings both to be passed on made them, or means others to believe both.
     pub(super) fn handle_equivocation(
         &mut self,
@@ -343,11 +343,9 @@ impl AntiEntropy<'_> {
         let mut hold_against = |peer, what| {
             out.push_back(GossipEffect::Observed { peer, what: Observation::Misbehaved(what) });
         };
-        if let (&[peer], Some(bringer)) = (&bringers[..], kept.bringer)
-            && ttl & !SHAPES > 0
-            && self.links.get(&peer).is_some_and(|link| link.place == Some(bringer))
-        {
-            hold_against(peer, Misbehavior::Flooding);
+        let bringer = sole_bringer(self.links, bringers, *ttl);
+        if bringer.is_some() && bringer == kept.bringer {
+            bringers.iter().for_each(|peer| hold_against(*peer, Misbehavior::Flooding));
         }
         if item.sender != self.me {
             hold_against(item.sender, Misbehavior::Equivocation);

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::message_key::{MessageKey, same_claim};
+use super::{
+    SHAPES,
+    message_key::{MessageKey, same_claim},
+};
 use crate::{
     id::NodeId,
     identity::Signed,
@@ -69,7 +72,8 @@ impl ChecksUnderWay {
         if let Some(check) =
             same.and_then(|all| all.iter_mut().find(|check| same_claim(&check.claim, claim)))
         {
-            check.ttl = check.ttl.max(ttl);
+            let hops = (check.ttl & !SHAPES).max(ttl & !SHAPES);
+            check.ttl = hops | (check.ttl | ttl) & SHAPES;
             if check.from.len() < MAX_HOLDERS && !check.from.contains(&from) {
                 check.from.push(from);
             }

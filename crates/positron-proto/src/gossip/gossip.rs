@@ -11,7 +11,7 @@ use super::{
     fetches::Wanted,
     message_key::{MessageKey, same_claim},
     message_store::{Candidate, Evicted, MessageStore},
-    peer_state::{GossipPeer, places},
+    peer_state::{GossipPeer, places, sole_bringer},
     push_tree::{PushTree, Rumour},
     reach::{PlaceSet, Step},
     receipts::Receipts,
@@ -230,10 +230,10 @@ impl Gossip {
             return;
         }
         let heard = check.as_ref().map(|check| check.heard);
-        let bringer = self.links.get(&from).and_then(|link| link.place);
         let unknown = (vec![from], ttl, CameFrom::Heard { from, at: now.mono, asked: false });
         let (bringers, ttl, arrival) =
             check.map_or(unknown, |check| (check.from, check.ttl, check.arrival));
+        let bringer = sole_bringer(&self.links, &bringers, ttl);
         if self.store.has_no_room_for(&item) {
             // The window filled up while it was checked.
             self.counters.postponed += 1;

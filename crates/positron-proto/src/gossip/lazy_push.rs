@@ -107,7 +107,9 @@ impl Gossip {
     pub(super) fn handle_announce(&mut self, now: Now, peer: &NodeId, wanted: bool) {
         let Some(link) = self.links.get_mut(peer) else { return };
         if wanted && !link.is_announced_to {
-            link.told = self.announcements.first();
+            link.told = link.told_until.max(self.announcements.first());
+        } else if link.is_announced_to {
+            link.told_until = link.told;
         }
         link.is_announced_to = wanted;
         self.announce_soon(now);
@@ -399,12 +401,13 @@ impl Gossip {
                 left = left.saturating_sub(bytes / LARGE_GOSSIP);
                 link.sent.note(now.mono, item, bytes);
                 self.counters.iwant_served += 1;
-                let is_new = now.mono.since(kept.received) < PUSHED_WITHIN;
+                // Two contents prove something, and are not passed on.
+                let is_one = kept.rival().is_none();
+                let is_new = is_one && now.mono.since(kept.received) < PUSHED_WITHIN;
                 let ttl = if is_new { self.config.ttl } else { 0 };
                 let (to, how) = (vec![peer], Forwarding::Serve);
                 trace(kept.nth, JourneyStep::Forwarded { to, how }, out);
-                let proof = kept.rival().map(|rival| (0, rival));
-                for (ttl, message) in [(ttl, &kept.message)].into_iter().chain(proof) {
+                for message in [&kept.message].into_iter().chain(kept.rival()) {
                     let message = GossipMessage::Gossip(ttl, message.claim().clone());
                     out.push_back(GossipEffect::Send { to: vec![peer], message });
                 }

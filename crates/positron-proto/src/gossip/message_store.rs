@@ -85,7 +85,7 @@ pub(super) struct Kept {
     pub(super) nth: Nth,
     /// The peers that it has not reached, of those that were up when it came.
     pub(super) awaited: PlaceSet,
-    /// Who brought it, if that was a linked peer.
+    /// Who brought it to be passed on, if that was one alone, and still linked.
     pub(super) bringer: Option<ReachPlace>,
 }
 
@@ -339,6 +339,7 @@ impl MessageStore {
             for kept in share.messages.values_mut() {
                 let is_newer = in_step.is_none_or(|at| kept.received > at);
                 lacking += usize::from(kept.awaited.remove(place) && is_newer);
+                kept.bringer.take_if(|bringer| *bringer == place);
             }
         }
         lacking

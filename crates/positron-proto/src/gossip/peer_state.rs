@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
+    SHAPES,
     comparison::{Comparison, OfferedSketch},
     message_key::MessageKey,
     reach::{PlaceSet, ReachPlace},
@@ -50,8 +51,10 @@ pub(super) struct GossipPeer {
     pub(super) offered: Option<Instant>,
     /// Whether it is to announce what is new, as long as nothing is pushed over its link.
     pub(super) announces: bool,
-    /// Whether it wants that of us.
+    /// Whether it wants that of us; if not, the number of what it would have been told of next when
+    /// it said so.
     pub(super) is_announced_to: bool,
+    pub(super) told_until: u64,
     /// Which of the last eight messages that shaped the tree it sent, the latest in the lowest bit.
     pub(super) shapes_sent: u8,
     /// The number of what it is told of next, of what is new.
@@ -87,6 +90,16 @@ pub(super) fn places<'a>(
     peers.into_iter().filter_map(|peer| up.get(peer)?.place).collect()
 }
 
+/// Where the one of `up` stands who brought something to be passed on, if it was one alone.
+pub(super) fn sole_bringer(
+    up: &BTreeMap<NodeId, GossipPeer>,
+    bringers: &[NodeId],
+    ttl: u8,
+) -> Option<ReachPlace> {
+    let &[peer] = bringers else { return None };
+    up.get(&peer)?.place.filter(|_| ttl & !SHAPES > 0)
+}
+
 impl GossipPeer {
     pub(super) fn new(now: Instant, place: Option<ReachPlace>, told: u64) -> Self {
         Self {
@@ -106,6 +119,7 @@ impl GossipPeer {
             next_list: now,
             announces: true,
             is_announced_to: true,
+            told_until: told,
             shapes_sent: 0,
             told,
             digest: None,

@@ -104,6 +104,7 @@ impl TreeLinks<'_> {
             instead.into_iter().for_each(|other| self.tell_wish(other, false, out));
             announces = true;
         }
+        // Told each time: what the other end holds may be of a session before.
         self.tell_wish(peer, announces, out);
     }
 
@@ -112,9 +113,8 @@ impl TreeLinks<'_> {
         out.push_back(GossipEffect::Send { to: vec![peer], message: GossipMessage::Prune });
     }
 
-    /// Whether `peer` is to announce is told if it does not hold so already.
     fn tell_wish(&mut self, peer: NodeId, announces: bool, out: &mut VecDeque<GossipEffect>) {
-        if let Some(link) = self.links.get_mut(&peer).filter(|link| link.announces != announces) {
+        if let Some(link) = self.links.get_mut(&peer) {
             link.announces = announces;
             let message = GossipMessage::Announce(announces);
             out.push_back(GossipEffect::Send { to: vec![peer], message });

@@ -78,8 +78,8 @@ impl PeerLink {
 #[derive(Debug)]
 pub(super) struct ConnectedPeers {
     by_id: BTreeMap<NodeId, PeerLink>,
-    /// Let in, not up yet: since when, and what its address counts as.
-    admitted: BTreeMap<NodeId, (Instant, Option<IpAddr>)>,
+    /// Let in, not up yet: since when, and where.
+    admitted: BTreeMap<NodeId, (Instant, SocketAddr)>,
     slots: Slots,
 }
 
@@ -101,7 +101,7 @@ impl ConnectedPeers {
             proof: None,
             scope: Scope::of_peer(peer.addr),
             owner: Owner::of(peer.addr),
-            counted_as: counted_as(&peer),
+            counted_as: counted_at(peer.addr),
             reserved,
             since: now,
             has_greeted: false,
@@ -216,7 +216,10 @@ impl ConnectedPeers {
         let Slots { max, inbound, outbound, .. } = self.slots;
         let chosen = self.outbound().count();
         match direction {
-            Direction::Inbound if self.inbound() > inbound => Some(CloseReason::InboundFull),
+            // Who knocked and does not come makes nobody go.
+            Direction::Inbound if self.shared().count() - chosen > inbound => {
+                Some(CloseReason::InboundFull)
+            }
             Direction::Outbound if chosen > outbound => Some(CloseReason::Pruned),
             _ if self.shared().count() > max && chosen > max - inbound => {
                 Some(CloseReason::SlotsFull)
@@ -226,35 +229,48 @@ impl ConnectedPeers {
     }
 
     /// Takes a slot for who knocked, if one is left for guests, and for those of its address, or if
-    /// one is reserved for it, or a guest [gives way](gives_way): which one.
+    /// one is reserved for it, or if a guest would [give way](gives_way).
     pub(super) fn admit(
         &mut self,
         now: Instant,
         peer: &Peer,
         reserved: bool,
         standings: &TrustTable,
-    ) -> Result<Option<NodeId>, CloseReason> {
+    ) -> Result<(), CloseReason> {
         self.admitted.retain(|_, (since, _)| now.since(*since) < HANDSHAKE_TIMEOUT);
         let is_here = self.by_id.contains_key(&peer.id) || self.admitted.contains_key(&peer.id);
         if reserved || is_here {
-            return Ok(None);
+            return Ok(());
         }
-        let address = counted_as(peer);
+        let address = counted_at(peer.addr);
         let is_full_for_it = address.is_some() && self.guests_of(address) >= self.slots.per_address;
         let full = (self.free() == 0)
             .then_some(CloseReason::SlotsFull)
             .or((self.inbound() >= self.slots.inbound).then_some(CloseReason::InboundFull));
-        let instead = match full {
-            Some(reason) if is_full_for_it => return Err(reason),
+        match full {
             None if is_full_for_it => return Err(CloseReason::AddressFull),
-            Some(reason) => {
-                let guests = self.guests(now, standings);
-                Some(gives_way(&guests, Owner::of(peer.addr)).ok_or(reason)?)
+            Some(reason) if is_full_for_it || self.gives_way(now, peer, standings).is_none() => {
+                return Err(reason);
             }
-            None => None,
-        };
-        self.admitted.insert(peer.id, (now, address));
-        Ok(instead)
+            _ => {}
+        }
+        self.admitted.insert(peer.id, (now, peer.addr));
+        Ok(())
+    }
+
+    /// The guest that gives way to this one. Who knocked before and is not up yet counts with its
+    /// owner, so that nobody makes room by knocking alone.
+    pub(super) fn gives_way(
+        &self,
+        now: Instant,
+        peer: &Peer,
+        standings: &TrustTable,
+    ) -> Option<NodeId> {
+        let guests = self.guests(now, standings);
+        let guests: Vec<Guest> = guests.into_iter().filter(|guest| guest.id != peer.id).collect();
+        let knocking = self.admitted.iter().filter(|(id, _)| **id != peer.id);
+        let knocking: Vec<Owner> = knocking.map(|(_, (_, addr))| Owner::of(*addr)).collect();
+        gives_way(&guests, &knocking, Owner::of(peer.addr))
     }
 
     /// Those who dialled us and share the slots.
@@ -275,15 +291,15 @@ impl ConnectedPeers {
     fn guests_of(&self, address: Option<IpAddr>) -> usize {
         let inbound = |link: &&PeerLink| link.peer.direction == Direction::Inbound;
         let linked = self.shared().filter(inbound).map(|link| link.counted_as);
-        let admitted = self.admitted.values().map(|(_, address)| *address);
+        let admitted = self.admitted.values().map(|(_, addr)| counted_at(*addr));
         linked.chain(admitted).filter(|of| *of == address).count()
     }
 }
 
 /// What the slots of a public address are counted by. Nearer ones are not counted.
-fn counted_as(peer: &Peer) -> Option<IpAddr> {
-    let is_near = Group::of(peer.addr.ip()) == Group::Near;
-    if is_near { None } else { counted(peer.addr) }
+fn counted_at(addr: SocketAddr) -> Option<IpAddr> {
+    let is_near = Group::of(addr.ip()) == Group::Near;
+    if is_near { None } else { counted(addr) }
 }
 
 impl PeerLink {

@@ -16,13 +16,14 @@ pub(super) struct Guest {
     pub(super) score: f64,
 }
 
-/// The one of `guests` that gives way to a newcomer of `owner`, if any does.
+/// The one of `guests` that gives way to a newcomer of `owner`, if any does, while those of the
+/// owners `knocking` are on their way in, too.
 ///
 /// First who is mute, the one that is here longest. Else one of the owner with most guests, if that
 /// has two more than the newcomer's: so that slots are shared between owners, and two that have as
 /// many do not push each other out in turns. Of that owner's guests the least trusted one goes, of
 /// equals the last that came.
-pub(super) fn gives_way(guests: &[Guest], owner: Owner) -> Option<NodeId> {
+pub(super) fn gives_way(guests: &[Guest], knocking: &[Owner], owner: Owner) -> Option<NodeId> {
     let mute = guests.iter().filter(|guest| guest.is_mute);
     if let Some(guest) = mute.min_by_key(|guest| guest.since) {
         return Some(guest.id);
@@ -31,7 +32,8 @@ pub(super) fn gives_way(guests: &[Guest], owner: Owner) -> Option<NodeId> {
     for guest in guests {
         *crowds.entry(guest.owner).or_default() += 1;
     }
-    let own = crowds.get(&owner).copied().unwrap_or(0);
+    let before = knocking.iter().filter(|other| **other == owner).count();
+    let own = crowds.get(&owner).copied().unwrap_or(0) + before;
     // The nodes of this machine crowd nobody out.
     crowds.remove(&Owner::Host);
     let (crowded, most) = crowds.into_iter().max_by_key(|(_, count)| *count)?;

@@ -156,12 +156,7 @@ impl Peers {
         } else {
             let is_reserved = self.reserved.contains(&peer.id);
             match self.links.admit(now.mono, &peer, is_reserved, standings) {
-                Ok(instead) => {
-                    self.shared.counters.guests_replaced += u64::from(instead.is_some());
-                    let reason = CloseReason::Pruned;
-                    out.extend(instead.map(|peer| PeersEffect::Disconnect { peer, reason }));
-                    return out.push_back(PeersEffect::Admit(peer));
-                }
+                Ok(()) => return out.push_back(PeersEffect::Admit(peer)),
                 Err(reason) => self.turn_away(now, &peer, reason, standings, out),
             }
         };
@@ -211,7 +206,14 @@ impl Peers {
         }
         let overflow = || self.links.overflow(peer.direction);
         if let Some(reason) = (!is_reserved).then(overflow).flatten() {
-            return turn.push(PeersEffect::Disconnect { peer: peer.id, reason });
+            let is_guest = peer.direction == Direction::Inbound;
+            let instead = self.links.gives_way(now.mono, &peer, standings).filter(|_| is_guest);
+            let last = instead.unwrap_or(peer.id);
+            turn.push(PeersEffect::Disconnect { peer: last, reason });
+            if instead.is_none() {
+                return;
+            }
+            turn.counters.guests_replaced += 1;
         }
         self.bootstraps.handle_peer_up(&peer.id);
         self.outbound.handle_peer_up(&peer.id);

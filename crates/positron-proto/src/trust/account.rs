@@ -126,16 +126,19 @@ impl Ledger {
 }
 
 /// The same of somebody of whom nothing was seen.
-pub(super) const fn of_a_stranger(config: &TrustConfig, now: WallTime) -> TrustAccount {
-    let initial = config.initial_score;
+pub(super) const fn of_a_stranger(
+    config: &TrustConfig,
+    standing: PeerTrust,
+    now: WallTime,
+) -> TrustAccount {
     TrustAccount {
-        standing: PeerTrust { score: initial, banned_until: None },
+        standing,
         refused_for: None,
-        initial,
+        initial: config.initial_score,
         threshold: config.min_threshold,
         max: config.max_score,
         since: now,
-        opening: initial,
+        opening: standing.score,
         totals: Vec::new(),
         drift: 0.0,
         recent: Vec::new(),
@@ -183,7 +186,11 @@ mod tests {
         let mut trust = Trust::new(TrustConfig::default(), Vec::new(), at(0));
         assert_eq!(
             trust.account(at(3), &peer(1)),
-            of_a_stranger(&TrustConfig::default(), at(3).wall)
+            of_a_stranger(
+                &TrustConfig::default(),
+                PeerTrust { score: 0.5, banned_until: None },
+                at(3).wall
+            )
         );
         observe(&mut trust, at(10), FLOODS);
         observe(&mut trust, at(20), VALID);

@@ -136,7 +136,7 @@ impl Trust {
     /// is forgotten.
     pub fn account(&self, now: Now, peer: &NodeId) -> TrustAccount {
         let Some(observed) = self.observed.get(peer) else {
-            return of_a_stranger(&self.config, now.wall);
+            return of_a_stranger(&self.config, self.standings.of(peer), now.wall);
         };
         let ordered = observed.ordered.clone().map(BanReason::Ordered);
         observed.ledger.account(&self.config, self.standings.of(peer), ordered)
@@ -285,6 +285,7 @@ impl Trust {
     }
 
     /// Every peer that is banned, until when, and in which words if the application says so.
+    /// Strangers are not among them.
     pub fn bans(&self) -> impl Iterator<Item = (NodeId, WallTime, Option<&str>)> {
         let words = |peer| self.observed.get(peer)?.ordered.as_deref();
         let bans = self.standings.iter();
@@ -337,7 +338,8 @@ impl Trust {
         out: &mut VecDeque<TrustEffect>,
     ) {
         let own = self.standings.of(&heir);
-        let is_stranger = !self.observed.contains_key(&heir);
+        let is_observed = self.observed.contains_key(&heir);
+        let is_stranger = !is_observed && self.standings.stranger(&heir).is_none();
         let score = if is_stranger { former.score } else { own.score.min(former.score) };
         let is_banned = !is_spared || words.is_some();
         let inherited = former.banned_until.filter(|_| is_banned);
@@ -349,6 +351,7 @@ impl Trust {
             return self.refuse(now, heir, why, (score, lasts), out);
         }
         self.standings.set(heir, PeerTrust { score, banned_until: own.banned_until });
+        own.banned_until.into_iter().for_each(|until| self.plan_pardon(now, heir, until));
         self.remember(heir, out);
         self.plan_decay(now);
     }

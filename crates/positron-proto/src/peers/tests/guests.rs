@@ -1,7 +1,5 @@
 //! Guests who take slots, and newcomers who need one.
 
-use std::collections::VecDeque;
-
 use super::{
     slots::stranger,
     world::{World, address, config},
@@ -25,18 +23,15 @@ fn hub() -> World {
 fn is_let_in(world: &mut World, guest: Peer) -> bool {
     let mut is_in = false;
     world.act(0, |node, now, out| {
-        let mut effects = VecDeque::new();
-        node.peers.handle_incoming(now, guest, &node.standings, &mut effects);
-        for effect in effects {
-            match effect {
-                PeersEffect::Disconnect { peer, reason } => {
-                    node.peers.peer_down(now, peer, &DownReason::ByUs(reason), out);
-                }
-                PeersEffect::Admit(peer) => {
-                    node.peers.peer_up(now, peer, &node.standings, out);
-                    is_in = true;
-                }
-                _ => {}
+        node.peers.handle_incoming(now, guest, &node.standings, out);
+        is_in = out.drain(..).any(|effect| matches!(effect, PeersEffect::Admit(_)));
+        if is_in {
+            node.peers.peer_up(now, guest, &node.standings, out);
+        }
+        for effect in core::mem::take(out) {
+            if let PeersEffect::Disconnect { peer, reason } = effect {
+                is_in &= peer != guest.id;
+                node.peers.peer_down(now, peer, &DownReason::ByUs(reason), out);
             }
         }
         out.clear();
@@ -87,6 +82,24 @@ fn newcomers_get_in_past_idle_guests_of_a_few_addresses_and_stay() {
         }
         assert!(let_in.iter().all(|newcomer| is_linked(&world, newcomer)), "{wait:?}");
     }
+}
+
+#[test]
+fn who_knocks_and_does_not_come_pushes_nobody_out() {
+    let mut world = hub();
+    let crowd = crowd(&mut world);
+    let mut let_in = 0;
+    for number in 0..1_000 {
+        let ghost = stranger(5_000 + number, "88.8.8.8:888");
+        world.act(0, |node, now, out| {
+            node.peers.handle_incoming(now, ghost, &node.standings, out);
+            let_in += out.drain(..).filter(|out| matches!(out, PeersEffect::Admit(_))).count();
+        });
+    }
+    assert!(crowd.iter().all(|guest| is_linked(&world, guest)));
+    assert!(let_in <= 8, "{let_in} are waited for");
+    let newcomer = newcomers().next().unwrap();
+    assert!(is_let_in(&mut world, newcomer) && is_linked(&world, &newcomer));
 }
 
 #[test]
