@@ -145,8 +145,8 @@ fn strangers_that_come_and_go_make_no_flood_of_events() {
         others.push(Process::start(&fixture, &format!("other{n}"), &args));
     }
     node.status_when(&fixture, "many peers", |status| status["active_peers"].as_u64() >= Some(40));
-    // All of them leave in one moment.
-    others.drain(..).for_each(Process::kill);
+    // All of them leave in one moment, and say so: who is only gone is missed when it is asked.
+    others.iter().for_each(|other| other.signal("TERM"));
     let dropped = |event: &Value| event["event"] == "dropped" && event["of"] == "peer_left";
     let told = until("what was left away is counted", SOON, || {
         node.events().iter().find(|event| dropped(event)).cloned()

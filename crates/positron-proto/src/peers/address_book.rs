@@ -141,7 +141,12 @@ impl AddressBook {
             if entry.known.record.content().sequence >= record.content().sequence {
                 return Learned::Old;
             }
+            let (is_linked, has_some) = (entry.linked, !usable.is_empty());
             self.fit(&node, &mut usable);
+            if is_linked && has_some && usable.is_empty() {
+                // Where it says it is there is no room: it is here all the same.
+                return Learned::Dropped;
+            }
             self.change(&node, |entry| entry.replace(record, usable));
             return Learned::Newer;
         }

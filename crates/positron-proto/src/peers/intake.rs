@@ -355,6 +355,7 @@ impl Intake {
 pub(super) fn restore(mut remembered: Vec<KnownPeer>, me: NodeId, book: &mut AddressBook) {
     let rank = |known: &KnownPeer| (known.failures, core::cmp::Reverse(known.last_seen));
     remembered.sort_by_key(rank);
+    let mut named_too = Vec::new();
     for mut known in remembered {
         if known.record.content().node_id() == me {
             continue;
@@ -364,7 +365,14 @@ pub(super) fn restore(mut remembered: Vec<KnownPeer>, me: NodeId, book: &mut Add
         known.proven = known.proven.filter(named);
         let scope = known.dialled.map_or(Scope::Public, Scope::of_peer);
         let usable = usable(known.record.content(), scope);
-        book.restore(known, usable);
+        // What one claims beside takes no room from where another was found.
+        let found = |addr: &&SocketAddr| known.dialled.is_none_or(|at| at == **addr);
+        let proven: Vec<SocketAddr> = usable.iter().filter(found).copied().collect();
+        named_too.push((known.record.content().node_id(), usable));
+        book.restore(known, proven);
+    }
+    for (node, usable) in named_too {
+        book.widen(&node, usable);
     }
 }
 

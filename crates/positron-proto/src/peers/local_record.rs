@@ -28,7 +28,8 @@ use crate::{
 /// that we listen at, is taken from anybody and goes before all others. On loopback and private
 /// networks one peer's word is enough for any, and what those see that we dialled goes first. On
 /// the internet those decide that we dialled, because guests come as they like, and in any number;
-/// guests do where nobody else sees that family. Another address is taken when two [`Owner`]s of
+/// guests do where nobody else sees that family, and about ports, which only who dials us knows:
+/// two owners of them add one at an IP address that those see. Another address is taken when two [`Owner`]s of
 /// them see it, or when all of them do and we dialled one or there are two. A false one does little
 /// harm: nobody passes an address on before having found us there.
 ///
@@ -72,9 +73,9 @@ struct Vote {
 /// What is said for one address.
 #[derive(Debug, Default)]
 struct Ballot {
-    /// Whose word counts of those who see it.
+    /// Whose peers see it, guests among them where they say only at which port we are.
     owners: BTreeSet<Owner>,
-    /// Peers whose word counts.
+    /// Peers that decide.
     votes: usize,
     /// Whether we dialled one of them.
     chosen: bool,
@@ -278,17 +279,20 @@ impl LocalRecord {
     ) -> Vec<Observed> {
         let votes: Vec<&Vote> = votes.filter(|vote| !self.is_gone(&vote.observed)).collect();
         let guests_decide = is_near || !votes.iter().any(|vote| vote.chosen);
+        // Whom we dialled sees where we are, and not at which port we are dialled.
+        let chosen = votes.iter().filter(|vote| vote.chosen);
+        let seen: BTreeSet<IpAddr> = chosen.map(|vote| vote.observed.addr.ip()).collect();
         let mut ballots: BTreeMap<SocketAddr, Ballot> = BTreeMap::new();
         let mut electorate = BTreeSet::new();
         for vote in votes {
             let addr = vote.observed.addr;
             let decides = vote.chosen || guests_decide;
-            if decides || self.is_confirmed(addr) {
+            if decides || seen.contains(&addr.ip()) || self.is_confirmed(addr) {
                 let ballot = ballots.entry(addr).or_default();
                 ballot.local |= vote.observed.local;
                 ballot.chosen |= vote.chosen;
                 ballot.votes += usize::from(decides);
-                ballot.owners.extend(decides.then_some(vote.owner));
+                ballot.owners.insert(vote.owner);
                 electorate.extend(decides.then_some(vote.owner));
             }
         }
@@ -300,7 +304,7 @@ impl LocalRecord {
             let owners = ballot.owners.len();
             let is_agreed = is_unanimous && (votes > 1 || chosen);
             if is_confirmed || is_near || owners > 1 || is_agreed {
-                let rank = Reverse((is_confirmed, chosen, owners));
+                let rank = Reverse((is_confirmed, chosen || is_confirmed, owners));
                 elected.push((rank, Observed { addr, local }));
             }
         }

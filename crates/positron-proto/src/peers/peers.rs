@@ -259,8 +259,7 @@ impl Peers {
         });
         self.book.report_evicted(turn.out);
         self.book.remember(peer, turn.out);
-        let direction = link.peer.direction;
-        let pause = self.redial.handle_disconnect(peer, direction, reason, &mut self.book, turn);
+        let pause = self.redial.handle_disconnect(peer, &link, reason, &mut self.book, turn);
         self.reserved.handle_peer_down(peer, pause, turn);
         let is_replaced = matches!(reason, DownReason::ByPeer(CloseReason::OtherProcess(_)));
         let wait = if is_replaced { pause } else { REDIAL_FIRST };

@@ -3,7 +3,7 @@
 
 use super::{
     address_book::AddressBook,
-    connected::ConnectedPeers,
+    connected::{ConnectedPeers, PeerLink},
     dial_schedule::{DialSchedule, backoff},
     dialer::{DialReason, Dialer},
     entry::AddressEntry,
@@ -62,7 +62,7 @@ impl Redial {
     pub(super) fn handle_disconnect(
         &mut self,
         peer: NodeId,
-        dialled: Direction,
+        link: &PeerLink,
         why: &DownReason,
         book: &mut AddressBook,
         turn: &mut Turn<'_>,
@@ -72,7 +72,9 @@ impl Redial {
             ShuttingDown, SlowReader, Timeout, Violation, WrongFeatures, WrongNetwork,
             WrongVersion,
         };
+        let dialled = link.peer.direction;
         let pause = match why {
+            DownReason::ByUs(Timeout) if !link.has_greeted => REFUSED_PAUSE,
             DownReason::ByPeer(why) | DownReason::ByUs(why) if why.is_for_want_of_room() => {
                 SLOTS_FULL_PAUSE
             }

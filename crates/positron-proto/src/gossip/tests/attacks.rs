@@ -84,6 +84,37 @@ fn who_passes_on_two_contents_of_one_number_pays_and_who_shows_a_proof_does_not(
 }
 
 #[test]
+fn a_proof_is_served_without_hops_and_in_any_order_its_server_pays_nothing() {
+    let (mut holder, mut asker) = (node_with(3, config()), node_with(3, config()));
+    let stranger = identity(EVE);
+    for (from, content) in [(1, b"yes"), (2, b"no!")] {
+        let claim = say(&stranger, 0, content).claim().clone();
+        holder.hear(at(START), peer(from), GossipMessage::Gossip(0, claim));
+    }
+    let wanted = GossipMessage::IWant(ranges(stranger.node_id(), 0..=0));
+    let mut served: Vec<_> = holder.hear(at(START), peer(3), wanted);
+    assert_eq!(served.len(), 2, "both");
+    served.reverse();
+    for (_, message) in served {
+        assert!(matches!(message, GossipMessage::Gossip(0, _)), "{message:?}");
+        asker.hear(at(START), peer(1), message);
+    }
+    assert_eq!(asker.observed, [wrong(stranger.node_id(), Misbehavior::Equivocation)]);
+}
+
+#[test]
+fn who_comes_to_the_place_of_another_is_not_charged_for_what_that_one_brought() {
+    let mut node = node_with(3, config());
+    let stranger = identity(EVE);
+    let push = |content| GossipMessage::Gossip(3, say(&stranger, 0, content).claim().clone());
+    node.hear(at(START), peer(1), push(b"yes"));
+    node.down(at(START), peer(1));
+    node.up(at(START), peer(9));
+    node.hear(at(START), peer(9), push(b"no!"));
+    assert_eq!(node.observed, [wrong(stranger.node_id(), Misbehavior::Equivocation)]);
+}
+
+#[test]
 fn what_newcomers_say_first_is_nobodys_merit_but_their_own() {
     let mut node = node_with(3, config());
     let (one, other) = (identity(EVE), identity(1));

@@ -116,6 +116,17 @@ fn where_we_are_seen_is_decided_by_those_whom_we_dialled_however_many_guests_lie
 }
 
 #[test]
+fn the_port_at_which_we_are_dialled_is_known_to_guests_alone() {
+    let mut world = unaware();
+    for number in 1..=2 {
+        observer(&mut world, number, &format!("{}.5.5.5:1", 40 + number), "9.9.9.9:40");
+    }
+    let of_ten_networks = |number| format!("60.{}.{number}.1:1", number % 10);
+    lying_guests(&mut world, of_ten_networks, ["9.9.9.9:9000"; 2], &[]);
+    assert_own(&mut world, &["9.9.9.9:8888", "9.9.9.9:9000"]);
+}
+
+#[test]
 fn guests_of_a_private_network_do_not_push_out_what_somebody_sees_whom_we_dialled() {
     let mut world = unaware();
     observer(&mut world, 1, "10.0.0.5:1", "10.0.0.9:40");
