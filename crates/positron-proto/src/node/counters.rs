@@ -17,15 +17,15 @@ counters! {
     signatures_invalid: Counter Count "Signatures that proved false."
         high "See `positron-net bans`: whoever brings false signatures is banned by itself; many \
             peers at once mean an attack or a broken release.";
-    verifications_dropped: Counter Count "Claims dropped because too many waited for their check."
+    verifications_dropped: Counter Count "Claims dropped: too many waited."
         high "The processor does not keep up with signatures: give the node more cores, or fewer \
             peers.";
-    checks_paced: Counter Count "Claims that waited so that those of others were checked at once."
+    checks_paced: Counter Count "Claims that waited for those of others."
         high "A peer brings more than all others together, and the processor is busy: nobody else \
             notices; see `positron-net peers` for who.";
     malformed: Counter Count "Message bodies that do not read as their type."
         high "A peer of another version, or a hostile one: compare the versions of your nodes.";
-    unknown_types: Counter Count "Messages of a type that this version does not know."
+    unknown_types: Counter Count "Messages of an unknown type."
         high "Peers run a newer version: update this node.";
     changes_dropped: Counter Count "Changes not kept because the disk was away for too long."
         high "The disk is too slow or away: see `positron-net status` for what storage waits for.";
@@ -33,19 +33,19 @@ counters! {
         high "A durable subscriber does not acknowledge: start it, or remove its subscription.";
     banned_addresses_dropped: Counter Count "Arrivals from banned addresses, unread."
         high "Somebody banned goes on: drop the address in the firewall to save the work.";
-    strangers_refused: Counter Count "Bans of keys that were new here, untold otherwise."
+    strangers_refused: Counter Count "New keys banned."
         high "Somebody takes a new key each time: drop its address in the firewall.";
-    links_held: Counter Count "Times that a link was not read because the disk was behind."
+    links_held: Counter Count "Links not read because the disk was behind."
         high "The disk is slower than the network: use a faster one, or retain less.";
-    peers_over_budget: Counter Count "Times that a link was not read because of its peer's work."
+    peers_over_budget: Counter Count "Links not read because of a peer's work."
         high "A peer causes too much work: see `positron-net peers` for who, and ban it if it \
             goes on.";
     over_budget_dropped: Counter Count "Messages not read because of it."
         high "A peer causes too much work: see `positron-net peers` for who, and ban it if it \
             goes on.";
-    numbers_behind: Counter Count "Times that our numbers were below what our key had signed."
+    numbers_behind: Counter Count "Numbers of ours below what our key signed."
         high "The database was set back or lost: nothing to do, the node goes on above.";
-    used_twice_signs: Counter Count "Signs that a key, ours or a peer's, is used in two places."
+    used_twice_signs: Counter Count "Signs of a key used in two places."
         high "Give each process a key of its own; see `positron-net status` for the addresses.";
     sends_lost: Counter Count "Messages lost to a full queue or session; gossip repairs them."
         high "Peers take less than is said: publish less at a time, or connect faster ones.";

@@ -10,20 +10,20 @@ counters! {
     dials_failed: Counter Count "Dials that failed."
         high "See `positron_node_dials_ended_total` for the outcomes.";
     probes: Counter Count "Addresses probed.";
-    inbound_refused_full: Counter Count "Newcomers refused because every slot was taken."
+    inbound_refused_full: Counter Count "Newcomers refused: no slot."
         high "Raise `max_peers` if the machine can bear more.";
     inbound_refused_inbound: Counter Count "Newcomers refused: too many dialled this node."
         high "Raise `max_inbound` if the machine can bear more.";
     inbound_refused_address: Counter Count "Newcomers refused: too many of their address."
         high "Raise `max_peers_per_address` if many honest nodes stand behind one address.";
-    guests_replaced: Counter Count "Guests that gave way to newcomers of others."
+    guests_replaced: Counter Count "Guests that gave way."
         high "Few owners take many slots: see `positron-net peers` for their addresses.";
-    inbound_refused_banned: Counter Count "Newcomers refused because they are banned."
+    inbound_refused_banned: Counter Count "Newcomers refused: banned."
         high "See `positron-net bans`; lift those that were a mistake.";
     unproven_told: Counter Count "Records told of nodes that perhaps only we reach.";
     inbound_refused_retired: Counter Count "Newcomers refused: their key gave way to another.";
     records_learned: Counter Count "Records that were new or newer.";
-    records_dropped: Counter Count "Records dropped: the book, or their source's share, is full."
+    records_dropped: Counter Count "Records dropped: their share of the book is full."
         high "Peers tell of more nodes than the book holds: nothing to do.";
     records_forged: Counter Count "Records whose signature was forged."
         high "A peer makes up records: it is banned by itself.";
