@@ -29,9 +29,9 @@ use crate::{
 /// networks one peer's word is enough for any, and what those see that we dialled goes first. On
 /// the internet those decide that we dialled, because guests come as they like, and in any number;
 /// guests do where nobody else sees that family, and about ports, which only who dials us knows:
-/// two owners of them add one at an IP address that those see. Another address is taken when two [`Owner`]s of
-/// them see it, or when all of them do and we dialled one or there are two. A false one does little
-/// harm: nobody passes an address on before having found us there.
+/// two owners of them add one at an IP address that those see. Another address is taken when two
+/// [`Owner`]s of them see it, or when all of them do and we dialled one or there are two. A false
+/// one does little harm: nobody passes an address on before having found us there.
 ///
 /// What was taken stays until the interface that had it has it no more, or two owners of those who
 /// decide see addresses of its kind and none sees this one: no single peer can take an address from
