@@ -213,7 +213,8 @@ impl Peers {
         self.links.contains(peer) || self.is_proven(peer)
     }
 
-    /// The same, but who dialled us is a stranger for [`ACQUAINTED_AFTER`].
+    /// The same, but who dialled us is a stranger for
+    /// [`ACQUAINTED_AFTER`](crate::limits::ACQUAINTED_AFTER).
     pub fn is_acquainted(&self, now: Instant, peer: &NodeId) -> bool {
         self.links.get(peer).is_some_and(|link| link.is_acquainted(now)) || self.is_proven(peer)
     }
