@@ -323,6 +323,9 @@ pub const SAYING_BURST: u32 = 30;
 pub const ASKING_BURST: u32 = 10;
 /// How long a peer may take to answer a question about peers.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long who dialled us may take to say hello before it gives way to others: we say it first
+/// after a second, and its answer takes some round trips.
+pub const GREET_GRACE: Duration = Duration::from_secs(3);
 /// Shortest time between two records of our own.
 pub const OWN_RECORD_INTERVAL: Duration = Duration::from_secs(5);
 /// Addresses that the operator says others reach us at: half of a record; the rest is for what
@@ -366,13 +369,9 @@ pub const DIRECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Peers whose behaviour is remembered; the one nearest to a stranger's score and silent longest
 /// goes first.
 pub const MAX_OBSERVED: usize = 8192;
-/// Strangers whose wrongs are remembered, in memory only: as many as ten minutes of guests who are
-/// sent away one a second, and a twentieth of what [`MAX_OBSERVED`] take. The last that did
-/// something stay: who does no more wrong needs no ban.
-pub const MAX_STRANGERS: usize = 1024;
-/// How long who dialled us may take to say hello before it gives way to others: we say it first
-/// after a second, and its answer takes some round trips.
-pub const GREET_GRACE: Duration = Duration::from_secs(3);
+/// Strangers whose wrongs are remembered, in memory only: an eighth of [`MAX_OBSERVED`] (guess).
+/// The last that did something stay: who does no more wrong needs no ban.
+pub const MAX_STRANGERS: usize = MAX_OBSERVED / 8;
 /// How long a node that dialled us is a stranger: what it takes to be told from one that came to do
 /// harm, and as long as a link is kept from being pruned.
 pub const ACQUAINTED_AFTER: Duration = Duration::from_secs(60);

@@ -103,7 +103,8 @@ impl Gossip {
         }
     }
 
-    /// `peer` wants to be told of what is new, or not; if so, of what others wait to hear, too.
+    /// `peer` wants to be told of what is new, or not; if so, of what came since it did not, too,
+    /// as far as others still wait to hear of it.
     pub(super) fn handle_announce(&mut self, now: Now, peer: &NodeId, wanted: bool) {
         let Some(link) = self.links.get_mut(peer) else { return };
         if wanted && !link.is_announced_to {

@@ -27,6 +27,11 @@ pub enum Adversary {
 }
 
 impl Adversary {
+    /// Whether it speaks in the name of keys that nobody in the world has.
+    pub(crate) fn makes_up_keys(self) -> bool {
+        self == Self::Byzantine(Attack::ThrowAway)
+    }
+
     /// Its machine.
     pub(crate) fn machine(self, arrival: Arrival) -> Box<dyn Machine> {
         match self {

@@ -77,7 +77,8 @@ impl Oracle {
             ids: owners(&scenario, hosts),
             said: Vec::new(),
             questions: Questions::default(),
-            delivery: Delivery::new(scenario.nodes, scenario.guests.len()),
+            delivery: Delivery::new(scenario.nodes, scenario.guests.len())
+                .with_made_up_keys(scenario.guests.iter().any(|guest| guest.makes_up_keys())),
             liveness: Liveness::default(),
             isolation: Isolation::default(),
             away: vec![None; hosts.len()],

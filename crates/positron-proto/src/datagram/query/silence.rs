@@ -13,7 +13,7 @@ use crate::{
 /// likes; any other address gets [`MAX_TO_SILENT`] packets in [`SILENT_FOR`], and as many in each
 /// time that follows, which is twice as long as the one before, and [`LONGEST_SILENCE`] at most.
 ///
-/// **Bounds**: [`MAX_ASKED_ADDRESSES`]; an IPv6 address counts by its /64, loopback does not.
+/// **Bounds**: [`MAX_ASKED_ADDRESSES`]; addresses count as in [`counted`], loopback does not.
 #[derive(Debug)]
 pub(super) struct SilentAddresses(LruMap<IpAddr, AskedAddress>);
 
