@@ -132,15 +132,17 @@ async fn a_length_of_four_gigabytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_hundred_connections_that_say_nothing() {
+async fn a_thousand_connections_that_say_nothing() {
     let victim = Victim::start().await;
     let before = victim.process.descriptors();
     let mut strangers = Vec::new();
-    for _ in 0..300 {
+    for _ in 0..1000 {
         strangers.push(victim.connect().await);
     }
     victim.is_unimpressed().await;
-    assert!(victim.process.descriptors() < before + 270, "half-open connections are bounded");
+    // Those that are half open, those being closed, and what the honest node takes.
+    let now = victim.process.descriptors();
+    assert!(now < before + 350, "half-open connections are bounded: {before} before, {now} now");
     for stranger in &mut strangers {
         assert_eq!(answer(stranger).await, b"", "silence is answered by silence");
     }

@@ -103,7 +103,7 @@ impl Candidates {
     }
 
     /// A random owner first and one of its nodes then: many identities in one place are worth no
-    /// more than one. Of two nodes, the better trusted.
+    /// more than one. Of two drawn so, the better trusted.
     fn take_any(&mut self, rng: &mut Rng, new_owner: bool) -> Option<(NodeId, Owner)> {
         let good_first = rng.chance(GOOD_FIRST);
         let pools = [&mut self.verified, &mut self.unverified];
@@ -116,11 +116,16 @@ impl Candidates {
         for pool in pools {
             let fits = |owner: &&Owner| !new_owner || !self.used.contains(*owner);
             let owners: Vec<Owner> = pool.keys().filter(fits).copied().collect();
-            let Some(&owner) = rng.choose(&owners) else { continue };
-            let Some(nodes) = pool.get_mut(&owner) else { continue };
-            let (a, b) = (rng.index(nodes.len()), rng.index(nodes.len()));
-            let better = if nodes[a].1 >= nodes[b].1 { a } else { b };
-            let (node, _) = nodes.swap_remove(better);
+            let mut draw = || {
+                let &owner = rng.choose(&owners)?;
+                let nodes = pool.get(&owner)?;
+                let at = rng.index(nodes.len());
+                Some((owner, at, nodes[at].1))
+            };
+            let (Some(a), Some(b)) = (draw(), draw()) else { continue };
+            let (owner, at, _) = if a.2 >= b.2 { a } else { b };
+            let nodes = pool.get_mut(&owner)?;
+            let (node, _) = nodes.swap_remove(at);
             if nodes.is_empty() {
                 pool.remove(&owner);
             }
