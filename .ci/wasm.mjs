@@ -11,10 +11,17 @@ Error.stackTraceLimit = 100;
 const path = process.argv[2];
 const { instance } = await WebAssembly.instantiate(await readFile(path), {});
 
-// The longest of the matches: parts of the same words may be left elsewhere.
+// The longest of the matches: parts of the same words may be left elsewhere. The memory is read in
+// windows, since it may be longer than a string can be; they overlap by more than any match is long.
+const WINDOW = 64 << 20;
+const OVERLAP = 1 << 16;
 const inMemory = (pattern) => {
-    const memory = new TextDecoder('latin1').decode(instance.exports.memory.buffer);
-    const found = [...memory.matchAll(pattern)].map((match) => match[0]);
+    const memory = Buffer.from(instance.exports.memory.buffer);
+    const found = [];
+    for (let start = 0; start < memory.length; start += WINDOW - OVERLAP) {
+        const window = memory.toString('latin1', start, start + WINDOW);
+        found.push(...[...window.matchAll(pattern)].map((match) => match[0]));
+    }
     return found.sort((a, b) => b.length - a.length)[0];
 };
 
