@@ -12,7 +12,8 @@
 //! crypto · rng                          the one door to cryptographic libraries · named dice
 //! bloom                                 sets that are wrong now and then, in few bits
 //! scope · netgroup · subnet             how far addresses reach, which count as one, begin alike
-//! id · misbehavior · standings          names, what a peer can do wrong, what we make of it
+//! id · misbehavior · words · standings  names, what a peer can do wrong, whom others trust, what we
+//!                                       make of it
 //! journey                               what happens to a message at a node
 //! identity · wire                       claims and evidence · bytes and values
 //! reconciliation                        how two sets differ, in as few bytes as they do
@@ -21,7 +22,8 @@
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct · request · substream · trust · succession · trace · dht  who says what
+//! peers · gossip · direct · request · substream · trust · succession · recommendation · trace
+//! · dht                                 who says what
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
@@ -46,6 +48,7 @@ mod netgroup;
 pub mod node;
 pub mod peers;
 pub mod reason;
+pub mod recommendation;
 pub mod reconciliation;
 pub mod request;
 pub mod rng;
@@ -62,6 +65,7 @@ pub mod time;
 pub mod trace;
 pub mod trust;
 pub mod wire;
+pub mod words;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,14 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use crate::{id::NodeId, limits::MAX_STRANGERS, lru::LruMap, subnet::Subnet, time::WallTime};
+use crate::{
+    id::NodeId,
+    limits::{MAX_STRANGERS, MOST_BY_WORD},
+    lru::LruMap,
+    subnet::Subnet,
+    time::WallTime,
+    words::Words,
+};
 
 /// What we make of one peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +24,7 @@ pub struct PeerTrust {
 #[derive(Debug)]
 pub struct TrustTable {
     initial: f64,
+    max: f64,
     known: BTreeMap<NodeId, PeerTrust>,
     /// Those that nobody knows and that did something, each with when it did.
     strangers: LruMap<NodeId, (PeerTrust, WallTime)>,
@@ -24,22 +32,46 @@ pub struct TrustTable {
     addresses: Vec<Subnet>,
     /// Who came after a key that is nobody's any more.
     successors: BTreeMap<NodeId, NodeId>,
+    /// Whom others trust.
+    pub(crate) words: Words,
 }
 
 impl TrustTable {
-    /// Nobody was observed yet; strangers stand at `initial`.
-    pub fn new(initial: f64) -> Self {
+    /// Nobody was observed yet; strangers stand at `initial`, and nobody above `max`.
+    pub fn new(initial: f64, max: f64) -> Self {
         Self {
             initial,
+            max,
             known: BTreeMap::new(),
             strangers: LruMap::new(MAX_STRANGERS),
             banned: 0,
             addresses: Vec::new(),
             successors: BTreeMap::new(),
+            words: Words::default(),
         }
     }
 
-    /// The standing of `peer`.
+    /// What we make of `peer` by what it did, and, if it did nothing wrong, by what others say who
+    /// did well: whom to dial, to keep and to believe first. The best word counts, weighed by what
+    /// its speaker earned, and raises a stranger by [`MOST_BY_WORD`] of the way at most.
+    pub fn regard(&self, peer: &NodeId) -> f64 {
+        let own = self.of(peer).score;
+        if own < self.initial {
+            return own;
+        }
+        let words = self.words.of(peer).map(|(from, strength)| strength * self.weight(&from));
+        let best = words.fold(0.0, f64::max);
+        own.max(self.initial + MOST_BY_WORD * best * (self.max - self.initial))
+    }
+
+    /// What a word of `peer` weighs: the part of the way from a stranger's score to the highest
+    /// that it went by what it did. 0.0 of a stranger, and of anybody who did worse.
+    pub(crate) fn weight(&self, peer: &NodeId) -> f64 {
+        let way = self.max - self.initial;
+        if way <= 0.0 { 0.0 } else { ((self.of(peer).score - self.initial) / way).max(0.0) }
+    }
+
+    /// The standing of `peer` by what it did.
     pub fn of(&self, peer: &NodeId) -> PeerTrust {
         let stranger = || self.stranger(peer).map(|(standing, _)| standing);
         let nobody = PeerTrust { score: self.initial, banned_until: None };
@@ -113,6 +145,8 @@ impl TrustTable {
 
     pub(crate) fn retire(&mut self, old: NodeId, new: NodeId) {
         self.successors.insert(old, new);
+        self.words.forget(&old);
+        self.words.forget_subject(&old);
     }
 
     pub(crate) fn unretire(&mut self, old: &NodeId) {

@@ -11,6 +11,7 @@ use crate::{
         MAX_ADDRESS_BANS, MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS,
         MAX_RESERVED, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
     },
+    recommendation::NotRecommended,
     subnet::Subnet,
     substream::NotOpened,
     time::Duration,
@@ -80,6 +81,14 @@ pub enum Command {
         /// Which.
         message: MessageId,
     },
+    /// Ask a linked peer whom it trusts, and count its word for them. Completes with `Recommended`
+    /// or `NotRecommended`.
+    AskTrusted {
+        /// Whom.
+        peer: NodeId,
+    },
+    /// Tell all peers whom this node trusts. Completes at once with `Shared`.
+    ShareTrusted,
     /// Do something with the hash table. Completes with `Table`.
     Table(TableOrder),
     /// Treat a peer so from now on. Completes at once with `Noted`.
@@ -265,6 +274,9 @@ pub enum Refused {
     /// The message cannot be traced.
     #[error(transparent)]
     Trace(#[from] AskTraceError),
+    /// The peer cannot be asked whom it trusts.
+    #[error(transparent)]
+    NotRecommended(#[from] NotRecommended),
     /// The hash table does not do it.
     #[error(transparent)]
     Table(#[from] DhtRefused),

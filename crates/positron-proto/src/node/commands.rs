@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Command, Event, NodeCore, Outcome, PeerOrder, Refused, command::check_size,
     delivery_log::DeliveryLog, finding::Finding, hash_table::HashTable, node_finder::Wish,
-    persistence::Awaited, tracing::Tracing,
+    persistence::Awaited, recommending::Recommending, tracing::Tracing,
 };
 use crate::{
     direct,
@@ -41,6 +41,8 @@ impl Commands<'_> {
                 Tracing(self.0).ask(now, message)?;
                 self.noted()
             }
+            Command::AskTrusted { peer } => Recommending(self.0).ask(now, peer)?,
+            Command::ShareTrusted => Recommending(self.0).share(now),
             Command::Table(order) => HashTable(self.0).carry_out(now, order)?,
             Command::Peer(order) => self.obey(now, order)?,
             Command::Stop => self.stop(now),
@@ -106,6 +108,7 @@ impl Commands<'_> {
         self.0.direct.give_up_all(&mut self.0.queues.direct);
         self.0.requests.give_up_all(&mut self.0.queues.requests);
         self.0.substreams.give_up_all(&mut self.0.queues.substream);
+        self.0.recommendations.give_up_all(&mut self.0.queues.recommendation);
         for ticket in self.0.publisher.give_up_directs() {
             let outcome = Outcome::Undelivered(direct::Undelivered::NoLink);
             self.0.emit(Event::Completed { ticket, outcome });

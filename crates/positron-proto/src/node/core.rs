@@ -31,6 +31,7 @@ use crate::{
     identity::Identity,
     peers::Peers,
     reason::Reason,
+    recommendation::Recommendations,
     request::Requests,
     rng::Seed,
     session::{
@@ -69,6 +70,7 @@ pub struct NodeCore {
     pub(super) substreams: Substreams,
     pub(super) trust: Trust,
     pub(super) successions: Successions,
+    pub(super) recommendations: Recommendations,
     pub(super) traces: Traces,
     pub(super) dht: Dht,
     pub(super) table: TableCarrier,
@@ -122,6 +124,7 @@ impl NodeCore {
             substreams: Substreams::default(),
             trust,
             successions: Successions::new(id, snapshot.successions),
+            recommendations: Recommendations::new(now),
             traces: Traces::new(config.trace, id, network, seed.stream("trace")),
             dht: Dht::new(Arc::clone(&me), network, snapshot.dht, seed.stream("dht"), now),
             table,
@@ -282,6 +285,7 @@ impl NodeCore {
             (self.requests.poll_timeout(), Wake::Requests),
             (self.substreams.poll_timeout(), Wake::Substream),
             (self.trust.poll_timeout(), Wake::Trust),
+            (self.recommendations.poll_timeout(), Wake::Recommendation),
             (self.traces.poll_timeout(), Wake::Trace),
             (self.dht.poll_timeout(), Wake::Dht),
             (self.held.poll_timeout(), Wake::HeldLinks),
@@ -373,6 +377,7 @@ impl NodeCore {
                 requests: self.requests.counters(),
                 substream: self.substreams.counters(),
                 succession: self.successions.counters(),
+                recommendation: self.recommendations.counters(),
                 trace: self.traces.counters(),
                 dht: self.dht.counters(),
                 node: NodeCounters {
@@ -435,6 +440,7 @@ impl NodeCore {
         self.requests.handle_timeout(now, &mut self.queues.requests);
         self.substreams.handle_timeout(now, &mut self.queues.substream);
         self.trust.handle_timeout(now, &mut self.queues.trust);
+        self.recommendations.handle_timeout(now, &mut self.queues.recommendation);
         self.traces.handle_timeout(now, &mut self.queues.trace);
         self.handle_table_timeout(now);
         if due(self.held.poll_timeout()) {

@@ -192,6 +192,15 @@ pub enum Outcome {
     Noted,
     /// It was not done after all, and why.
     Refused(super::Refused),
+    /// Whom the peer trusts.
+    Recommended(Vec<crate::words::Recommendation>),
+    /// The peer did not say whom it trusts, and why.
+    NotRecommended(crate::recommendation::NotRecommended),
+    /// So many peers were told whom this node trusts.
+    Shared {
+        /// How many.
+        peers: usize,
+    },
     /// What came of a [`super::TableOrder`].
     Table(Box<crate::dht::DhtOutcome>),
     /// Every session was told goodbye ([`super::Command::Stop`]).

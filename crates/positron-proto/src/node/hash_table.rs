@@ -92,7 +92,7 @@ impl HashTable<'_> {
                 {
                     if let DhtOutcome::Read(read) = &mut outcome {
                         let standings = self.0.trust.standings();
-                        read.order_by_standing(|publisher| standings.of(publisher).score);
+                        read.order_by_standing(|publisher| standings.regard(publisher));
                     }
                     let outcome = Outcome::Table(Box::new(outcome));
                     self.0.emit(Event::Completed { ticket, outcome });

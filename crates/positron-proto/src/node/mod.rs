@@ -52,6 +52,7 @@ mod pushes;
 pub mod readiness;
 pub mod reasons;
 mod recognition;
+mod recommending;
 mod room_name;
 mod rooms;
 mod route;

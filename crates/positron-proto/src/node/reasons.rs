@@ -217,6 +217,7 @@ impl Refused {
             | Self::SubscriptionName(_)
             | Self::TooManySubscriptions
             | Self::NoSubscription(_)
+            | Self::NotRecommended(_)
             | Self::Trace(_)
             | Self::Table(_) => return None,
         })
@@ -238,6 +239,9 @@ impl Outcome {
             | Self::StreamOpened(_)
             | Self::Joining
             | Self::Noted
+            | Self::Recommended(_)
+            | Self::NotRecommended(_)
+            | Self::Shared { .. }
             | Self::Table(_)
             | Self::Stopped => None,
         }

@@ -17,6 +17,8 @@ pub enum RoomName {
     Substream,
     /// Keys that gave way to others.
     Succession,
+    /// Whom others trust.
+    Recommendation,
     /// The way of messages.
     Trace,
     /// The hash table.
@@ -31,6 +33,7 @@ label! {
         Request => "request",
         Substream => "substream",
         Succession => "succession",
+        Recommendation => "recommendation",
         Trace => "trace",
         Dht => "dht",
     }

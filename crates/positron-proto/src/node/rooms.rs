@@ -18,6 +18,7 @@ use crate::{
     peers::{
         KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersLevels, PeersMessage, Reservation,
     },
+    recommendation::{RecommendationCounters, RecommendationEffect, RecommendationMessage},
     request::{RequestCounters, RequestEffect, RequestLevels, RequestMessage},
     session::sessions::{SessionConfig, SessionCounters, SessionEffect, SessionLevels},
     storage::{Remembered, Row, Table},
@@ -40,6 +41,7 @@ messages! {
     Request(RequestMessage) "Requests.";
     Substream(SubstreamMessage) "Streams between nodes.";
     Succession(SuccessionMessage) "Keys that gave way to others.";
+    Recommendation(RecommendationMessage) "Whom others trust.";
     Trace(TraceMessage) "The way of messages.";
     Dht(DhtMessage) "The hash table.";
 }
@@ -162,6 +164,7 @@ pub(super) struct RoomQueues {
     pub(super) substream: VecDeque<SubstreamEffect>,
     pub(super) trust: VecDeque<TrustEffect>,
     pub(super) succession: VecDeque<SuccessionEffect>,
+    pub(super) recommendation: VecDeque<RecommendationEffect>,
     pub(super) trace: VecDeque<TraceEffect>,
     pub(super) dht: VecDeque<DhtEffect>,
 }
@@ -184,6 +187,8 @@ pub enum Wake {
     Substream,
     /// Decay of scores.
     Trust,
+    /// Recommendations that are due or waited for.
+    Recommendation,
     /// Traces whose answers are waited for.
     Trace,
     /// Lookups, records that end or are renewed.
@@ -219,6 +224,8 @@ pub struct AllCounters {
     pub substream: SubstreamCounters,
     /// Keys that gave way to others.
     pub succession: SuccessionCounters,
+    /// Whom others trust.
+    pub recommendation: RecommendationCounters,
     /// The way of messages.
     pub trace: TraceCounters,
     /// The hash table.
@@ -231,10 +238,11 @@ impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, MetricValue<'_>)> {
         let Self { session, datagrams, peers, gossip, direct, .. } = self;
-        let Self { requests, substream, succession, trace, dht, node, .. } = self;
+        let Self { requests, substream, succession, recommendation, trace, dht, node, .. } = self;
         let links = session.iter().chain(datagrams.iter());
         let to_one = direct.iter().chain(requests.iter()).chain(substream.iter());
-        let rest = succession.iter().chain(trace.iter()).chain(dht.iter()).chain(node.iter());
+        let of_others = succession.iter().chain(recommendation.iter()).chain(trace.iter());
+        let rest = of_others.chain(dht.iter()).chain(node.iter());
         links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(rest)
     }
 }

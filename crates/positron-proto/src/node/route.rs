@@ -8,8 +8,8 @@ use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     commands::Commands, finding::Finding, hash_table::HashTable, hearing::Hearing,
     inheritance::Inheritance, judging::Judging, pending_verification::Claim, persistence::Awaited,
-    recognition::Recognition, room_name::RoomName, sending::Speaking, tracing::Tracing,
-    verification::Verification,
+    recognition::Recognition, recommending::Recommending, room_name::RoomName, sending::Speaking,
+    tracing::Tracing, verification::Verification,
 };
 use crate::{
     dht::RoutingTable,
@@ -67,6 +67,8 @@ impl NodeCore {
                 self.route_trust(now, out);
             } else if let Some(out) = self.queues.succession.pop_front() {
                 Inheritance(self).route(now, out);
+            } else if let Some(out) = self.queues.recommendation.pop_front() {
+                Recommending(self).route(now, out);
             } else if let Some(out) = self.queues.trace.pop_front() {
                 Tracing(self).route(now, out);
             } else if let Some(out) = self.queues.dht.pop_front() {
@@ -376,6 +378,7 @@ impl NodeCore {
         self.direct.peer_up(now, peer.id, peer.boot, &mut self.queues.direct);
         self.requests.peer_up(now, peer.id, peer.boot, &mut self.queues.requests);
         self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
+        self.recommendations.peer_up(peer.id);
         self.traces.peer_up(now, peer.id);
         HashTable(self).peer_up(now, &peer);
     }
@@ -395,6 +398,7 @@ impl NodeCore {
         self.requests.peer_down(now, peer, &mut self.queues.requests);
         self.substreams.peer_down(now, peer, &mut self.queues.substream);
         self.successions.peer_down(&peer);
+        self.recommendations.peer_down(&peer, &mut self.queues.recommendation);
         self.traces.peer_down(now, peer, &mut self.queues.trace);
         self.dht.peer_down(&peer);
         self.emit(Event::PeerLeft { peer, reason });
@@ -418,6 +422,9 @@ impl NodeCore {
                 self.substreams.handle_message(now, from, message, &mut self.queues.substream);
             }
             Message::Succession(message) => Inheritance(self).handle_message(now, from, message),
+            Message::Recommendation(message) => {
+                Recommending(self).handle_message(now, from, message);
+            }
             Message::Trace(message) => Tracing(self).handle_message(now, from, message),
             Message::Dht(message) => HashTable(self).handle_message(now, from, message),
         }

@@ -50,7 +50,7 @@ impl Candidates {
                 candidates.next = Some(next.map_or(entry.next_dial, |at| at.min(entry.next_dial)));
                 continue;
             }
-            candidates.offer(node, entry, standings.of(&node).score);
+            candidates.offer(node, entry, standings.regard(&node));
         }
         candidates.best.sort_unstable();
         let owners = links.outbound().map(|(_, link)| link.owner);

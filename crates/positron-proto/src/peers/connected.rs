@@ -282,7 +282,7 @@ impl ConnectedPeers {
             owner: link.owner,
             since: link.since,
             is_mute: link.is_mute() && now.since(link.since) >= GREET_GRACE,
-            score: standings.of(&id).score,
+            score: standings.regard(&id),
         };
         links.map(guest).collect()
     }

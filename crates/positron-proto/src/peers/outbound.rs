@@ -200,7 +200,7 @@ impl Outbound {
         let old = links.outbound().filter(|(_, link)| is_old(link));
         let mut old: Vec<(NodeId, usize, f64)> = old
             .map(|(id, link)| {
-                (*id, crowds.get(&link.owner).copied().unwrap_or(1), standings.of(id).score)
+                (*id, crowds.get(&link.owner).copied().unwrap_or(1), standings.regard(id))
             })
             .collect();
         turn.rng.shuffle(&mut old);

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::{TrustConfig, TrustEvent};
 use crate::{
+    id::NodeId,
     limits::{AUDIT_INTERVAL, MAX_ACCOUNT_EVENTS},
     misbehavior::{BanReason, Observation},
     standings::PeerTrust,
@@ -38,6 +39,22 @@ pub struct TrustAccount {
     /// The last [`MAX_ACCOUNT_EVENTS`] wrongs, the oldest first; those of one kind within
     /// [`AUDIT_INTERVAL`] are one. They are remembered across restarts.
     pub recent: Vec<TrustEvent>,
+    /// The score, and what the words of others add to it where it is about a stranger's: by it the
+    /// peer is preferred to others or not. No ban and no merit is made of it.
+    pub regard: f64,
+    /// Who recommends it, the weightiest first. The first alone counts.
+    pub words: Vec<TrustWord>,
+}
+
+/// What somebody said for a peer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrustWord {
+    /// Who.
+    pub from: NodeId,
+    /// How much it trusts it, from 0.0 to 1.0.
+    pub strength: f64,
+    /// What its word weighs, from 0.0 to 1.0, by what it did itself.
+    pub weight: f64,
 }
 
 /// What one kind of observation made of a score.
@@ -121,6 +138,8 @@ impl Ledger {
             totals: self.totals.clone(),
             drift: standing.score - self.opening - seen,
             recent: self.recent.iter().cloned().collect(),
+            regard: standing.score,
+            words: Vec::new(),
         }
     }
 }
@@ -142,6 +161,8 @@ pub(super) const fn of_a_stranger(
         totals: Vec::new(),
         drift: 0.0,
         recent: Vec::new(),
+        regard: standing.score,
+        words: Vec::new(),
     }
 }
 

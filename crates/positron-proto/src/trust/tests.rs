@@ -1,6 +1,7 @@
 //! Stories about scores.
 
 mod strangers;
+mod words;
 
 use std::{collections::VecDeque, net::IpAddr};
 

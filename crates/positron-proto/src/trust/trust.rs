@@ -41,7 +41,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Trust {
     config: TrustConfig,
-    standings: TrustTable,
+    pub(super) standings: TrustTable,
     observed: BTreeMap<NodeId, Observed>,
     audit: Audit,
     deadlines: Deadlines<Wake>,
@@ -86,7 +86,7 @@ impl Trust {
     pub fn new(config: TrustConfig, remembered: Vec<RememberedTrust>, now: Now) -> Self {
         let config = config.sane();
         let mut trust = Self {
-            standings: TrustTable::new(config.initial_score),
+            standings: TrustTable::new(config.initial_score, config.max_score),
             observed: BTreeMap::new(),
             audit: Audit::default(),
             deadlines: Deadlines::new(),
@@ -135,11 +135,16 @@ impl Trust {
     /// Why the score of `peer` is what it is; a stranger's, if nothing was seen of it or all of it
     /// is forgotten.
     pub fn account(&self, now: Now, peer: &NodeId) -> TrustAccount {
-        let Some(observed) = self.observed.get(peer) else {
-            return of_a_stranger(&self.config, self.standings.of(peer), now.wall);
+        let standing = self.standings.of(peer);
+        let account = match self.observed.get(peer) {
+            None => of_a_stranger(&self.config, standing, now.wall),
+            Some(observed) => {
+                let ordered = observed.ordered.clone().map(BanReason::Ordered);
+                observed.ledger.account(&self.config, standing, ordered)
+            }
         };
-        let ordered = observed.ordered.clone().map(BanReason::Ordered);
-        observed.ledger.account(&self.config, self.standings.of(peer), ordered)
+        let (regard, words) = (self.standings.regard(peer), self.words_for(peer));
+        TrustAccount { regard, words, ..account }
     }
 
     /// What is there, beside the most that there can be.
@@ -425,6 +430,7 @@ impl Trust {
             match why {
                 Wake::Decay => {
                     self.decay(now, out);
+                    self.standings.words.expire(now.mono);
                     self.plan_decay(now);
                 }
                 // It was served by the clock that nobody sets: a wall clock that was years ahead

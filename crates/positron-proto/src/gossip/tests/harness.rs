@@ -99,7 +99,7 @@ impl Node {
         Self {
             identity,
             gossip,
-            standings: TrustTable::new(0.5),
+            standings: TrustTable::new(0.5, 1.0),
             delivered: Vec::new(),
             observed: Vec::new(),
             verifications: 0,

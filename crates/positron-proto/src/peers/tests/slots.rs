@@ -41,7 +41,7 @@ fn flood_from_everywhere(world: &mut World, node: usize) -> (usize, CloseReason)
 }
 
 fn flood_from(world: &mut World, node: usize, at: impl Fn(u64) -> String) -> (usize, CloseReason) {
-    let standings = TrustTable::new(0.5);
+    let standings = TrustTable::new(0.5, 1.0);
     let now = world.now;
     for number in 0..1_000 {
         let peer = stranger(number, &at(number));
@@ -95,7 +95,7 @@ fn a_slot_is_free_again_when_its_guest_is_gone() {
     let now = world.now;
     let mut out = VecDeque::new();
     let peer = stranger(5_000, "6.6.6.6:666");
-    world.nodes[node].peers.handle_incoming(now, peer, &TrustTable::new(0.5), &mut out);
+    world.nodes[node].peers.handle_incoming(now, peer, &TrustTable::new(0.5, 1.0), &mut out);
     assert_eq!(out, [PeersEffect::Admit(peer)]);
 }
 
@@ -139,7 +139,7 @@ fn a_private_network_may_be_behind_one_address() {
         let mut world = World::new(1);
         let hub = world.add(&address(0), config());
         let mut out = VecDeque::new();
-        let standings = TrustTable::new(0.5);
+        let standings = TrustTable::new(0.5, 1.0);
         for number in 0..40 {
             let (now, peer) = (world.now, stranger(number, &format!("{at}:666")));
             world.nodes[hub].peers.handle_incoming(now, peer, &standings, &mut out);
@@ -153,7 +153,7 @@ fn a_private_network_may_be_behind_one_address() {
 fn the_limit_of_an_address_is_the_operators_and_a_slash_64_is_one_address() {
     let mut world = World::new(1);
     let hub = world.add(&address(0), PeersConfig { max_peers_per_address: 3, ..config() });
-    let standings = TrustTable::new(0.5);
+    let standings = TrustTable::new(0.5, 1.0);
     let mut admitted = 0;
     for number in 0..40 {
         let (now, mut out) = (world.now, VecDeque::new());
@@ -168,7 +168,7 @@ fn the_limit_of_an_address_is_the_operators_and_a_slash_64_is_one_address() {
 fn refusals_are_told_at_a_bounded_rate_and_none_is_lost() {
     let mut world = World::new(1);
     let hub = world.add(&address(0), PeersConfig { max_peers_per_address: 1, ..config() });
-    let standings = TrustTable::new(0.5);
+    let standings = TrustTable::new(0.5, 1.0);
     let mut told = Vec::new();
     for number in 0..102 {
         if number == 101 {
@@ -197,7 +197,7 @@ fn what_is_said_at_parting_is_proven_by_dials_of_ours() {
     let now = world.now;
     let mut out = VecDeque::new();
     let knocking = stranger(9_999, "7.7.7.7:777");
-    world.nodes[0].peers.handle_incoming(now, knocking, &TrustTable::new(0.5), &mut out);
+    world.nodes[0].peers.handle_incoming(now, knocking, &TrustTable::new(0.5, 1.0), &mut out);
     let Some(PeersEffect::Refuse { parting: Some(PeersMessage::Announcement(peers)), .. }) =
         out.pop_front()
     else {

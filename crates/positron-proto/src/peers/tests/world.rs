@@ -141,7 +141,7 @@ impl World {
             alive: true,
             streams: true,
             filtered: false,
-            standings: TrustTable::new(0.5),
+            standings: TrustTable::new(0.5, 1.0),
             stored: BTreeMap::new(),
             observed: Vec::new(),
             dialled: Vec::new(),
