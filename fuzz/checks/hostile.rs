@@ -18,6 +18,7 @@ use positron_proto::{
     limits::{LARGE_GOSSIP, SKETCH_PIECE},
     node::Message,
     peers::PeersMessage,
+    recommendation::RecommendationMessage,
     reconciliation::{Code, Sketch},
     rng::Seed,
     time::{Now, WallTime},
@@ -28,6 +29,7 @@ use positron_proto::{
         message::{AppMessage, Audience},
         record::PeerRecord,
     },
+    words::Recommendation,
 };
 
 use super::input::Bytes;
@@ -336,6 +338,21 @@ impl Hostile {
             3 if how & 3 == 1 => GossipMessage::Graft.into(),
             3 if how & 7 == 3 => GossipMessage::Prune.into(),
             3 if how & 7 == 7 => GossipMessage::Announce(how & 8 == 0).into(),
+            3 if how & 31 == 6 => {
+                RecommendationMessage::Request(u8::try_from(input.byte()).unwrap_or(0)).into()
+            }
+            3 if how & 15 == 6 => {
+                let word = |n: usize| Recommendation {
+                    node: NodeId::from_bytes([u8::try_from(n).unwrap_or(0); 32]),
+                    strength: u16::MAX >> (how % 16),
+                };
+                let recommended = (0..input.word() % 33).map(word).collect();
+                if how & 32 == 0 {
+                    RecommendationMessage::Update(recommended).into()
+                } else {
+                    RecommendationMessage::Response(recommended).into()
+                }
+            }
             3 => PeersMessage::Discovery(u8::try_from(how).unwrap_or(0)).into(),
             4 => PeersMessage::Announcement(self.records(now, how % 33, input)).into(),
             5..=8 => {

@@ -9,13 +9,14 @@ use positron_proto::{
     limits::{
         LARGE_GOSSIP, MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_CONTACTS_PER_ANSWER,
         MAX_FAILURE_TEXT, MAX_HOLDERS_TOLD, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD,
-        MAX_PEER_RECORD, MAX_RECORD_TTL, MAX_RECORDS_PER_MESSAGE, MAX_SKETCHED, MAX_SLOTS,
-        MAX_SOFTWARE, MAX_SUCCESSIONS_PER_MESSAGE, MAX_TRACE_ANSWER, MAX_TRACE_DEPTH,
+        MAX_PEER_RECORD, MAX_RECOMMENDED, MAX_RECORD_TTL, MAX_RECORDS_PER_MESSAGE, MAX_SKETCHED,
+        MAX_SLOTS, MAX_SOFTWARE, MAX_SUCCESSIONS_PER_MESSAGE, MAX_TRACE_ANSWER, MAX_TRACE_DEPTH,
         MAX_TRACE_SAMPLE, MAX_TTL, MAX_VALUE, MIN_RECORD_TTL, SKETCH_PIECE, SKETCH_SYMBOLS,
         SUBSTREAM_PIECE,
     },
     node::Message,
     peers::PeersMessage,
+    recommendation::RecommendationMessage,
     request::{RequestMessage, Status},
     substream::SubstreamMessage,
     succession::{Succession, SuccessionMessage},
@@ -124,6 +125,14 @@ fn check_bounds(message: &Message) {
             };
             assert!(told.iter().map(ends).all(|(old, new)| old != new));
         }
+        Message::Recommendation(
+            RecommendationMessage::Update(recommended)
+            | RecommendationMessage::Response(recommended),
+        ) => {
+            assert!(recommended.len() <= MAX_RECOMMENDED);
+            assert!(recommended.windows(2).all(|pair| pair[0].node < pair[1].node));
+        }
+        Message::Recommendation(RecommendationMessage::Request(_)) => {}
         Message::Trace(TraceMessage::Ask { hops, .. }) => assert!(*hops <= MAX_TRACE_DEPTH),
         Message::Trace(TraceMessage::Answer { answer: TraceAnswer::Sum { sum, .. }, .. }) => {
             assert!(message.encode().len() <= MAX_TRACE_ANSWER);

@@ -158,6 +158,7 @@ impl From<Refused> for Refusal {
                 Self::unavailable("storage", sentence)
             }
             Refused::Table(why) => why.into(),
+            Refused::NotRecommended(_) => Self::conflict("not_recommended", sentence),
             Refused::Trace(why) => match why {
                 AskTraceError::Unknown => Self::unknown("unknown_message", sentence),
                 AskTraceError::NotOurs => Self::new(StatusCode::FORBIDDEN, "not_ours", sentence),

@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Id(id::IdOptions),
     /// Ask the running node how it is
     Status(status::StatusOptions),
-    /// List the peers of the running node
+    /// List the peers of the running node, or explain the score of one
     Peers(peers::PeersOptions),
     /// Tell where a message went
     Trace(trace::TraceOptions),

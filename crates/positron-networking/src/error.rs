@@ -172,6 +172,12 @@ pub enum JoinError {
     Stopped,
 }
 
+impl JoinError {
+    pub(crate) fn unreached(address: &str, why: &str) -> Self {
+        Self::Unreached { address: address.to_owned(), reason: why.to_owned() }
+    }
+}
+
 /// What did not go well at the end. The node has ended all the same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShutdownError {

@@ -59,6 +59,7 @@ mod standing;
 pub mod stats;
 mod streams;
 pub mod transport;
+mod trust;
 mod watched;
 
 pub use builder::NodeBuilder;
@@ -91,6 +92,7 @@ pub use positron_proto::{
         readiness::{Readiness, ReadinessCheck, ReadyCheck},
     },
     reason::{By, Reason},
+    recommendation::NotRecommended,
     request::Unanswered,
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
     subnet::{NotASubnet, Subnet},
@@ -103,10 +105,11 @@ pub use request::Request;
 pub use rotation::{RotateError, RotatedKey, rotate_key};
 pub use standing::{
     LaneLevels, Level, PeerBounds, PeerDetail, PeerStanding, SessionBounds, StandingEvent,
-    StandingTotal,
+    StandingTotal, StandingWord,
 };
 pub use stats::{Ban, Banned, Stats, SubscriptionStats, TrustedPeer};
 pub use streams::{NodeStream, OpenStreamError, StreamError, StreamReader, StreamWriter};
+pub use trust::{TrustError, TrustManager};
 
 /// The programs in the README run as tests.
 #[cfg(doctest)]

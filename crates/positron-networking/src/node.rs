@@ -5,7 +5,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use positron_proto::{
     id::{MessageId, NodeId},
-    limits::MAX_RESERVED,
     node::{Command, NodeCore},
     peers::BootstrapState,
 };
@@ -20,7 +19,7 @@ use tokio::{
 use crate::{
     DurableInbox, Events, Handled, Inbox, Invite, JoinError, KeptMessage, NetworkConfig,
     NodeBuilder, Received, SendError, ShutdownError, StartError, Stats, SubscriptionError,
-    TrustedPeer, TypedInbox,
+    TrustError, TrustManager, TrustedPeer, TypedInbox,
     config::Checked,
     driver::{Arrivals, Clock, CoreTask, IncomingStreams, Order, Shown, Sockets, Subscriptions},
     handlers::Handlers,
@@ -28,7 +27,7 @@ use crate::{
     limits::{BROADCAST_SHARE, BROADCASTS_UNDER_WAY, JOIN_TIMEOUT, MAX_ORDERS},
     message::encode,
     metrics::{ByPeer, MetricsFormat, Numbers, get_metrics},
-    open::{Seeds, open},
+    open::{Seeds, open, warn_of_missing},
     orders::Orders,
     shutdown::Shutdown,
     stats::Surroundings,
@@ -373,7 +372,8 @@ impl Node {
     /// [`JoinError::Unreached`] after the first attempt at each address failed, or after 30
     /// seconds; the node goes on trying until it is told to [forget](Self::forget) the address.
     pub async fn join(&self, target: &str) -> Result<NodeId, JoinError> {
-        let targets = targets_of(target, &self.0.network).map_err(|why| unreached(target, &why))?;
+        let targets = targets_of(target, &self.0.network)
+            .map_err(|why| JoinError::unreached(target, &why))?;
         for address in &targets {
             let (reply, taken) = oneshot::channel();
             let order = Order::Join { address: address.clone(), reply };
@@ -381,7 +381,7 @@ impl Node {
             taken.await.map_err(|_| JoinError::Stopped)??;
         }
         let answered = timeout(JOIN_TIMEOUT, self.until_reached(&targets)).await;
-        answered.unwrap_or_else(|_| Err(unreached(target, "no answer yet")))
+        answered.unwrap_or_else(|_| Err(JoinError::unreached(target, "no answer yet")))
     }
 
     /// What another node needs to join this one: every address at which it can be dialled, those of
@@ -447,13 +447,34 @@ impl Node {
         self.0.shown.look().view.isolation_reason()
     }
 
+    /// What this node makes of others; beside it [`trusted_peers`](Self::trusted_peers).
+    pub fn trust_manager(&self) -> TrustManager {
+        TrustManager::new(self.0.orders.clone())
+    }
+
+    /// Whom a connected peer trusts, by its own word.
+    ///
+    /// # Errors
+    /// Those of [`TrustManager::request_trusted_peers`], which says more.
+    pub async fn request_trusted_peers(
+        &self,
+        peer: NodeId,
+    ) -> Result<Vec<TrustedPeer>, TrustError> {
+        self.trust_manager().request_trusted_peers(peer).await
+    }
+
+    /// Tells all peers whom this node trusts; how many were told.
+    ///
+    /// # Errors
+    /// The node stopped; [`TrustManager::share_trusted_peers`] says more.
+    pub async fn share_trusted_peers(&self) -> Result<usize, TrustError> {
+        self.trust_manager().share_trusted_peers().await
+    }
+
     /// The peers with at least this score (0.0 to `max_trust_score`), connected or not, the most
     /// trusted first, as they are now.
     pub async fn trusted_peers(&self, min_trust: f64) -> Vec<TrustedPeer> {
-        let (reply, trusted) = oneshot::channel();
-        // A node that stopped trusts nobody.
-        let _ = self.0.orders.send(Order::Trusted { min_trust, reply }).await;
-        trusted.await.unwrap_or_default()
+        self.trust_manager().get_trusted_peers(min_trust).await
     }
 
     /// Ends the node within five seconds: tells every peer that it is shutting down, sends what was
@@ -501,7 +522,7 @@ impl Node {
                 }
             }
             if failures.len() == addresses.len() {
-                return Err(unreached(&addresses.join(", "), &failures.join("; ")));
+                return Err(JoinError::unreached(&addresses.join(", "), &failures.join("; ")));
             }
             shown.changed().await.map_err(|_| JoinError::Stopped)?;
         }
@@ -541,14 +562,7 @@ impl NodeBuilder {
             let subscribed = core.command(clock.now(), Command::Subscribe { name });
             subscribed.map_err(SubscriptionError::from)?;
         }
-        let kept = core.view(clock.now()).reserved;
-        for slot in reserved.iter().filter(|slot| !kept.iter().any(|one| one.peer == slot.peer)) {
-            tracing::warn!(
-                peer = %slot.peer.short(),
-                "no slot is reserved for it: the application has banned it, it is this node, \
-                 or {MAX_RESERVED} others have one"
-            );
-        }
+        warn_of_missing(&reserved, &core.view(clock.now()).reserved);
         let dial_timeout = Duration::from_secs_f64(config.connection_timeout);
         let (orders, ordered) = mpsc::channel(MAX_ORDERS);
         let orders = Orders::new(orders);
@@ -582,8 +596,4 @@ impl NodeBuilder {
         get_metrics().watch(Arc::downgrade(&node) as _);
         Ok(Node(node))
     }
-}
-
-fn unreached(address: &str, why: &str) -> JoinError {
-    JoinError::Unreached { address: address.to_owned(), reason: why.to_owned() }
 }

@@ -2,7 +2,9 @@
 
 use positron_proto::{
     identity::{Identity, Passphrase, SecretBytes},
+    limits::MAX_RESERVED,
     node::{KeyAge, Snapshot},
+    peers::Reservation,
     rng::Seed,
 };
 use positron_store::{DATABASE, DataFolder};
@@ -92,4 +94,15 @@ fn open_now(
     }
     snapshot.numbers.key = if was_used { KeyAge::Used } else { KeyAge::New };
     Ok((identity, storage, snapshot))
+}
+
+/// Says for whom no slot is reserved, though one was asked for.
+pub(crate) fn warn_of_missing(asked: &[Reservation], kept: &[Reservation]) {
+    for slot in asked.iter().filter(|slot| !kept.iter().any(|one| one.peer == slot.peer)) {
+        tracing::warn!(
+            peer = %slot.peer.short(),
+            "no slot is reserved for it: the application has banned it, it is this node, \
+             or {MAX_RESERVED} others have one"
+        );
+    }
 }

@@ -5,7 +5,7 @@ use positron_proto::{
     node::NodeCore,
     shown::ratio,
     time::{Now, WallTime},
-    trust::{TrustAccount, TrustEvent, TrustTotal},
+    trust::{TrustAccount, TrustEvent, TrustTotal, TrustWord},
 };
 pub use positron_proto::{
     metric::Level,
@@ -54,6 +54,22 @@ pub struct PeerStanding {
     /// The last 16 wrongs, the newest first; those of one kind within a second are one. They are
     /// remembered across restarts.
     pub recent: Vec<StandingEvent>,
+    /// The score, and what the words of others add to it while it is about a stranger's: by it the
+    /// peer is preferred to others or not.
+    pub regard: f64,
+    /// Who recommends it, the weightiest first. The first alone counts.
+    pub recommended_by: Vec<StandingWord>,
+}
+
+/// What somebody said for a peer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StandingWord {
+    /// Who.
+    pub node_id: NodeId,
+    /// How much it trusts it, from 0.0 to 1.0.
+    pub strength: f64,
+    /// What its word weighs by what it did itself, from 0.0 to 1.0.
+    pub weight: f64,
 }
 
 /// What one kind of observation made of a score.
@@ -102,6 +118,8 @@ impl From<TrustAccount> for PeerStanding {
             totals: account.totals.iter().map(StandingTotal::from).collect(),
             drift: ratio(account.drift),
             recent: account.recent.iter().rev().map(StandingEvent::from).collect(),
+            regard: ratio(account.regard),
+            recommended_by: account.words.iter().map(StandingWord::from).collect(),
         }
     }
 }
@@ -114,6 +132,13 @@ impl From<&TrustTotal> for StandingTotal {
             change: ratio(total.change),
             last_at: total.last.rfc3339(),
         }
+    }
+}
+
+impl From<&TrustWord> for StandingWord {
+    fn from(word: &TrustWord) -> Self {
+        let (strength, weight) = (ratio(word.strength), ratio(word.weight));
+        Self { node_id: word.from, strength, weight }
     }
 }
 

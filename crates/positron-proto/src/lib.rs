@@ -12,8 +12,7 @@
 //! crypto · rng                          the one door to cryptographic libraries · named dice
 //! bloom                                 sets that are wrong now and then, in few bits
 //! scope · netgroup · subnet             how far addresses reach, which count as one, begin alike
-//! id · misbehavior · words · standings  names, what a peer can do wrong, whom others trust, what we
-//!                                       make of it
+//! id · misbehavior · words · standings  names, wrongs, whom others trust, what we make of it
 //! journey                               what happens to a message at a node
 //! identity · wire                       claims and evidence · bytes and values
 //! reconciliation                        how two sets differ, in as few bytes as they do
@@ -22,8 +21,8 @@
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct · request · substream · trust · succession · recommendation · trace
-//! · dht                                 who says what
+//! peers · gossip · direct · request · substream · trust · succession · recommendation ·
+//! trace · dht                           who says what
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 

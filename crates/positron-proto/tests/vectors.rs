@@ -11,18 +11,18 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 #[path = "vectors/packets.rs"]
 mod packets;
+#[path = "vectors/table.rs"]
+mod table;
 
 use positron_proto::{
-    dht::{
-        Contact, DhtAnswer, DhtAsk, DhtMessage, DhtQuery, DhtRecord, Found, LivingRecord, NameHash,
-        Place, RecordHead, RecordKind, StoreOutcome,
-    },
+    dht::{DhtAnswer, DhtQuery, NameHash, Place, RecordKind, StoreOutcome},
     direct::DirectMessage,
     gossip::{GossipMessage, SHAPES},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
     node::Message,
     peers::PeersMessage,
+    recommendation::RecommendationMessage,
     reconciliation::{Code, Sketch},
     request::{RequestMessage, Status},
     substream::{Label, SubstreamEnd, SubstreamMessage},
@@ -41,7 +41,9 @@ use positron_proto::{
         packet_frame::{AckRanges, Channel, Delivery, PacketFrame, StreamSide},
         record::{CarrierParameter, PeerRecord},
     },
+    words::Recommendation,
 };
+use table::{ask, errand, found, get, living, stored, told, tombstone};
 
 #[test]
 fn identities_are_as_written_down() {
@@ -258,6 +260,10 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("substream_reset.gone", SubstreamMessage::Reset { label, why: SubstreamEnd::Gone }.into()),
         ("substream_stop", SubstreamMessage::Stop { label, why: SubstreamEnd::Busy }.into()),
         ("succession", SuccessionMessage(history).into()),
+        ("trust_update.empty", RecommendationMessage::Update(Vec::new()).into()),
+        ("trust_update", RecommendationMessage::Update(recommended()).into()),
+        ("trusted_peers_request", RecommendationMessage::Request(32).into()),
+        ("trusted_peers_response", RecommendationMessage::Response(recommended()).into()),
         ("trace_ask", TraceMessage::Ask { hops: 16, order: order().claim().clone() }.into()),
         ("trace_answer", answer(TraceAnswer::Sum { age: 70_000, held: 1_500, sum: sum() })),
         ("trace_answer.not_yours", answer(TraceAnswer::NotYours)),
@@ -317,54 +323,6 @@ fn sketch() -> GossipMessage {
     GossipMessage::Sketch { elements: sketch.elements(), length: 4, first: 1, symbols }
 }
 
-fn ask(query: DhtQuery) -> Message {
-    DhtMessage::Query { number: 64, ask: DhtAsk { serves: true, query } }.into()
-}
-
-fn errand(query: DhtQuery) -> Message {
-    DhtMessage::Errand { number: 64, query }.into()
-}
-
-fn told(answer: DhtAnswer) -> Message {
-    DhtMessage::Answer { number: 64, answer }.into()
-}
-
-fn get(publisher: Option<NodeId>) -> DhtQuery {
-    DhtQuery::Get { key: stored().content().key(), publisher, values: true }
-}
-
-fn living(record: &Verified<DhtRecord>) -> LivingRecord {
-    LivingRecord { record: record.claim().clone(), remaining: 1_800 }
-}
-
-fn found() -> Found {
-    let head = RecordHead { publisher: identity(2).node_id(), sequence: 7, len: 16_384 };
-    let addr = "192.0.2.1:8888".parse().unwrap();
-    let contact = Contact::new(*identity(2).public_key(), [7; 32], addr);
-    Found { records: vec![living(&stored())], heads: vec![head], contacts: vec![contact] }
-}
-
-fn stored() -> Verified<DhtRecord> {
-    record_of(Some(b"value".as_slice().into()))
-}
-
-fn tombstone() -> Verified<DhtRecord> {
-    record_of(None)
-}
-
-fn record_of(value: Option<Bytes>) -> Verified<DhtRecord> {
-    let record = DhtRecord {
-        publisher: *identity(1).public_key(),
-        kind: RecordKind::Shared,
-        name: NameHash::of_name("my_key").unwrap(),
-        sequence: 1_700_000_000_000_000 + u64::from(value.is_none()),
-        created: 1_700_000_000,
-        ttl: 3_600,
-        value,
-    };
-    identity(1).sign(record, &network())
-}
-
 fn answer(answer: TraceAnswer) -> Message {
     TraceMessage::Answer { tag: TraceTag::of(order().id()), answer }.into()
 }
@@ -386,6 +344,14 @@ fn sum() -> Box<TraceSum> {
     let below = SampledNode { parent, depth: 1, hop: 420, total: 420, ..SampledNode::default() };
     sum.sample = vec![SampledNode::default(), below];
     Box::new(sum)
+}
+
+fn recommended() -> Vec<Recommendation> {
+    let trusted = [(1, u16::MAX), (2, 0x8000)];
+    let mut all =
+        trusted.map(|(of, strength)| Recommendation { node: identity(of).node_id(), strength });
+    all.sort_unstable_by_key(|recommended| recommended.node);
+    all.into()
 }
 
 fn response(status: Status, payload: &'static [u8]) -> Message {

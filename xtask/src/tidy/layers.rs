@@ -3,24 +3,29 @@
 use super::{File, Finding, Tree};
 
 /// The front page of the pure crate, where the reading order is written down: a line a floor, its
-/// modules, two spaces, what they are.
+/// modules, two spaces, what they are. A line that ends with a dot goes on in the next.
 const FRONT_PAGE: &str = include_str!("../../../crates/positron-proto/src/lib.rs");
 
 /// The floors in reading order, each with its modules: a module uses only those before it.
-fn floors() -> impl Iterator<Item = Vec<&'static str>> {
+fn floors() -> Vec<Vec<&'static str>> {
     let lines = FRONT_PAGE.lines().skip_while(|line| *line != "//! ```text").skip(1);
-    let floors = lines.take_while(|line| *line != "//! ```");
-    floors.filter_map(|line| {
-        let (names, _) = line.strip_prefix("//! ")?.split_once("  ")?;
-        Some(names.split(" · ").collect())
-    })
+    let (mut floors, mut begun) = (Vec::new(), Vec::new());
+    for line in lines.take_while(|line| *line != "//! ```") {
+        let line = line.trim_start_matches("//! ");
+        if let Some(names) = line.strip_suffix(" ·") {
+            begun.extend(names.split(" · "));
+        } else if let Some((names, _)) = line.split_once("  ") {
+            begun.extend(names.split(" · "));
+            floors.push(core::mem::take(&mut begun));
+        }
+    }
+    floors
 }
 
 /// The floor below the last one, `node`, is that of the siblings. They never use one another: what
 /// two of them share is data, wired in `node`.
 fn siblings() -> Vec<&'static str> {
-    let floors: Vec<_> = floors().collect();
-    floors.into_iter().rev().nth(1).unwrap_or_default()
+    floors().into_iter().rev().nth(1).unwrap_or_default()
 }
 
 /// Exceptions from the order, each tighter than it: the path begins so, and may not use this.
@@ -53,7 +58,7 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
 }
 
 fn rank(module: &str) -> Option<usize> {
-    floors().flatten().position(|name| name == module)
+    floors().into_iter().flatten().position(|name| name == module)
 }
 
 /// Why `module` may not use `used`.
@@ -145,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_reading_order_is_the_one_of_the_front_page() {
-        let floors: Vec<_> = super::floors().collect();
+        let floors = super::floors();
         assert_eq!(
             floors.first(),
             Some(&vec!["time", "deadlines", "lru", "allowance", "fair_queue"])

@@ -139,6 +139,16 @@ pub(crate) enum PeerSession {
     /// It was.
     #[schema(value_type = LostShape)]
     Lost(LostPeer),
+    /// It was not of late, and something is known of it all the same.
+    Known(KnownPeer),
+}
+
+/// Who was not connected of late.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct KnownPeer {
+    /// Who: 64 hexadecimal characters.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
+    node_id: NodeId,
 }
 
 /// What became of a dial.
@@ -205,7 +215,7 @@ pub(crate) async fn peers(State(app): State<App>) -> Json<PeersAnswer> {
         (status = 200, description = "As it is, or as it was.", body = PeerAnswer),
         (status = 400, description = "That is no id.", body = ErrorAnswer),
         (status = 401, description = "No token.", body = ErrorAnswer),
-        (status = 404, description = "It is not connected, nor was of late.", body = ErrorAnswer),
+        (status = 404, description = "Nothing was seen of it.", body = ErrorAnswer),
         (status = 409, description = "Several ids begin so.", body = ErrorAnswer),
         (status = 503, description = "The node is stopping.", body = ErrorAnswer),
     )
@@ -218,8 +228,13 @@ pub(crate) async fn peer(
     let id = orders::peer(&app.node, &id).await?;
     let PeerDetail { standing: why, bounds, .. } =
         app.node.peer_detail(id).await.ok_or_else(Refusal::stopping)?;
-    let session = session(&app.node, id).await.ok_or_else(|| {
-        let sentence = format!("node {} is not connected, nor was of late", id.short());
+    let is_known = why.banned_until.is_some()
+        || !why.totals.is_empty()
+        || !why.recommended_by.is_empty()
+        || !why.recent.is_empty();
+    let known = || is_known.then_some(PeerSession::Known(KnownPeer { node_id: id }));
+    let session = session(&app.node, id).await.or_else(known).ok_or_else(|| {
+        let sentence = format!("nothing was seen of node {}", id.short());
         Refusal::unknown("not_connected", sentence).try_this("GET /v1/peers lists who is")
     })?;
     Ok(Json(PeerAnswer { session, why, bounds }))

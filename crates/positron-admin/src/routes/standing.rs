@@ -30,6 +30,22 @@ pub(crate) struct StandingShape {
     drift: f64,
     /// The last 16 wrongs, the newest first.
     recent: Vec<WrongShape>,
+    /// The score, and what the words of others add to it while it is about a stranger's.
+    regard: f64,
+    /// Who recommends it, the weightiest first. The first alone counts.
+    recommended_by: Vec<WordShape>,
+}
+
+/// What somebody said for a peer.
+#[derive(ToSchema)]
+pub(crate) struct WordShape {
+    /// Who: 64 hexadecimal characters.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    node_id: String,
+    /// How much it trusts it, from 0.0 to 1.0.
+    strength: f64,
+    /// What its word weighs by what it did itself, from 0.0 to 1.0.
+    weight: f64,
 }
 
 /// What one kind of observation made of a score.

@@ -1,4 +1,4 @@
-//! What nodes say of whom they trust `[PROTOCOL 3.8]`.
+//! What nodes say of whom they trust `[PROTOCOL 3.9]`.
 
 use crate::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a recommendation is on the wire `[PROTOCOL 3.8]`.
+//! What a recommendation is on the wire `[PROTOCOL 3.9]`.
 
 use bytes::BufMut as _;
 

@@ -1,9 +1,9 @@
-//! Whom others trust: asked for, told, and bounded `[PROTOCOL 3.8]`.
+//! Whom others trust: asked for, told, and bounded `[PROTOCOL 3.9]`.
 //!
 //! # Nouns
 //!
-//! - a [`Recommendation`](crate::words::Recommendation) is a node and how much somebody trusts it *by what it saw itself*: what
-//!   was only heard is never passed on;
+//! - a [`Recommendation`](crate::words::Recommendation) is a node and how much somebody trusts it
+//!   *by what it saw itself*: what was only heard is never passed on;
 //! - a *recommender* is the linked peer that made it. It is signed by nobody and proves nothing to
 //!   others.
 //!

@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl Trust {
-    /// The [`MAX_RECOMMENDED`] best of those who went [`RECOMMENDED_FROM`] of the way to the highest
-    /// score by what they did, the best first.
+    /// The [`MAX_RECOMMENDED`] best of those who went [`RECOMMENDED_FROM`] of the way to the
+    /// highest score by what they did, the best first.
     pub fn recommended(&self) -> Vec<Recommendation> {
         let known = self.standings.iter().filter(|(_, of)| of.banned_until.is_none());
         let weighed = known.map(|(&node, _)| (self.standings.weight(&node), node));

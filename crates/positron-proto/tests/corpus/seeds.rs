@@ -149,7 +149,7 @@ fn lives() -> Vec<(String, Vec<u8>)> {
     let both: &[u8] = &[0, 0, 4, 0, 0, 1, SECOND, 1, SECOND | 4, 0, 0, 1];
     let gossip: &[u8] = &[4, 5, 8, 1, 5];
     let late: &[u8] = &[34, 0];
-    let all: [(&str, &[&[u8]]); 31] = [
+    let all: [(&str, &[&[u8]]); 32] = [
         ("hello", &[up, &[SECOND, 0, SECOND | 4, 1, 1, 3, 1, 1, 1]]),
         ("heartbeats", &[up, &[47, 17, 4, 2, 0, 47, 16, 4, 2, 31]]),
         ("discovery", &[both, &[4, 3, 16, SECOND | 4, 3, 254]]),
@@ -171,6 +171,7 @@ fn lives() -> Vec<(String, Vec<u8>)> {
         ("joined", &[&[30, 8, 2, 40, 0, 1, 30, 9, 0, 43, 2, 40, 1, 0, 47, 13]]),
         ("subscribed", &[up, &[30, 10, 1], gossip, &[30, 12, 1, 30, 13, 1, 30, 10, 0]]),
         ("late_verdicts", &[up, late, gossip, gossip, &[4, 12, 8, 2, 1, 35, 1, 3, 35, 0, 4]]),
+        ("words", &[both, &[4, 3, 6, SECOND | 4, 3, 22, 0, 5, 4, 3, 38, 0, 9, 4, 3, 54, 0, 3]]),
         ("slow_disk", &[up, late, &[30, 0, 8, 39, 0, 30, 1, 8, 37, 0], gossip, &[37, 255]]),
         ("no_disk", &[up, &[30, 0, 8, 34, 0, 30, 1, 8, 39, 15, 30, 2, 8], gossip]),
         ("clocks", &[up, &[53, 30, 0], gossip, &[53, 35, 1, 4, 0, 0, 1, 47, 17, 30, 0, 8]]),

@@ -13,6 +13,7 @@ use positron_proto::{
     limits::{LARGE_GOSSIP, MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD, SKETCH_PIECE},
     node::{Command, Event, HandedOver, Message},
     peers::PeersMessage,
+    recommendation::RecommendationMessage,
     reconciliation::{Code, Sketch},
     rng::Rng,
     session::sessions::{DialRequest, Purpose},
@@ -24,6 +25,7 @@ use positron_proto::{
         message::{AppMessage, Audience},
         record::{CarrierParameter, PeerRecord},
     },
+    words::Recommendation,
 };
 
 use crate::rig::{Rig, address, identity, network};
@@ -128,7 +130,7 @@ impl Hostile {
 
     fn body(&mut self, rng: &mut Rng, names: &[NodeId]) -> (Lane, Bytes) {
         let to = names[HONEST];
-        let message: Message = match rng.index(18) {
+        let message: Message = match rng.index(20) {
             0 => PeersMessage::Hello {
                 answer: rng.chance(0.5),
                 record: self.record(rng, &self.me),
@@ -169,6 +171,7 @@ impl Hostile {
             15 => GossipMessage::More { first: SKETCH_PIECE * rng.index(4) }.into(),
             16 => GossipMessage::Lacking((0..rng.index(60)).map(|_| code(rng)).collect()).into(),
             17 => GossipMessage::Announce(rng.index(2) == 0).into(),
+            18 => recommendation(rng, names).into(),
             _ => {
                 let (key, sum) = ([7; 16], rng.bytes());
                 GossipMessage::Digest { key, count: rng.below(20), sum }.into()
@@ -189,6 +192,20 @@ impl Hostile {
             _ => {}
         }
         (lane, body.into())
+    }
+}
+
+fn recommendation(rng: &mut Rng, names: &[NodeId]) -> RecommendationMessage {
+    let most = rng.bytes::<1>()[0];
+    let mut recommended: Vec<Recommendation> = (0..rng.index(33))
+        .map(|_| Recommendation { node: somebody(rng, names), strength: u16::from(most) << 8 })
+        .collect();
+    recommended.sort_unstable_by_key(|word| word.node);
+    recommended.dedup_by_key(|word| word.node);
+    match rng.index(3) {
+        0 => RecommendationMessage::Update(recommended),
+        1 => RecommendationMessage::Response(recommended),
+        _ => RecommendationMessage::Request(most),
     }
 }
 

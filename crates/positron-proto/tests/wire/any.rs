@@ -13,11 +13,12 @@ use positron_proto::{
     id::{MessageId, NodeId},
     identity::{PublicKey, Signature, Signed},
     limits::{
-        LARGE_GOSSIP, MAX_ADDRESSES, MAX_CARRIERS, MAX_NUMBER, MAX_PAYLOAD, MAX_TRACE_DEPTH,
-        MAX_TRACE_SAMPLE, MAX_TTL, SKETCH_PIECE, SKETCH_SYMBOLS,
+        LARGE_GOSSIP, MAX_ADDRESSES, MAX_CARRIERS, MAX_NUMBER, MAX_PAYLOAD, MAX_RECOMMENDED,
+        MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL, SKETCH_PIECE, SKETCH_SYMBOLS,
     },
     node::Message,
     peers::PeersMessage,
+    recommendation::RecommendationMessage,
     reconciliation::{Code, Sketch},
     request::{RequestMessage, Status},
     substream::{Label, SubstreamEnd, SubstreamMessage},
@@ -34,6 +35,7 @@ use positron_proto::{
         message::{AppMessage, Audience},
         record::{CarrierParameter, PeerRecord},
     },
+    words::Recommendation,
 };
 use proptest::prelude::*;
 
@@ -144,6 +146,7 @@ pub(crate) fn any_message() -> impl Strategy<Value = Message> {
         any_request_message().prop_map(Message::from),
         prop::collection::vec(any_succession(), 1..5)
             .prop_map(|told| SuccessionMessage(told).into()),
+        any_recommendation_message().prop_map(Message::from),
         any_trace_message().prop_map(Message::from),
         any_dht_message().prop_map(Message::from),
     ]
@@ -370,6 +373,20 @@ fn any_sketch() -> impl Strategy<Value = GossipMessage> {
         let sketch = Sketch::new(codes, 100);
         let symbols = sketch.symbols().iter().skip(first).take(count).copied().collect();
         GossipMessage::Sketch { elements: sketch.elements(), length: 100, first, symbols }
+    })
+}
+
+fn any_recommendation_message() -> impl Strategy<Value = RecommendationMessage> {
+    let strengths =
+        prop::collection::btree_map(any::<[u8; 32]>(), any::<u16>(), 0..=MAX_RECOMMENDED);
+    (0..3, any::<u8>(), strengths).prop_map(|(kind, most, strengths)| {
+        let word = |(id, strength)| Recommendation { node: NodeId::from_bytes(id), strength };
+        let recommended = strengths.into_iter().map(word).collect();
+        match kind {
+            0 => RecommendationMessage::Update(recommended),
+            1 => RecommendationMessage::Response(recommended),
+            _ => RecommendationMessage::Request(most),
+        }
     })
 }
 

@@ -239,6 +239,9 @@ impl Oracle {
             | Outcome::Noted
             | Outcome::Answered(_)
             | Outcome::Unanswered(_)
+            | Outcome::Recommended(_)
+            | Outcome::NotRecommended(_)
+            | Outcome::Shared { .. }
             | Outcome::Stopped
             | Outcome::StreamOpened(_)
             | Outcome::StreamNotOpened(_)

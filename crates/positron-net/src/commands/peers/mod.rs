@@ -1,6 +1,8 @@
-//! `positron-net peers`: with whom the running node is connected.
+//! `positron-net peers`: with whom the running node is connected, and what it makes of them.
 
-use clap::Args;
+mod why;
+
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,14 +16,26 @@ use crate::{
 
 /// Lists the peers that the running node is connected with, and those that left, with the reason.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct PeersOptions {
+    #[command(subcommand)]
+    command: Option<PeersCommand>,
     #[command(flatten)]
     selector: NodeSelector,
+}
+
+#[derive(Debug, Subcommand)]
+enum PeersCommand {
+    /// Explain the score of a peer, entry by entry
+    Why(why::WhyOptions),
 }
 
 impl PeersOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Terminal, global: Global) -> Result<Exit, Failure> {
+        if let Some(PeersCommand::Why(options)) = self.command {
+            return options.run(terminal, global);
+        }
         let running = Running::of(&self.selector, terminal)?;
         let status: Value = running.get("/v1/status")?;
         let left: Value = running.get("/v1/peers")?;
