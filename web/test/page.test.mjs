@@ -501,6 +501,7 @@ describe("the page", { skip }, () => {
     await story(of, async (page) => {
       await visit(page, `peers/${of.live[1].node_id}`);
       await page.locator(".why li", { hasText: /\+0\.0812\s*Valid message 812 ×, last \d+ s ago/ }).waitFor();
+      await page.locator(".why li", { hasText: /0\.90\s*.*its word weighs 0\.44/ }).waitFor();
       await page.locator(".why li", { hasText: /−0\.0500\s*Reported → 0\.410, 6 min/ }).waitFor();
       const rows = page.getByRole("table", { name: "Bounds of the peer" }).locator("tbody tr");
       await rows.filter({ hasText: /Streams2128 ?2 %/ }).waitFor();

@@ -255,6 +255,7 @@ export function world({ peers = 6, nodes = 0, seed = 1, hostile = false, ready =
             trust_score: peer.trust_score, initial_score: 0.5, ban_below: 0.1, max_score: 1, banned_until: null, banned_for: null, since: iso(uptime()), opening_score: 0.5,
             totals: [{ observation: "valid_message", times: 812, change: 0.0812, last_at: iso(3) }, { observation: text("reported"), times: 2, change: -0.1, last_at: iso(400) }],
             drift: 0.0021, recent: [{ at: iso(400), observation: text("reported"), change: -0.05, score: 0.41 }],
+            regard: 0.58, recommended_by: [{ node_id: text("ab".repeat(32)), strength: 0.9, weight: 0.44 }],
           },
           bounds: {
             lanes: ["control", "gossip", "direct", "large_gossip", "bulk"].map((lane) => ({ lane, bytes: level(1200, 4_194_304), messages: level(3, 1024) })),

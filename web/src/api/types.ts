@@ -38,6 +38,8 @@ export interface Standing {
   totals: { observation: string; times: number; change: number; last_at: string }[];
   drift: number;
   recent: { at: string; observation: string; change: number; score: number }[];
+  regard: number;
+  recommended_by: { node_id: string; strength: number; weight: number }[];
 }
 
 export interface Level {

@@ -37,6 +37,16 @@ export function Why({ of }: { of: Standing }) {
           </li>
         ))}
       </ul>
+      {of.recommended_by.length > 0 && <h3>Who recommends it</h3>}
+      <ul class="why">
+        {of.recommended_by.map((one) => (
+          <li key={one.node_id}>
+            <span class="num">{one.strength.toFixed(2)}</span>
+            <span><code>{one.node_id.slice(0, 16)}</code> <span class="muted">its word weighs {one.weight.toFixed(2)}</span></span>
+          </li>
+        ))}
+      </ul>
+      {of.regard > of.trust_score && <p class="small muted">For the best word it is preferred as one with a score of {of.regard.toFixed(3)}.</p>}
     </div>
   );
 }

@@ -36,12 +36,19 @@ fn a_running_node_bans_lists_lifts_and_lets_go() {
     let listed = told(&fixture, &["peers", "--json"]).expect(0).json();
     assert_eq!(listed["peers"][0]["node_id"], id.as_str());
     assert!(told(&fixture, &["peers"]).expect(0).stdout.contains(&id[..16]));
+    let why = told(&fixture, &["peers", "why", &id]).expect(0).stdout;
+    assert!(why.contains(&id) && why.contains("a stranger has 0.50"), "{why}");
+    assert!(why.contains("now"), "{why}");
+    let why = told(&fixture, &["peers", "why", &id[..16], "--json"]).expect(0).json();
+    assert_eq!((&why["node_id"], &why["why"]["ban_below"]), (&id.as_str().into(), &0.1.into()));
 
     // By the beginning of its id, as people are shown it.
     let words = ["ban", &id[..16], "--for", "2h", "--reason", "sold us a horse"];
     let banned = told(&fixture, &words).expect(0).stdout;
     assert_eq!(banned, format!("banned {id}\n"));
     first.status_when(&fixture, "it is gone", |status| peers(status) == 0);
+    let why = told(&fixture, &["peers", "why", &id[..16]]).expect(0).stdout;
+    assert!(why.contains("banned") && why.contains("by the application: sold us a horse"), "{why}");
     // Both ends name the same reason, and who it was.
     let left = |folder: &str| {
         let told = fixture.run(&["peers", "--json", "--data-dir", folder]).expect(0).json();
