@@ -188,6 +188,7 @@ impl Service {
             | NodeEvent::BroadcastOutran { .. }
             | NodeEvent::NumbersBehind
             | NodeEvent::UsedTwice { .. }
+            | NodeEvent::Equivocated { .. }
             | NodeEvent::SuccessionConflict { .. }
             | NodeEvent::KeyRetired { .. }
             | NodeEvent::StorageWaits { .. }

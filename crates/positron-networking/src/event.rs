@@ -117,6 +117,21 @@ pub enum NodeEvent {
         #[serde(flatten, serialize_with = "explained")]
         reason: Reason,
     },
+    /// A node signed two contents under one number: a proof of that is held here and shown to
+    /// whoever holds one of them, so that in the end every node has it. Its score falls, and the
+    /// second time it is banned. What was handed over is what came first, here; elsewhere it may be
+    /// the other one, so an application that must agree on one decides by the ids. Sixteen are
+    /// told at once, and then one a second.
+    Equivocated {
+        /// Who.
+        sender: NodeId,
+        /// Under which number.
+        sequence: u64,
+        /// The broadcast that was handed over here, and the other one.
+        messages: [MessageId; 2],
+        /// How many others were not told since the last time.
+        untold: u64,
+    },
     /// Others showed this node something that its key signed with higher numbers than its database
     /// and its clock know of: the database was lost or is an old one, the clock is or was wrong, or
     /// the key is used elsewhere. The node goes on above them. Told once in a minute.
@@ -203,6 +218,9 @@ impl NodeEvent {
             Event::BroadcastOutran { message, peers } => {
                 Self::BroadcastOutran { message, reason: outrun(&peers), peers }
             }
+            Event::Equivocated { sender, sequence, messages, untold } => {
+                Self::Equivocated { sender, sequence, messages, untold }
+            }
             Event::NumbersBehind => Self::NumbersBehind,
             Event::UsedTwice(UsedTwice { node, addresses }) => {
                 Self::UsedTwice { node, ours: node == me, addresses }
@@ -287,6 +305,11 @@ impl fmt::Display for NodeEvent {
             Self::BroadcastOutran { message, peers, .. } => {
                 let slow: Vec<String> = peers.iter().map(|peer| peer.short().to_string()).collect();
                 write!(f, "broadcast {message} was too fast for {}", slow.join(", "))
+            }
+            Self::Equivocated { sender, sequence, messages: [first, other], untold } => {
+                let sender = sender.short();
+                write!(f, "{sender} signed two broadcasts as number {sequence}: {first}, {other}")?;
+                if *untold > 0 { write!(f, "; {untold} others were not told") } else { Ok(()) }
             }
             Self::NumbersBehind
             | Self::UsedTwice { .. }

@@ -43,7 +43,7 @@ export function describe(event: NodeEvent): string {
 
 const GOOD = ["peer_joined", "storage_back"];
 const WARN = ["peers_refused", "few_peers", "dial_failed", "storage_waits", "broadcast_outran", "numbers_behind"];
-const BAD = ["peer_banned", "address_banned", "storage_failed", "used_twice", "key_retired", "succession_conflict"];
+const BAD = ["peer_banned", "address_banned", "storage_failed", "used_twice", "key_retired", "succession_conflict", "equivocated"];
 
 export function toneOf(event: NodeEvent): Tone {
   if (GOOD.includes(event.name)) return "good";

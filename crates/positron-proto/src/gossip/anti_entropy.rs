@@ -356,6 +356,9 @@ impl AntiEntropy<'_> {
             let message = GossipMessage::Gossip(0, kept.message.claim().clone());
             out.push_back(GossipEffect::Send { to, message });
         }
+        let (sender, sequence, messages) =
+            (item.sender, item.sequence, [kept.message.id(), rival.id()]);
+        out.push_back(GossipEffect::Equivocated { sender, sequence, messages });
         self.store.set_rival(item, rival);
         let after = self.store.get(item).map(|kept| kept.entry(item));
         self.note(after, Some(before));

@@ -40,6 +40,16 @@ pub enum GossipEffect {
     },
     /// Keep it across restarts.
     Keep(Verified<AppMessage>),
+    /// Its sender signed two contents under one number: both are held, each is a proof with the
+    /// other, and the first one is what was handed over.
+    Equivocated {
+        /// Whose.
+        sender: NodeId,
+        /// Which.
+        sequence: u64,
+        /// The one that was handed over, and the other.
+        messages: [MessageId; 2],
+    },
     /// It left the retention window. The [`GossipEffect::Floor`] that keeps it out came before.
     Forget {
         /// Whose.

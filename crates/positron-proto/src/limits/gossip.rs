@@ -155,3 +155,9 @@ pub const SKETCHED_PER_SECOND: u64 = 100_000;
 pub const MAX_SKETCHED: usize = 1 << 24;
 /// How long what a peer says after our GOSSIP_DIGEST is taken for its answer.
 pub const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
+/// Equivocations that the application is told at once, and then one in
+/// [`EQUIVOCATIONS_TOLD_EVERY`]; all are counted. Guess: a chain has fewer misbehaving validators
+/// in a minute, and an attacker has any number of keys.
+pub const EQUIVOCATIONS_AT_ONCE: u32 = 16;
+/// See [`EQUIVOCATIONS_AT_ONCE`].
+pub const EQUIVOCATIONS_TOLD_EVERY: Duration = Duration::from_secs(1);

@@ -141,6 +141,19 @@ pub enum Event {
         /// that it has it.
         peers: Vec<NodeId>,
     },
+    /// A node signed two contents under one number, and others who hold one of them get both: a
+    /// proof that everybody can check. The application has the first one that came here, elsewhere
+    /// perhaps the other one. Sixteen are told at once, and then one a second.
+    Equivocated {
+        /// Who.
+        sender: NodeId,
+        /// Under which number.
+        sequence: u64,
+        /// The broadcast that was handed over here, and the other one.
+        messages: [MessageId; 2],
+        /// How many others were not told since the last time.
+        untold: u64,
+    },
     /// Others showed us something that our key signed with higher numbers than our database and
     /// clock know of: the database was lost or is an old one, the clock was wrong, or the key is
     /// used elsewhere. Our numbers go on above. Told once in a minute.

@@ -32,6 +32,7 @@ pub mod delivery_log;
 pub mod effect;
 mod end_label;
 mod endings;
+mod equivocations;
 mod errand_desk;
 pub mod event;
 mod finding;

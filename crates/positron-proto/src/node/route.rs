@@ -236,6 +236,10 @@ impl NodeCore {
             }
             gossip::GossipEffect::Traced { nth, step } => self.traces.handle_step(now, nth, step),
             gossip::GossipEffect::Dropped(dropped) => self.traces.handle_dropped(now, dropped),
+            gossip::GossipEffect::Equivocated { sender, sequence, messages } => {
+                let told = self.equivocations.tell(now.mono, (sender, sequence), messages);
+                told.into_iter().for_each(|event| self.emit(event));
+            }
             gossip::GossipEffect::Observed { peer, what } => {
                 Judging(self).observe(now, peer, what);
             }

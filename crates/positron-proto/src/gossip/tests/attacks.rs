@@ -61,6 +61,7 @@ fn two_contents_under_one_number_are_held_against_their_sender_only() {
     assert_eq!(sent, [(peer(2), proof)], "shown to whom it is news, not forwarded");
     assert_eq!(node.observed, [wrong(eve.node_id(), Misbehavior::Equivocation)]);
     assert_eq!(node.delivered.len(), 1);
+    assert_eq!(node.equivocated, [(eve.node_id(), [one.id(), other.id()])], "the first one first");
 
     let third = say(&eve, 0, b"perhaps");
     node.hear(at(START), peer(2), GossipMessage::Gossip(3, third.claim().clone()));

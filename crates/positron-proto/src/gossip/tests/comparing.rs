@@ -121,6 +121,14 @@ fn two_contents_under_one_number_are_proved_to_everybody_and_then_all_agree() {
         world.connect_randomly(4);
         world.run(Duration::from_secs(30));
         assert!(ids.iter().all(|node| proved(&world, *node, &eve) == 1), "each once");
+        let mut both = two_contents(&eve).map(|content| content.id());
+        both.sort_unstable();
+        for node in world.nodes.values() {
+            let [(sender, mut told)] = node.equivocated[..] else { panic!("told once") };
+            told.sort_unstable();
+            assert_eq!((sender, told), (eve.node_id(), both));
+            assert_eq!(node.delivered.len(), 1, "the second one is never handed over");
+        }
 
         let rounds = |world: &World| -> u64 {
             world.nodes.values().map(|node| node.gossip.counters().anti_entropy_rounds).sum()

@@ -76,6 +76,8 @@ pub(super) struct Node {
     pub(super) standings: TrustTable,
     pub(super) delivered: Vec<(NodeId, u64)>,
     pub(super) observed: Vec<(NodeId, Observation)>,
+    /// Two contents under one number: whose, and which.
+    pub(super) equivocated: Vec<(NodeId, [MessageId; 2])>,
     pub(super) verifications: usize,
     /// Who told that it has a message from somebody else.
     pub(super) had: Vec<NodeId>,
@@ -102,6 +104,7 @@ impl Node {
             standings: TrustTable::new(0.5, 1.0),
             delivered: Vec::new(),
             observed: Vec::new(),
+            equivocated: Vec::new(),
             verifications: 0,
             had: Vec::new(),
             given_up: Vec::new(),
@@ -202,6 +205,9 @@ impl Node {
                     assert!(self.floors.remove(&sender).is_some(), "storage knew it");
                 }
                 GossipEffect::GivenUp { message, peers } => self.given_up.push((message, peers)),
+                GossipEffect::Equivocated { sender, messages, .. } => {
+                    self.equivocated.push((sender, messages));
+                }
                 GossipEffect::Observed { peer, what } => self.observed.push((peer, what)),
                 GossipEffect::Traced { step: JourneyStep::Had(peer), .. } => self.had.push(peer),
                 GossipEffect::Traced { .. } | GossipEffect::Dropped(_) => {}
