@@ -20,7 +20,8 @@ use crate::{
 /// One handshake that we began.
 ///
 /// The same SYN is said again after [`SYN_TIMEOUT`], then after twice that, until an answer opens
-/// or [`HANDSHAKE_TIMEOUT`] is over. An answer that does not open changes nothing but this: a
+/// or [`HANDSHAKE_TIMEOUT`] is over; where nothing is heard, no more often than
+/// [`say_at_most`](Self::say_at_most) allows. An answer that does not open changes nothing but this: a
 /// cookie goes into the SYNs that follow, a hint may begin XX beside IK, once. Both can be forged
 /// by whoever sees our SYN; neither keeps the genuine answer from being taken, whichever of the two
 /// patterns it is for.
@@ -35,6 +36,8 @@ pub(super) struct ClientHandshake {
     wait: Duration,
     /// SYNs said because time passed.
     said: u32,
+    /// As many may be, until something is heard.
+    most_unheard: u32,
     ik: Option<Attempt>,
     xx: Option<Attempt>,
     cookie: Vec<u8>,
@@ -83,6 +86,7 @@ impl ClientHandshake {
             next: now + SYN_TIMEOUT,
             wait: SYN_TIMEOUT,
             said: 1,
+            most_unheard: u32::MAX,
             ik: None,
             xx: None,
             cookie: Vec::new(),
@@ -95,7 +99,7 @@ impl ClientHandshake {
             .and_then(|theirs| Proposal::ik(local, dial.carrier(), expect, theirs, rng).ok());
         match ik {
             Some((proposal, message)) => dial.ik = Some(Attempt { proposal, message }),
-            None => dial.begin_xx(now, local, rng)?,
+            None => dial.begin_xx(local, rng)?,
         }
         let syn = dial.syn();
         Ok((dial, syn))
@@ -105,11 +109,15 @@ impl ClientHandshake {
         HandshakeCarrier::Datagrams { initiator: self.wire, ours: self.wire }
     }
 
-    fn begin_xx(&mut self, now: Instant, local: &Local, rng: &mut Rng) -> Result<(), Broken> {
+    /// Says no more than so many SYNs as long as nothing is heard from there.
+    pub(super) const fn say_at_most(&mut self, syns: u32) {
+        self.most_unheard = syns;
+    }
+
+    /// The time goes on: that nobody answers IK is no sign that anybody is there.
+    fn begin_xx(&mut self, local: &Local, rng: &mut Rng) -> Result<(), Broken> {
         let (proposal, message) = Proposal::xx(local, self.carrier(), self.expect, rng)?;
         self.xx = Some(Attempt { proposal, message });
-        // Whoever spoke up is there: no longer wait than for the first SYN.
-        (self.wait, self.next) = (SYN_TIMEOUT, now + SYN_TIMEOUT);
         Ok(())
     }
 
@@ -164,9 +172,11 @@ impl ClientHandshake {
         if let Some(last) = &self.last {
             return HandshakeProgress::Say(last.clone());
         }
+        if self.said >= self.most_unheard {
+            return HandshakeProgress::Nothing;
+        }
         // The other end may have got another key since its record was made.
-        if self.said == IK_ATTEMPTS && self.xx.is_none() && self.begin_xx(now, local, rng).is_err()
-        {
+        if self.said == IK_ATTEMPTS && self.xx.is_none() && self.begin_xx(local, rng).is_err() {
             return HandshakeProgress::Over(Closed::Handshake("no handshake can be started"));
         }
         self.said = self.said.saturating_add(1);
@@ -181,6 +191,7 @@ impl ClientHandshake {
         match SynAck::decode(payload) {
             Ok(SynAck::Noise { pattern, noise }) => self.handle_answer(pattern, noise, local),
             Ok(SynAck::Cookie { cookie }) if cookie != self.cookie => {
+                self.most_unheard = u32::MAX;
                 self.cookie = cookie.to_vec();
                 self.cookies_taken += 1;
                 // Beyond that, somebody forges: the newest one goes with the next SYN.
@@ -235,7 +246,10 @@ impl ClientHandshake {
         rng: &mut Rng,
     ) -> HandshakeProgress {
         let asks_for_xx = hint == Hint::NotThisKey && self.xx.is_none() && !self.is_agreed();
-        if asks_for_xx && self.begin_xx(now, local, rng).is_ok() {
+        if asks_for_xx && self.begin_xx(local, rng).is_ok() {
+            // Whoever spoke up is there: no longer wait than for the first SYN.
+            (self.wait, self.next) = (SYN_TIMEOUT, now + SYN_TIMEOUT);
+            self.most_unheard = u32::MAX;
             return HandshakeProgress::Say(self.syn());
         }
         HandshakeProgress::Nothing

@@ -189,6 +189,23 @@ impl Endpoint {
         expect: Expect,
         noise_static: Option<[u8; 32]>,
     ) -> Result<ConnectionId, NotDialled> {
+        self.knock(now, to, expect, noise_static, u32::MAX)
+    }
+
+    /// The same with so many SYNs at the most, and one in any case, until something is heard from
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// As of [`connect`](Self::connect).
+    pub fn knock(
+        &mut self,
+        now: Now,
+        to: SocketAddr,
+        expect: Expect,
+        noise_static: Option<[u8; 32]>,
+        syns: u32,
+    ) -> Result<ConnectionId, NotDialled> {
         if to.port() == 0 || to.ip().is_unspecified() || to.ip().is_multicast() {
             return Err(NotDialled::BadAddress(to));
         }
@@ -197,9 +214,10 @@ impl Endpoint {
         }
         let wire = self.fresh_wire();
         let (to_wire, theirs) = ((to, wire), noise_static.as_ref());
-        let (dial, syn) =
+        let (mut dial, syn) =
             ClientHandshake::start(now.mono, &self.local, to_wire, expect, theirs, &mut self.rng)
                 .map_err(|_| NotDialled::Handshake)?;
+        dial.say_at_most(syns);
         let id = self.insert(now.mono, wire, Direction::Outbound);
         self.dials.insert(id, Box::new(dial));
         self.counters.dials += 1;
