@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use positron_proto::{
     datagram::contract::{QueryEvent, QueryId, QueryTarget},
-    limits::{MAX_COLD_QUERY, QUERY_TIMEOUT, SILENT_FOR},
+    limits::{MAX_COLD_QUERY, QUERY_TIMEOUT},
     time::Duration,
     wire::packet::{HEADER_LEN, put_checksum},
 };
@@ -186,7 +186,7 @@ impl Stage {
 
     fn finish(mut self) {
         self.ends.wire.clear();
-        self.ends.advance(QUERY_TIMEOUT.max(SILENT_FOR));
+        self.ends.advance(QUERY_TIMEOUT);
         self.settle();
         self.ends.wire.clear();
         assert!(self.asked.is_empty(), "a query comes to no end: {:?}", self.asked);

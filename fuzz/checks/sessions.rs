@@ -18,8 +18,8 @@ use positron_proto::{
     session::{
         Sessions,
         sessions::{
-            DialRequest, DownReason, Hangup, LinkDown, LinkKind, LinkKinds, Purpose, Reading,
-            SessionConfig, SessionEffect,
+            DialRequest, DownReason, Effort, Hangup, LinkDown, LinkKind, LinkKinds, Purpose,
+            Reading, SessionConfig, SessionEffect,
         },
     },
     time::{Duration, Instant, Now},
@@ -307,7 +307,7 @@ impl Stage {
         let purpose = if how & 0x18 == 0x18 { Purpose::Probe } else { Purpose::Connect };
         let to = if how & 0x60 == 0x60 { address(n) } else { address(1 - n) };
         self.ends[n].dials += 1;
-        let dial = DialRequest { to, expect, noise_static, purpose };
+        let dial = DialRequest { to, expect, noise_static, purpose, effort: Effort::Full };
         self.with(n, |sessions, now, out| sessions.dial(now, dial, out));
     }
 

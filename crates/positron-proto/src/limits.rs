@@ -9,6 +9,7 @@ mod identity;
 mod query;
 mod recommendation;
 mod request;
+mod silence;
 mod substream;
 mod trace;
 
@@ -21,6 +22,7 @@ pub use identity::*;
 pub use query::*;
 pub use recommendation::*;
 pub use request::*;
+pub use silence::*;
 pub use substream::*;
 pub use trace::*;
 
@@ -292,6 +294,9 @@ pub const NAT_MAPPING_LIFETIME: Duration = Duration::from_secs(300);
 pub const MAX_CONTACTS: usize = 4096;
 /// Records in one answer of ours.
 pub const RECORDS_PER_ANSWER: usize = 16;
+/// Dials under way to nodes that the hash table asks over a session (guess: two fetches of a value
+/// from all that are asked at once). All dials together are still fewer than [`MAX_HALF_OPEN`].
+pub const MAX_TABLE_DIALS: usize = 8;
 /// Probes of addresses that are under way, in all.
 pub const MAX_PROBES: usize = 4;
 /// Probes of the addresses of one linked peer.

@@ -25,8 +25,8 @@ use positron_proto::{
     session::{
         Sessions,
         sessions::{
-            DialRequest, DownReason, LinkDown, LinkKinds, NotSent, Purpose, Reading, SessionConfig,
-            SessionEffect,
+            DialRequest, DownReason, Effort, LinkDown, LinkKinds, NotSent, Purpose, Reading,
+            SessionConfig, SessionEffect,
         },
     },
     time::{self, Now, WallTime},
@@ -188,7 +188,7 @@ impl Mind {
     fn dial(&mut self, now: Now) {
         self.dial_at = Instant::now() + COMES_AGAIN;
         let (to, expect, purpose) = (self.target, Expect::Anyone, Purpose::Connect);
-        let dial = DialRequest { to, expect, noise_static: None, purpose };
+        let dial = DialRequest { to, expect, noise_static: None, purpose, effort: Effort::Full };
         self.sessions.dial(now, dial, &mut self.out);
     }
 

@@ -1,6 +1,5 @@
 //! What bounds queries `[PROTOCOL 9.11]`.
 
-use super::BUCKET_REFRESH_INTERVAL;
 use crate::time::Duration;
 
 /// Bytes of a query without a ticket: what a SYN has room for behind a hello, beside the longest
@@ -20,16 +19,6 @@ pub const MAX_QUERIES_UNDER_WAY: usize = 1024;
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
 /// Cookies that one query takes: an honest end sends one or two.
 pub const MAX_QUERY_COOKIES: u32 = 2;
-/// Packets of queries to an address that never answered, within [`SILENT_FOR`] at first: whoever
-/// names the address of somebody else to us cannot make us flood it.
-pub const MAX_TO_SILENT: usize = 2;
-/// See [`MAX_TO_SILENT`]. Twice as long after each two of them: ten in the first 150 s.
-pub const SILENT_FOR: Duration = Duration::from_secs(10);
-/// No longer than this: an address may have somebody after all, and a table is refreshed as often.
-pub const LONGEST_SILENCE: Duration = BUCKET_REFRESH_INTERVAL;
-/// Addresses of which it is known whether they answered, and when they were asked: more than are
-/// asked in [`SILENT_FOR`] when half of 16 lookups in a second are new addresses (guess).
-pub const MAX_ASKED_ADDRESSES: usize = 8192;
 /// Queries of one address (IPv6: /64; loopback is not counted) that are answered in one second:
 /// a lookup asks a node once.
 pub const QUERIES_PER_ADDRESS: u32 = 50;

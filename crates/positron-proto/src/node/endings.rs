@@ -146,7 +146,7 @@ mod tests {
         node::{Command, Effect, Input, NodeConfig, NodeCore, PeerOrder, Snapshot},
         peers::PeersConfig,
         rng::Seed,
-        session::sessions::{DialFailure, LinkDown, Peer, Purpose},
+        session::sessions::{DialFailure, Effort, LinkDown, Peer, Purpose},
         time::{Instant, WallTime},
         wire::frame::CloseReason,
     };
@@ -158,7 +158,8 @@ mod tests {
 
     fn dial(n: u16) -> DialRequest {
         let to = SocketAddr::from(([192, 0, 2, 1], n));
-        DialRequest { to, expect: Expect::Anyone, noise_static: None, purpose: Purpose::Connect }
+        let (purpose, effort) = (Purpose::Connect, Effort::Full);
+        DialRequest { to, expect: Expect::Anyone, noise_static: None, purpose, effort }
     }
 
     /// A node that was given these bootstrap addresses, listening.

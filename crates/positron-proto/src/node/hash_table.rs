@@ -15,14 +15,14 @@ use crate::{
         AskedBy, Contact, DhtAnswer, DhtAsk, DhtEffect, DhtMessage, DhtMode, DhtOutcome, DhtQuery,
         DhtRecord, PendingRecord, QuestionId, RecordFor, ReplyId, Serve, StoreOutcome, Via,
     },
-    handshake::{Direction, Expect},
+    handshake::Direction,
     id::{NodeId, Ticket},
     identity::{Signed, Verdict},
     limits::DHT_SESSION_ROOM,
     misbehavior::Misbehavior,
     peers::KnownPeer,
     scope::Scope,
-    session::sessions::{DialRequest, Peer, Purpose},
+    session::sessions::Peer,
     storage::Urgency,
     time::Now,
     wire::{Address, message::RoomMessage as _},
@@ -115,21 +115,22 @@ impl HashTable<'_> {
             Via::Any | Via::Datagram => {
                 let (addr, key, noise_static) = (to.addr(), *to.key(), *to.noise_static());
                 let target = QueryTarget { addr, key, noise_static };
-                let asked = self.0.sessions.query(now, target, QueryId(id.0), ask.to_bytes());
-                if asked.is_err() {
+                let may = self.0.peers.may_query(now, addr, &mut self.0.queues.peers);
+                let query = (QueryId(id.0), ask.to_bytes());
+                let asked = may && self.0.sessions.query(now, target, query.0, query.1).is_ok();
+                if !asked {
                     self.0.dht.handle_unanswered(now, id, &mut self.0.queues.dht);
                 }
             }
             Via::Session => {
-                let waiting = self.0.table.waiting.entry(to.id()).or_default();
-                waiting.push((id, ask));
-                let dial = DialRequest {
-                    to: to.addr(),
-                    expect: Expect::Node(to.id()),
-                    noise_static: Some(*to.noise_static()),
-                    purpose: Purpose::Connect,
-                };
-                self.0.sessions.dial(now, dial, &mut self.0.queues.session);
+                let whom = (to.id(), to.addr(), *to.noise_static());
+                let (standings, out) = (self.0.trust.standings(), &mut self.0.queues.peers);
+                if self.0.peers.dial_for_table(now, whom, standings, out) {
+                    let waiting = self.0.table.waiting.entry(to.id()).or_default();
+                    waiting.push((id, ask));
+                } else {
+                    self.0.dht.handle_unanswered(now, id, &mut self.0.queues.dht);
+                }
             }
         }
     }
@@ -221,9 +222,14 @@ impl HashTable<'_> {
                     Err(_) => self.0.dht.handle_nonsense(now, question, out),
                 }
             }
-            QueryEvent::Failed { id, .. } => {
-                let out = &mut self.0.queues.dht;
-                self.0.dht.handle_unanswered(now, QuestionId(id.0), out);
+            QueryEvent::Failed { id, why } => {
+                let question = QuestionId(id.0);
+                if why.shows_a_node()
+                    && let Some(addr) = self.0.dht.asked_at(question)
+                {
+                    self.0.peers.handle_answer(now, addr);
+                }
+                self.0.dht.handle_unanswered(now, question, &mut self.0.queues.dht);
             }
             QueryEvent::Asked { from, body, reply, ticketed } => {
                 let contact = Contact::new(from.key, from.noise_static, from.addr);
@@ -238,7 +244,7 @@ impl HashTable<'_> {
                         // does not show that strangers reach it. Its record tells of it.
                         let is_near = Scope::of_peer(addr) != Scope::Public;
                         let contact = is_near.then_some(contact);
-                        self.0.peers.handle_contact(now, addr);
+                        self.0.peers.handle_contact(now, addr, ticketed);
                         let asker = AskedBy { id, addr, contact, is_proven: ticketed, room };
                         let reply = self.0.table.reply(ReplyTo::Datagram(reply));
                         self.0.dht.handle_query(now, (asker, reply), ask, &mut self.0.queues.dht);

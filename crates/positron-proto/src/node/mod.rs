@@ -38,6 +38,8 @@ pub mod event;
 mod finding;
 mod hash_table;
 mod hearing;
+#[cfg(test)]
+mod hearsay_tests;
 mod held_links;
 mod identity_use;
 mod inheritance;

@@ -23,7 +23,7 @@ use crate::{
         MAX_RESOLVED, REDIAL_FIRST, REFUSED_PAUSE, SLOTS_FULL_PAUSE,
     },
     scope::with_zone,
-    session::sessions::{DialFailure, DialOutcome, DialRequest, LinkDown, Purpose},
+    session::sessions::{DialFailure, DialOutcome, DialRequest, Effort, LinkDown, Purpose},
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };
@@ -442,7 +442,8 @@ impl BootstrapAddresses {
         let linked = entry.found.is_some_and(|found| links.contains(&found));
         let only_ask = entry.asked && (linked || dialer.free_slots(links) == 0);
         let purpose = if only_ask { Purpose::Probe } else { Purpose::Connect };
-        let request = DialRequest { to, expect: entry.target.expect, noise_static: None, purpose };
+        let (expect, effort) = (entry.target.expect, Effort::Full);
+        let request = DialRequest { to, expect, noise_static: None, purpose, effort };
         let reason = DialReason::Bootstrap(index);
         if entry.under_way.len() < MAX_RACING_ADDRESSES && dialer.dial(request, reason, links, turn)
         {

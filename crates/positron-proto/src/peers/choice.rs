@@ -45,9 +45,11 @@ impl Candidates {
             if dialer.is_taken(&node, links) || standings.is_banned(&node, now.wall) {
                 continue;
             }
-            if entry.next_dial > now.mono {
+            let later = Some(entry.next_dial).filter(|at| *at > now.mono);
+            let silent_until = dialer.silent_until(entry, now.mono);
+            if let Some(at) = later.max(silent_until) {
                 let next = candidates.next;
-                candidates.next = Some(next.map_or(entry.next_dial, |at| at.min(entry.next_dial)));
+                candidates.next = Some(next.map_or(at, |next| next.min(at)));
                 continue;
             }
             candidates.offer(node, entry, standings.regard(&node));

@@ -4,16 +4,17 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use super::{
     PeersEffect, address_book::AddressBook, connected::ConnectedPeers, contacts::Contacts,
-    turn::Turn,
+    entry::AddressEntry, silence::SilentAddresses, turn::Turn,
 };
 use crate::{
     handshake::Expect,
     id::NodeId,
     limits::{
         BOOTSTRAP_DIALS, MAX_DIALS, MAX_HALF_OPEN, MAX_PROBES, MAX_RESERVED, MAX_RESERVED_PLACES,
+        MAX_TABLE_DIALS, QUERY_PACKETS, SPARING_DIAL_PACKETS,
     },
     scope::Scope,
-    session::sessions::{DialRequest, Purpose},
+    session::sessions::{DialRequest, Effort, Purpose},
     time::{Duration, Instant},
 };
 
@@ -22,13 +23,17 @@ use crate::{
 /// [`dial`](Self::dial) begins one and each is over with [`finish`](Self::finish). Of those that
 /// may become links there are at most [`MAX_DIALS`], of which [`BOOTSTRAP_DIALS`] are kept for
 /// bootstrap addresses, and at most [`LOST_DIALS`] are to peers that fell silent; of probes at most
-/// [`MAX_PROBES`]; and [`MAX_RESERVED_PLACES`] for each reserved peer. A dial whose outcome nobody
-/// tells is forgotten by [`expire`](Self::expire).
+/// [`MAX_PROBES`]; at most [`MAX_TABLE_DIALS`] are the hash table's; and [`MAX_RESERVED_PLACES`] for
+/// each reserved peer. A dial whose outcome nobody tells is forgotten by [`expire`](Self::expire).
+///
+/// Where somebody only said that a node is there the dial is [sparing](Self::HEARSAY), and none
+/// leaves while enough went there in vain ([`SilentAddresses`]).
 #[derive(Debug)]
 pub(super) struct Dialer {
     me: NodeId,
     under_way: BTreeMap<Key, UnderWay>,
     contacts: Contacts,
+    silence: SilentAddresses,
 }
 
 type Key = (SocketAddr, Option<NodeId>, bool);
@@ -59,25 +64,33 @@ pub(super) struct EndedDial {
 pub(super) enum DialReason {
     /// The address book's.
     Book,
+    /// The application's, which has something for this very node.
+    Wanted,
     /// To find a peer again that fell silent.
     Lost,
     /// This bootstrap address's.
     Bootstrap(usize),
     /// To prove the address of a linked peer.
     Probe,
+    /// The hash table's, which has something to ask.
+    Table,
     /// For a peer that has a slot of its own.
     Reserved,
 }
 
 impl Dialer {
     pub(super) const fn new(me: NodeId, contacts: Contacts) -> Self {
-        Self { me, under_way: BTreeMap::new(), contacts }
+        Self { me, under_way: BTreeMap::new(), contacts, silence: SilentAddresses::new() }
     }
 
-    /// Dials unless this dial is under way already or there is no room for it.
+    /// What a dial may cost where somebody only said that a node is there.
+    pub(super) const HEARSAY: Effort = Effort::Packets(SPARING_DIAL_PACKETS);
+
+    /// Dials unless this dial is under way already, there is no room for it, or it is sparing and
+    /// its address is silent.
     pub(super) fn dial(
         &mut self,
-        request: DialRequest,
+        mut request: DialRequest,
         reason: DialReason,
         links: &ConnectedPeers,
         turn: &mut Turn<'_>,
@@ -85,6 +98,14 @@ impl Dialer {
         let key = key(&request);
         if !self.has_room(reason, request.purpose) || self.under_way.contains_key(&key) {
             return false;
+        }
+        if let Effort::Packets(packets) = request.effort {
+            if self.silence.has_answered(request.to) {
+                request.effort = Effort::Full;
+            } else if !self.silence.spend(turn.now.mono, request.to, packets) {
+                turn.counters.silent_spared += 1;
+                return false;
+            }
         }
         let since = turn.now.mono;
         let to_strangers = self.contacts.are_strangers(request.to, links, since);
@@ -114,8 +135,43 @@ impl Dialer {
             expect: Expect::Node(node),
             noise_static: Some(entry.known.record.content().noise_static),
             purpose: Purpose::Connect,
+            effort: Self::effort(entry, to, reason),
         };
         !self.is_taken(&node, links) && self.dial(request, reason, links, turn)
+    }
+
+    /// Until when a node of the book is not dialled because nobody answers where it is said to be.
+    pub(super) fn silent_until(&self, entry: &AddressEntry, now: Instant) -> Option<Instant> {
+        let to = entry.address()?;
+        match Self::effort(entry, to, DialReason::Book) {
+            Effort::Full => None,
+            Effort::Packets(packets) => self.silence.until(now, to, packets),
+        }
+    }
+
+    /// Until when nobody is dialled at this address by hearsay.
+    pub(super) fn address_silent_until(&self, to: SocketAddr, now: Instant) -> Option<Instant> {
+        self.silence.until(now, to, SPARING_DIAL_PACKETS)
+    }
+
+    /// Where a node was reached before it is dialled with all means, and wherever the application
+    /// wants it.
+    fn effort(entry: &AddressEntry, to: SocketAddr, reason: DialReason) -> Effort {
+        let is_named =
+            matches!(reason, DialReason::Wanted | DialReason::Reserved | DialReason::Bootstrap(_));
+        if is_named || entry.known.dialled == Some(to) { Effort::Full } else { Self::HEARSAY }
+    }
+
+    /// Whether a query may go to this address; if so, it is taken to.
+    pub(super) fn may_query(&mut self, to: SocketAddr, turn: &mut Turn<'_>) -> bool {
+        let may = self.silence.spend(turn.now.mono, to, QUERY_PACKETS);
+        turn.counters.silent_spared += u64::from(!may);
+        may
+    }
+
+    /// A node proved to be at this address. Whether it was silent before.
+    pub(super) fn note_presence(&mut self, addr: SocketAddr) -> bool {
+        self.silence.note_answer(addr)
     }
 
     /// A dial is over.
@@ -163,7 +219,9 @@ impl Dialer {
 
     /// Dials that may become links in slots that all share.
     pub(super) fn connecting(&self) -> usize {
-        let shared = |(key, at): &(&Key, &UnderWay)| !key.2 && at.reason != DialReason::Reserved;
+        let shared = |(key, at): &(&Key, &UnderWay)| {
+            !key.2 && !matches!(at.reason, DialReason::Reserved | DialReason::Table)
+        };
         self.under_way.iter().filter(shared).count()
     }
 
@@ -189,9 +247,11 @@ impl Dialer {
             (Purpose::Probe, _) => self.under_way.len() - self.links().count() < MAX_PROBES,
             (Purpose::Connect, DialReason::Reserved) => true,
             (Purpose::Connect, DialReason::Bootstrap(_)) => connecting < MAX_DIALS,
+            (Purpose::Connect, DialReason::Table) => self.count(reason) < MAX_TABLE_DIALS,
             (Purpose::Connect, DialReason::Lost) if self.count(reason) >= LOST_DIALS => false,
             (Purpose::Connect, _) => {
-                let others = self.count(DialReason::Book) + self.count(DialReason::Lost);
+                let others = [DialReason::Book, DialReason::Wanted, DialReason::Lost];
+                let others: usize = others.into_iter().map(|why| self.count(why)).sum();
                 others < MAX_DIALS - BOOTSTRAP_DIALS && connecting < MAX_DIALS
             }
         }
@@ -217,6 +277,7 @@ const LOST_DIALS: usize = 4;
 const LOST_DIAL: Duration = Duration::from_secs(60);
 /// Each is two links at most; the sessions refuse more than [`MAX_HALF_OPEN`].
 const _: () = assert!(
-    2 * (MAX_DIALS + MAX_PROBES + MAX_RESERVED * MAX_RESERVED_PLACES) <= MAX_HALF_OPEN,
+    2 * (MAX_DIALS + MAX_PROBES + MAX_TABLE_DIALS + MAX_RESERVED * MAX_RESERVED_PLACES)
+        <= MAX_HALF_OPEN,
     "every dial has its links"
 );

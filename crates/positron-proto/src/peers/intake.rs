@@ -18,7 +18,7 @@ use crate::{
     identity::{Signed, Verified},
     limits::{
         CHECK_TIMEOUT, HANDSHAKE_TIMEOUT, MAX_CHECKS, MAX_CHECKS_PER_PEER, MAX_PROBES_PER_PEER,
-        REDIAL_LONGEST,
+        REDIAL_LONGEST, SILENT_PROBE_LATER,
     },
     misbehavior::Misbehavior,
     scope::{Scope, canonical, is_plausible},
@@ -310,12 +310,16 @@ impl Intake {
                 expect: Expect::Node(node),
                 noise_static: Some(entry.known.record.content().noise_static),
                 purpose: Purpose::Probe,
+                effort: Dialer::HEARSAY,
             };
             if dialer.dial(probe, DialReason::Probe, links, turn) {
                 links.get_mut(&node).into_iter().for_each(|link| link.probes += 1);
             } else {
-                let later = turn.now.mono + turn.rng.jitter(PROBE_LATER);
-                self.probes.set(node, later);
+                let now = turn.now.mono;
+                let later = now + turn.rng.jitter(PROBE_LATER);
+                let silent_until = dialer.address_silent_until(to, now);
+                let silent_until = silent_until.map(|at| at.min(now + SILENT_PROBE_LATER));
+                self.probes.set(node, silent_until.map_or(later, |at| at.max(later)));
             }
         }
     }

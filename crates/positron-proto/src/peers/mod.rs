@@ -9,6 +9,7 @@
 //! - `local_record`: our own record, and what others observe of our address;
 //! - `contacts`: who may have opened the way to itself for us only;
 //! - `dialer`: dials under way, and for what there is room;
+//! - `silence`: what addresses get where nobody ever answered;
 //! - `dial_schedule`: who is to be dialled when, and how long to wait after failures;
 //! - `redial`: back-off, and lost peers: what makes two satisfied halves one again;
 //! - `bootstrap`: the addresses that the operator gave, and how it goes with them, in words;
@@ -46,6 +47,7 @@ mod peers;
 mod redial;
 mod refusals;
 mod reserved;
+mod silence;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     PeersEffect, PeersMessage, Reservation,
+    dialer::{DialReason, Dialer},
     entry::AddressEntry,
     intake::ToldRecord,
     peers::{Peers, PeersWake},
@@ -17,7 +18,7 @@ use crate::{
     id::NodeId,
     identity::{Signed, Verified},
     scope::Scope,
-    session::sessions::{DialRequest, LinkKind},
+    session::sessions::{DialRequest, Effort, LinkKind, Purpose},
     standings::TrustTable,
     time::{Instant, Now},
     wire::{Address, frame::CloseReason, record::PeerRecord},
@@ -290,6 +291,7 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         self.dialer.note_contact(from, now.mono);
+        self.note_presence(now, from);
         let turn = &mut self.shared.turn(now, out);
         self.intake.handle_dialled_us(peer, &mut self.book, &mut self.links, turn);
     }
@@ -305,19 +307,60 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         self.dialer.note_contact(dial.to, now.mono);
+        self.note_presence(now, dial.to);
         let turn = &mut self.shared.turn(now, out);
         self.intake.handle_found(node, dial, proof, &mut self.book, &mut self.links, turn);
     }
 
     /// Somebody at this address spoke to us beside any link: it may have opened a way that
-    /// strangers do not find.
-    pub fn handle_contact(&mut self, now: Now, addr: SocketAddr) {
+    /// strangers do not find. With `is_proven` it received something of ours there.
+    pub fn handle_contact(&mut self, now: Now, addr: SocketAddr, is_proven: bool) {
         self.dialer.note_contact(addr, now.mono);
+        if is_proven {
+            self.note_presence(now, addr);
+        }
     }
 
     /// Somebody at this address answered us beside any link.
     pub fn handle_answer(&mut self, now: Now, addr: SocketAddr) {
         self.dialer.note_answer(addr, now.mono);
+        self.note_presence(now, addr);
+    }
+
+    /// Whether the hash table may send a query there. A silent address is spared it, as it is
+    /// spared dials; otherwise the query is taken to be sent.
+    pub fn may_query(&mut self, now: Now, to: SocketAddr, out: &mut VecDeque<PeersEffect>) -> bool {
+        self.dialer.may_query(to, &mut self.shared.turn(now, out))
+    }
+
+    /// The hash table wants to ask this node over a session. Whether one may come of it: it is being
+    /// dialled.
+    pub(crate) fn dial_for_table(
+        &mut self,
+        now: Now,
+        (node, to, noise_static): (NodeId, SocketAddr, [u8; 32]),
+        standings: &TrustTable,
+        out: &mut VecDeque<PeersEffect>,
+    ) -> bool {
+        let was_reached = |entry: &AddressEntry| entry.known.dialled == Some(to);
+        let was_reached = self.book.get(&node).is_some_and(was_reached);
+        let effort = if was_reached { Effort::Full } else { Dialer::HEARSAY };
+        let (expect, purpose) = (Expect::Node(node), Purpose::Connect);
+        let dial = DialRequest { to, expect, noise_static: Some(noise_static), purpose, effort };
+        let is_banned = standings.is_banned(&node, now.wall) || standings.is_retired(&node);
+        if is_banned || self.is_banned_dial(&dial, standings) {
+            return false;
+        }
+        let turn = &mut self.shared.turn(now, out);
+        self.dialer.is_taken(&node, &self.links)
+            || self.dialer.dial(dial, DialReason::Table, &self.links, turn)
+    }
+
+    /// A node proved to be at this address: what it was spared may go there now.
+    pub(super) fn note_presence(&mut self, now: Now, addr: SocketAddr) {
+        if self.dialer.note_presence(addr) {
+            self.outbound.fill_soon(now.mono);
+        }
     }
 
     /// Where we say that we listen.

@@ -139,7 +139,7 @@ impl Outbound {
                 || standings.is_banned(&peer, turn.now.wall)
                 || dialer.is_taken(&peer, links)
                 || book.get(&peer).is_none();
-            if is_vain || dialer.dial_known(peer, DialReason::Book, book, links, turn) {
+            if is_vain || dialer.dial_known(peer, DialReason::Wanted, book, links, turn) {
                 self.wanted.remove(&peer);
             } else {
                 // Every dial is taken.
@@ -160,7 +160,8 @@ impl Outbound {
         let now = turn.now.mono;
         self.last_fill = now;
         // Those who fell silent and bootstrap addresses may all be gone for good.
-        let outbound = links.outbound().count() + dialer.count(DialReason::Book);
+        let dialled = dialer.count(DialReason::Book) + dialer.count(DialReason::Wanted);
+        let outbound = links.outbound().count() + dialled;
         let missing = self.target.saturating_sub(outbound);
         // Nobody at all: half of what is dialled may well be dead.
         let wanted = if links.is_empty() { missing * 2 } else { missing };

@@ -146,6 +146,7 @@ impl Peers {
         out: &mut VecDeque<PeersEffect>,
     ) {
         self.dialer.note_contact(peer.addr, now.mono);
+        self.note_presence(now, peer.addr);
         let is_banned_here = self.is_banned_at(&peer.id, peer.addr.ip(), standings);
         let (reason, parting) = if is_banned_here || standings.is_banned(&peer.id, now.wall) {
             self.shared.counters.inbound_refused_banned += 1;
@@ -521,6 +522,9 @@ impl Peers {
         use CloseReason::{SelfDial, WrongNode};
         let turn = &mut self.shared.turn(now, out);
         let is_probe = dial.purpose == Purpose::Probe;
+        if failure.shows_a_node() {
+            self.dialer.note_presence(dial.to);
+        }
         turn.counters.dials_failed += u64::from(!is_probe);
         let Expect::Node(node) = dial.expect else { return };
         let (book, links) = (&mut self.book, &self.links);

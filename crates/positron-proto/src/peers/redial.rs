@@ -158,14 +158,20 @@ impl Redial {
         let now = turn.now;
         while let Some(peer) = self.lost.pop_due(now.mono) {
             let Some(&mut since) = self.lost.get_mut(&peer) else { continue };
-            let over = now.mono.since(since) > LOST_WINDOW || book.get(&peer).is_none();
-            if over || standings.is_banned(&peer, now.wall) || links.contains(&peer) {
+            let entry = book.get(&peer).filter(|_| now.mono.since(since) <= LOST_WINDOW);
+            let Some(entry) = entry else {
+                self.lost.remove(&peer);
+                continue;
+            };
+            if standings.is_banned(&peer, now.wall) || links.contains(&peer) {
                 self.lost.remove(&peer);
                 continue;
             }
             let has_room = dialer.free_slots(links) > 0;
             if !(has_room && dialer.dial_known(peer, DialReason::Lost, book, links, turn)) {
-                self.lost.set(peer, now.mono + turn.rng.jitter(NO_ROOM));
+                let later = now.mono + turn.rng.jitter(NO_ROOM);
+                let silent_until = dialer.silent_until(entry, now.mono);
+                self.lost.set(peer, silent_until.map_or(later, |at| at.max(later)));
             }
         }
     }

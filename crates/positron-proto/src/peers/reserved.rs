@@ -15,7 +15,7 @@ use crate::{
     handshake::{Expect, HandshakeFailure},
     id::NodeId,
     limits::{MAX_RESERVED, MAX_RESERVED_PLACES, RESERVED_LONGEST},
-    session::sessions::{DialFailure, DialOutcome, DialRequest, Purpose},
+    session::sessions::{DialFailure, DialOutcome, DialRequest, Effort, Purpose},
     time::{Duration, Instant},
 };
 
@@ -140,7 +140,8 @@ impl Reserved {
                 let entry = book.get(&node);
                 let noise_static = entry.map(|entry| entry.known.record.content().noise_static);
                 let (expect, purpose) = (Expect::Node(node), Purpose::Connect);
-                let request = DialRequest { to, expect, noise_static, purpose };
+                let effort = Effort::Full;
+                let request = DialRequest { to, expect, noise_static, purpose, effort };
                 // One that is under way already goes on.
                 dialer.dial(request, DialReason::Reserved, links, turn);
             }

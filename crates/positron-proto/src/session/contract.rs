@@ -7,6 +7,7 @@ use bytes::Bytes;
 pub use super::{
     config::{RateLimit, SessionConfig},
     counters::{SessionCounters, SessionLevels},
+    effort::Effort,
     kind::{LinkKind, LinkKinds, PerKind},
 };
 pub use crate::{
@@ -63,6 +64,8 @@ pub struct DialRequest {
     pub noise_static: Option<[u8; 32]>,
     /// What for.
     pub purpose: Purpose,
+    /// What it may cost.
+    pub effort: Effort,
 }
 
 /// An authenticated peer at the other end of a link.
@@ -117,6 +120,30 @@ impl DialFailure {
     pub const fn is_for_want_of_room(&self) -> bool {
         match self {
             Self::Handshake(HandshakeFailure::Refused(why)) => why.is_for_want_of_room(),
+            Self::Handshake(_) | Self::Link(_) | Self::Timeout => false,
+        }
+    }
+
+    /// Whether a node proved to be where it was dialled, by its key, though it wants no session.
+    pub const fn shows_a_node(&self) -> bool {
+        use CloseReason::{
+            AddressFull, InboundFull, KeyRetired, SelfDial, SlotsFull, WrongFeatures, WrongNode,
+        };
+        match self {
+            Self::Handshake(HandshakeFailure::WrongNode { .. } | HandshakeFailure::Ourselves) => {
+                true
+            }
+            // What we may have said ourselves shows nothing.
+            Self::Handshake(HandshakeFailure::Refused(why)) => matches!(
+                why,
+                AddressFull
+                    | InboundFull
+                    | KeyRetired
+                    | SelfDial
+                    | SlotsFull
+                    | WrongFeatures
+                    | WrongNode
+            ),
             Self::Handshake(_) | Self::Link(_) | Self::Timeout => false,
         }
     }

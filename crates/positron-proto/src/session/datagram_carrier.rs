@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     carrier::{Carrier, CarrierEvent, CarrierOrder, Draft, LinkEnding, LinkNames, Traffic},
-    contract::{DialFailure, DialRequest, LinkDown, Reading},
+    contract::{DialFailure, DialRequest, Effort, LinkDown, Reading},
     fault::LinkFault,
 };
 use crate::{
@@ -184,7 +184,11 @@ impl DatagramCarrier {
 
 impl Carrier for DatagramCarrier {
     fn connect(&mut self, now: Now, link: LinkId, dial: &DialRequest) -> Result<(), DialFailure> {
-        let connect = self.endpoint.connect(now, dial.to, dial.expect, dial.noise_static);
+        let DialRequest { to, expect, noise_static, effort, .. } = *dial;
+        let connect = match effort {
+            Effort::Full => self.endpoint.connect(now, to, expect, noise_static),
+            Effort::Packets(syns) => self.endpoint.knock(now, to, expect, noise_static, syns),
+        };
         let connection = connect.map_err(|why| match why {
             NotDialled::TooMany => DialFailure::Link(LinkDown::Other(why.to_string())),
             NotDialled::BadAddress(_) => DialFailure::Link(LinkDown::Unreachable(why.to_string())),

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::{
     carrier::LinkEnding,
     contract::{
-        DialFailure, DialOutcome, DialRequest, LinkKinds, Peer, Purpose, SessionConfig,
+        DialFailure, DialOutcome, DialRequest, Effort, LinkKinds, Peer, Purpose, SessionConfig,
         SessionCounters, SessionEffect,
     },
     happy_eyeballs::{AfterFailure, AttemptId, EndedAttempt, HappyEyeballs, NextDial, Reason},
@@ -132,7 +132,9 @@ impl Dials {
         let patience = match why {
             // Over before the next attempt.
             Reason::Upgrade => self.connect_timeout.min(BACK_FIRST),
-            Reason::Requested | Reason::Failover => self.connect_timeout,
+            Reason::Requested | Reason::Failover => {
+                self.connect_timeout.min(kind.patience(dial.effort))
+            }
         };
         match table.dial(now, kind, &dial, id, now.mono + patience) {
             Ok(link) => self.attempts.handle_dialled(id, link),
@@ -259,5 +261,6 @@ const fn again(peer: &Peer) -> DialRequest {
         expect: Expect::Node(peer.id),
         noise_static: Some(peer.noise_static),
         purpose: Purpose::Connect,
+        effort: Effort::Full,
     }
 }

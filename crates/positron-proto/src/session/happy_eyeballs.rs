@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::contract::{DialFailure, DialRequest, LinkKind, LinkKinds, Purpose};
+use super::contract::{DialFailure, DialRequest, Effort, LinkKind, LinkKinds, Purpose};
 use crate::{
     deadlines::Deadlines,
     handshake::expect::Expect,
@@ -42,6 +42,8 @@ pub(super) struct HappyEyeballs {
 #[derive(Debug)]
 struct ConnectionAttempt {
     dial: DialRequest,
+    /// Of each kind.
+    effort: Effort,
     why: Reason,
     /// Under way: at most one of each kind.
     links: Vec<LinkId>,
@@ -108,7 +110,9 @@ impl HappyEyeballs {
             Purpose::Connect => over.head_starts().map(at).collect(),
             Purpose::Probe => over.probe_starts().map(at).collect(),
         };
-        let attempt = ConnectionAttempt { dial, why, links: Vec::new(), turns, failure: None };
+        let effort = dial.effort.shared_by(over.iter().count());
+        let attempt =
+            ConnectionAttempt { dial, effort, why, links: Vec::new(), turns, failure: None };
         self.under_way.insert(id, attempt);
         id
     }
@@ -121,7 +125,8 @@ impl HappyEyeballs {
         if let Some((at, _)) = attempt.turns.front() {
             self.turns.set(id, *at);
         }
-        Some(NextDial { kind, dial: attempt.dial, why: attempt.why })
+        let dial = DialRequest { effort: attempt.effort, ..attempt.dial };
+        Some(NextDial { kind, dial, why: attempt.why })
     }
 
     /// A link is under way for an attempt.
@@ -220,7 +225,8 @@ mod tests {
 
     fn dial() -> DialRequest {
         let (to, expect) = (([10, 0, 0, 1], 4000).into(), Expect::Anyone);
-        DialRequest { to, expect, noise_static: None, purpose: Purpose::Connect }
+        let (purpose, effort) = (Purpose::Connect, Effort::Full);
+        DialRequest { to, expect, noise_static: None, purpose, effort }
     }
 
     fn begun() -> (HappyEyeballs, AttemptId, [LinkId; 2]) {

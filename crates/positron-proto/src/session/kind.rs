@@ -4,8 +4,9 @@ use core::ops::{Index, IndexMut};
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
+use super::effort::Effort;
 use crate::{
-    limits::{HEAD_START, PROBE_HEAD_START, UDP_ALONE},
+    limits::{HEAD_START, PROBE_HEAD_START, STREAM_SYN_PATIENCE, STREAM_SYN_TIMEOUT, UDP_ALONE},
     metric::label,
     time::Duration,
 };
@@ -42,14 +43,28 @@ struct Row {
     /// How long a dial goes on unanswered once every other kind has failed, where nothing says that
     /// nobody is there.
     alone: Option<Duration>,
+    /// After how long the kernel says its first packet again, where that is not ours to decide.
+    repeats: Option<Duration>,
 }
 
 /// In order of preference.
 const TABLE: &[Row] = &[
-    Row { kind: LinkKind::Udp, name: "UDP", own_port: false, alone: Some(UDP_ALONE) },
-    Row { kind: LinkKind::Tcp, name: "TCP", own_port: true, alone: None },
+    Row {
+        kind: LinkKind::Udp,
+        name: "UDP",
+        own_port: false,
+        alone: Some(UDP_ALONE),
+        repeats: None,
+    },
+    Row {
+        kind: LinkKind::Tcp,
+        name: "TCP",
+        own_port: true,
+        alone: None,
+        repeats: Some(STREAM_SYN_TIMEOUT),
+    },
     #[cfg(test)]
-    Row { kind: LinkKind::Foreign, name: "foreign", own_port: false, alone: None },
+    Row { kind: LinkKind::Foreign, name: "foreign", own_port: false, alone: None, repeats: None },
 ];
 
 impl LinkKind {
@@ -69,6 +84,16 @@ impl LinkKind {
     /// it for an answer to what was sent to us before.
     pub(crate) const fn has_own_port(self) -> bool {
         self.row().own_port
+    }
+
+    /// How long a dial may go on unanswered so that it costs no more than it may.
+    pub(super) fn patience(self, effort: Effort) -> Duration {
+        match (effort, self.row().repeats) {
+            (Effort::Packets(packets), Some(repeats)) => {
+                repeats * packets.saturating_sub(1) + STREAM_SYN_PATIENCE
+            }
+            (Effort::Full, _) | (Effort::Packets(_), None) => Duration::MAX,
+        }
     }
 
     /// How long a dial goes on unanswered once every other kind has failed.

@@ -34,7 +34,7 @@
 //!
 //! Reading order:
 //!
-//! - `kind`: what links are made of, in order of preference;
+//! - `kind`: what links are made of, in order of preference; `effort`: what a dial may cost;
 //! - `carrier`: what a session needs of a kind of link; `carriers`: which there are;
 //!   `datagram_carrier` and `stream_carrier` are those of [`crate::datagram`] and
 //!   [`crate::stream`];
@@ -76,7 +76,8 @@
 //!     identity::Identity,
 //!     rng::Seed,
 //!     session::sessions::{
-//!         DialRequest, LinkKind, LinkKinds, Purpose, SessionConfig, SessionEffect, Sessions,
+//!         DialRequest, Effort, LinkKind, LinkKinds, Purpose, SessionConfig, SessionEffect,
+//!         Sessions,
 //!     },
 //!     time::{Duration, Now},
 //! };
@@ -95,8 +96,9 @@
 //!
 //! let (here, there) = (LinkId::of_core(0), LinkId::of_driver(0));
 //! let to = "10.0.0.2:4000".parse().unwrap();
-//! let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
-//! alice.dial(now, DialRequest { to, expect, noise_static: None, purpose }, &mut from_alice);
+//! let (expect, purpose, effort) = (Expect::Anyone, Purpose::Connect, Effort::Full);
+//! let dial = DialRequest { to, expect, noise_static: None, purpose, effort };
+//! alice.dial(now, dial, &mut from_alice);
 //! let from = "10.0.0.1:5000".parse().unwrap();
 //! bob.handle_accepted(now, LinkKind::Tcp, there, from, None, &mut from_bob);
 //! alice.handle_connected(now, here, None, &mut from_alice);
@@ -135,6 +137,7 @@ mod counters;
 mod credit;
 mod datagram_carrier;
 mod dials;
+mod effort;
 mod established;
 mod fault;
 mod happy_eyeballs;

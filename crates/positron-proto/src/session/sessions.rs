@@ -5,10 +5,10 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 
 pub use super::contract::{
-    AnswerTooLong, Asker, DialFailure, DialOutcome, DialRequest, DownReason, EndedSession, Flow,
-    Hangup, LaneLevels, LinkDown, LinkKind, LinkKinds, NotAsked, NotSent, Peer, PerKind, Purpose,
-    QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget, RateLimit, Reading, SessionBounds,
-    SessionConfig, SessionCounters, SessionEffect, SessionLevels, SessionView,
+    AnswerTooLong, Asker, DialFailure, DialOutcome, DialRequest, DownReason, Effort, EndedSession,
+    Flow, Hangup, LaneLevels, LinkDown, LinkKind, LinkKinds, NotAsked, NotSent, Peer, PerKind,
+    Purpose, QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget, RateLimit, Reading,
+    SessionBounds, SessionConfig, SessionCounters, SessionEffect, SessionLevels, SessionView,
 };
 use super::{
     carrier::{Carrier as _, CarrierEvent},

@@ -9,7 +9,7 @@ use positron_proto::{
     id::NodeId,
     identity::{Identity, Signed},
     node::AllCounters,
-    session::sessions::{DialRequest, Purpose},
+    session::sessions::{DialRequest, Effort, Purpose},
     time::Duration,
     wire::{
         Address, Reader,
@@ -58,7 +58,13 @@ impl FuturePeer {
     fn dial(&self, rig: &mut Rig, to: usize) {
         let me = identity(to);
         let (expect, noise_static) = (Expect::Node(me.node_id()), Some(link_public_key(&me)));
-        let dial = DialRequest { to: address(to), expect, noise_static, purpose: Purpose::Connect };
+        let dial = DialRequest {
+            to: address(to),
+            expect,
+            noise_static,
+            purpose: Purpose::Connect,
+            effort: Effort::Full,
+        };
         rig.with_raw(self.host, |sessions, now, out| sessions.dial(now, dial, out));
         rig.run();
         assert_eq!(rig.hosts[self.host].up.last(), Some(&me.node_id()));

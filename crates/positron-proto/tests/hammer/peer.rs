@@ -16,7 +16,7 @@ use positron_proto::{
     recommendation::RecommendationMessage,
     reconciliation::{Code, Sketch},
     rng::Rng,
-    session::sessions::{DialRequest, Purpose},
+    session::sessions::{DialRequest, Effort, Purpose},
     time::{Duration, WallTime},
     wire::{
         Address,
@@ -217,7 +217,8 @@ fn live(rig: &mut Rig, life: usize) -> Hostile {
     let names = [rig.core(HONEST).id(), rig.core(WITNESS).id(), hostile.me.node_id()];
     let noise_static = Some(link_public_key(&identity(HONEST)));
     let (expect, purpose) = (Expect::Node(names[HONEST]), Purpose::Connect);
-    let dial = DialRequest { to: address(HONEST), expect, noise_static, purpose };
+    let dial =
+        DialRequest { to: address(HONEST), expect, noise_static, purpose, effort: Effort::Full };
     for _ in 0..DEEDS {
         if rig.hosts[host].up.is_empty() {
             rig.with_raw(host, |sessions, now, out| sessions.dial(now, dial, out));

@@ -9,7 +9,7 @@ use positron_proto::{
     node::{Effect, Input},
     session::{
         Sessions, sessions,
-        sessions::{DialRequest, Purpose, SessionEffect},
+        sessions::{DialRequest, Effort, Purpose, SessionEffect},
     },
     time::{Instant, Now},
     wire::frame::Lane,
@@ -61,7 +61,7 @@ impl GuestSessions {
     /// Makes a session with whoever is there.
     pub(super) fn dial(&mut self, now: Now, to: SocketAddr) {
         let (expect, purpose) = (Expect::Anyone, Purpose::Connect);
-        let dial = DialRequest { to, expect, noise_static: None, purpose };
+        let dial = DialRequest { to, expect, noise_static: None, purpose, effort: Effort::Full };
         self.sessions.dial(now, dial, &mut self.outs);
     }
 

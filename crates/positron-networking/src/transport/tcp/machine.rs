@@ -16,8 +16,8 @@ use positron_proto::{
     session::{
         Sessions,
         sessions::{
-            DialFailure, DialOutcome, DialRequest, DownReason, LinkDown, NotSent, Peer, Purpose,
-            SessionCounters, SessionEffect, SessionView,
+            DialFailure, DialOutcome, DialRequest, DownReason, Effort, LinkDown, NotSent, Peer,
+            Purpose, SessionCounters, SessionEffect, SessionView,
         },
     },
     time::{Instant, Now},
@@ -91,7 +91,13 @@ impl ProtocolMachine for Tcp {
         whose: DialFor,
     ) -> Result<Attempt<TcpChannel>, ConnectError> {
         let noise_static = self.key_cache.key_of(expect);
-        let dial = DialRequest { to, expect, noise_static, purpose: Purpose::Connect };
+        let dial = DialRequest {
+            to,
+            expect,
+            noise_static,
+            purpose: Purpose::Connect,
+            effort: Effort::Full,
+        };
         if let Some(known) = self.dials.iter_mut().find(|known| known.dial == dial) {
             if whose == DialFor::Transport {
                 known.whose = whose;

@@ -8,7 +8,6 @@ use super::{
     contract::{NotAsked, QueryEvent, QueryFailure, QueryId, QueryTarget},
     ground::QueryGround,
     packets::{ColdAnswer, open_answer, seal_query},
-    silence::SilentAddresses,
     wallet::{TicketUse, Wallet},
 };
 use crate::{
@@ -30,15 +29,16 @@ use crate::{
 /// tickets no more. No word of anybody brings that about, only silence. Both answers count then,
 /// whichever comes first.
 ///
+/// Whether an address may be asked that never answered is the caller's to decide.
+///
 /// **Bounds**: [`MAX_QUERIES_UNDER_WAY`], each for [`QUERY_TIMEOUT`] at the most, and what bounds
-/// the [`Wallet`] and the [`SilentAddresses`].
+/// the [`Wallet`].
 #[derive(Debug)]
 pub(in crate::datagram) struct Asking {
     under_way: BTreeMap<u32, Asked>,
     by_id: BTreeMap<QueryId, u32>,
     deadlines: Deadlines<u32>,
     wallet: Wallet,
-    silent: SilentAddresses,
 }
 
 /// A query under way.
@@ -71,7 +71,6 @@ impl Asking {
             by_id: BTreeMap::new(),
             deadlines: Deadlines::new(),
             wallet: Wallet::new(),
-            silent: SilentAddresses::new(),
         }
     }
 
@@ -98,7 +97,7 @@ impl Asking {
     ) -> Result<(), NotAsked> {
         let now = ground.now;
         let has_ticket = self.wallet.has(now, &to);
-        self.check(now, id, &to, body.len(), has_ticket)?;
+        self.check(id, &to, body.len(), has_ticket)?;
         let give_up = now + QUERY_TIMEOUT;
         let ticketed = has_ticket.then(|| self.wallet.take(now, &to)).flatten();
         let mut asked =
@@ -114,7 +113,7 @@ impl Asking {
         } else {
             (asked.ask_cold(wire, ground).ok_or(NotAsked::BadKey)?, give_up)
         };
-        self.send(to.addr, datagram, ground);
+        ground.transmits.push(to.addr, datagram);
         self.by_id.insert(id, wire);
         self.under_way.insert(wire, asked);
         self.deadlines.set(wire, wake);
@@ -123,7 +122,6 @@ impl Asking {
 
     fn check(
         &self,
-        now: Instant,
         id: QueryId,
         to: &QueryTarget,
         len: usize,
@@ -139,16 +137,9 @@ impl Asking {
             Err(NotAsked::TooMany)
         } else if len > limit {
             Err(NotAsked::TooLarge { len, limit })
-        } else if !self.silent.allows(now, addr) {
-            Err(NotAsked::Unanswered(addr))
         } else {
             Ok(())
         }
-    }
-
-    fn send(&mut self, to: SocketAddr, datagram: Vec<u8>, ground: &mut QueryGround<'_>) {
-        self.silent.note_sent(ground.now, to);
-        ground.transmits.push(to, datagram);
     }
 
     /// The answer to a query is not wanted any more.
@@ -182,10 +173,10 @@ impl Asking {
             if let Some((taken, _)) = &asked.ticketed {
                 self.wallet.discard(&to, taken.name);
             }
-            let may = asked.body.len() <= MAX_COLD_QUERY && self.silent.allows(now, to.addr);
-            if may && let Some(datagram) = asked.ask_cold(wire, ground) {
+            let fits = asked.body.len() <= MAX_COLD_QUERY;
+            if fits && let Some(datagram) = asked.ask_cold(wire, ground) {
                 ground.counters.tickets_in_vain += 1;
-                self.send(to.addr, datagram, ground);
+                ground.transmits.push(to.addr, datagram);
             }
         }
     }
@@ -256,8 +247,6 @@ impl Asking {
             return;
         }
         let Some(Asked { to, cold: Some(cold), .. }) = self.under_way.get(&wire) else { return };
-        // Whatever it says, the holder of the static key wrote it.
-        self.silent.note_answer(to.addr);
         let rtt = ground.now.since(cold.sent);
         match heard.map(ColdAnswer::decode) {
             Ok(Some(ColdAnswer { name, secret, body })) => {
@@ -299,7 +288,6 @@ impl Asking {
         };
         let rtt = ground.now.since(*sent);
         self.wallet.note_rtt(&asked.to, rtt);
-        self.silent.note_answer(from);
         self.succeed(wire, body.into(), rtt, ground);
     }
 

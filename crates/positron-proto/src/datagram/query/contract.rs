@@ -144,6 +144,13 @@ pub enum QueryFailure {
     Declined,
 }
 
+impl QueryFailure {
+    /// Whether whoever is there proved to hold the static key, though no answer came of it.
+    pub const fn shows_a_node(&self) -> bool {
+        matches!(self, Self::Unproven | Self::Refused(_) | Self::Declined)
+    }
+}
+
 /// Why nothing was asked. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAsked {
@@ -164,9 +171,6 @@ pub enum NotAsked {
         /// At most; more with a ticket of that node.
         limit: usize,
     },
-    /// That address never answered, and was asked as often as one may be that does not.
-    #[error("{0} never answered and is not asked again so soon")]
-    Unanswered(SocketAddr),
     /// The static key is none.
     #[error("no handshake can be started with this key")]
     BadKey,

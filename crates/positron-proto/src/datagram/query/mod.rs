@@ -4,7 +4,7 @@
 //! - `secret`, `ticket`: what makes the second query to a node cheap, at the end that stores
 //!   nothing; `wallet`: the same at the end that asks;
 //! - `packets`: what is sealed in the datagrams of queries;
-//! - `admission`: how many are answered; `silence`: how often nobody is asked in vain;
+//! - `admission`: how many are answered;
 //! - `asking`, `answering`: the two ends; `ground`: what both have of their endpoint.
 
 mod admission;
@@ -14,7 +14,6 @@ pub(super) mod contract;
 mod ground;
 pub(super) mod packets;
 pub(super) mod secret;
-mod silence;
 pub(super) mod ticket;
 mod wallet;
 

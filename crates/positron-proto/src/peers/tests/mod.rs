@@ -10,6 +10,7 @@ mod liars;
 mod limits;
 mod network;
 mod reserved;
+mod silence;
 mod slots;
 mod strangers;
 mod world;

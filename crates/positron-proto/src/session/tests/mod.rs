@@ -26,8 +26,8 @@ use positron_internet::{DEFAULT_TTL, Event, HostId, Internet, PathLaws, StreamLa
 
 use self::bandwidth::Carried;
 use super::sessions::{
-    DialFailure, DialOutcome, DialRequest, DownReason, Hangup, LinkDown, LinkKind, LinkKinds,
-    Purpose, QueryEvent, SessionConfig, SessionEffect, Sessions,
+    DialFailure, DialOutcome, DialRequest, DownReason, Effort, Hangup, LinkDown, LinkKind,
+    LinkKinds, Purpose, QueryEvent, SessionConfig, SessionEffect, Sessions,
 };
 use crate::{
     handshake::{Expect, HandshakeFailure, link_public_key},
@@ -91,7 +91,8 @@ fn config() -> SessionConfig {
 }
 
 fn dial(to: SocketAddr) -> DialRequest {
-    DialRequest { to, expect: Expect::Anyone, noise_static: None, purpose: Purpose::Connect }
+    let (purpose, effort) = (Purpose::Connect, Effort::Full);
+    DialRequest { to, expect: Expect::Anyone, noise_static: None, purpose, effort }
 }
 
 fn secs(seconds: u64) -> Duration {

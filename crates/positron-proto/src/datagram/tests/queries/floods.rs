@@ -10,7 +10,7 @@ fn syns(world: &mut World, count: u64) -> Vec<Vec<u8>> {
         world.nodes[0].end.cancel_query(QueryId(1000 + id));
         world.collect();
         syns.extend(world.wire.drain(..).map(|(_, _, datagram)| datagram));
-        world.now.mono = world.now.mono + LONGEST_SILENCE;
+        world.now.mono = world.now.mono + QUERY_TIMEOUT;
     }
     world.sent.clear();
     syns
