@@ -21,10 +21,10 @@ use crate::{
 ///
 /// The same SYN is said again after [`SYN_TIMEOUT`], then after twice that, until an answer opens
 /// or [`HANDSHAKE_TIMEOUT`] is over; where nothing is heard, no more often than
-/// [`say_at_most`](Self::say_at_most) allows. An answer that does not open changes nothing but this: a
-/// cookie goes into the SYNs that follow, a hint may begin XX beside IK, once. Both can be forged
-/// by whoever sees our SYN; neither keeps the genuine answer from being taken, whichever of the two
-/// patterns it is for.
+/// [`say_at_most`](Self::say_at_most) allows. An answer that does not open changes nothing but
+/// this: a cookie goes into the SYNs that follow, a hint may begin XX beside IK, once. Both can be
+/// forged by whoever sees our SYN; neither keeps the genuine answer from being taken, whichever of
+/// the two patterns it is for.
 #[derive(Debug)]
 pub(super) struct ClientHandshake {
     to: SocketAddr,

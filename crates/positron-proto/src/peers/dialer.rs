@@ -23,8 +23,9 @@ use crate::{
 /// [`dial`](Self::dial) begins one and each is over with [`finish`](Self::finish). Of those that
 /// may become links there are at most [`MAX_DIALS`], of which [`BOOTSTRAP_DIALS`] are kept for
 /// bootstrap addresses, and at most [`LOST_DIALS`] are to peers that fell silent; of probes at most
-/// [`MAX_PROBES`]; at most [`MAX_TABLE_DIALS`] are the hash table's; and [`MAX_RESERVED_PLACES`] for
-/// each reserved peer. A dial whose outcome nobody tells is forgotten by [`expire`](Self::expire).
+/// [`MAX_PROBES`]; at most [`MAX_TABLE_DIALS`] are the hash table's; and there are
+/// [`MAX_RESERVED_PLACES`] for each reserved peer. A dial whose outcome nobody tells is forgotten
+/// by [`expire`](Self::expire).
 ///
 /// Where somebody only said that a node is there the dial is [sparing](Self::HEARSAY), and none
 /// leaves while enough went there in vain ([`SilentAddresses`]).

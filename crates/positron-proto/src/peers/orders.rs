@@ -333,8 +333,8 @@ impl Peers {
         self.dialer.may_query(to, &mut self.shared.turn(now, out))
     }
 
-    /// The hash table wants to ask this node over a session. Whether one may come of it: it is being
-    /// dialled.
+    /// The hash table wants to ask this node over a session. Whether one may come of it: it is
+    /// being dialled.
     pub(crate) fn dial_for_table(
         &mut self,
         now: Now,

@@ -194,6 +194,37 @@ fn a_syn_is_said_again_byte_for_byte_and_not_for_ever() {
 }
 
 #[test]
+fn xx_after_ik_makes_no_more_syns_and_whoever_may_say_one_says_one() {
+    for (syns, said) in [(u32::MAX, 5), (2, 2), (1, 1)] {
+        let mut world = World::new(2);
+        let Node { id, addr, noise_static, .. } = world.nodes[1];
+        let (now, end) = (world.now, &mut world.nodes[0].end);
+        end.knock(now, addr, Expect::Node(id), Some(noise_static), syns).unwrap();
+        world.nodes.remove(1);
+        world.advance(HANDSHAKE_TIMEOUT);
+        assert_eq!(world.closed(0), [Closed::NoAnswer]);
+        assert_eq!(world.sent_by(0, PacketType::Syn).len(), said);
+    }
+}
+
+#[test]
+fn who_may_say_one_syn_says_more_once_something_is_heard() {
+    let mut world = World::new(3);
+    let (id, addr) = (world.nodes[1].id, world.nodes[1].addr);
+    let old = world.nodes[2].noise_static;
+    let (now, end) = (world.now, &mut world.nodes[0].end);
+    end.knock(now, addr, Expect::Node(id), Some(old), 1).unwrap();
+    let mut syns = 0;
+    // The SYN of XX, after the hint, is lost.
+    world.run_with(|packet| {
+        syns += usize::from(packet.2[2] == PacketType::Syn as u8);
+        if syns == 2 { vec![] } else { vec![packet.clone()] }
+    });
+    world.advance(Duration::from_secs(1));
+    assert_connected(&world, "after the hint");
+}
+
+#[test]
 fn a_node_with_another_key_is_reached_by_xx() {
     let mut world = World::new(3);
     let (id, addr) = (world.nodes[1].id, world.nodes[1].addr);

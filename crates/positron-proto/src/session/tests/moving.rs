@@ -433,3 +433,19 @@ fn a_large_message_over_a_slow_path_of_datagrams_is_neither_silence_nor_slow_rea
     assert_eq!((world.downs(0), world.downs(1)), (vec![], vec![]));
     assert_eq!(world.nodes[0].sessions.counters().slow_readers, 0);
 }
+
+#[test]
+fn a_sparing_dial_stops_a_byte_stream_before_the_kernel_says_its_first_packet_again() {
+    for (kinds, wait) in [(LinkKinds::BOTH, millis(1_150)), (LinkKinds::TCP, millis(1_900))] {
+        let mut world = world_over(kinds);
+        let dial = DialRequest { effort: Effort::Packets(2), ..world.known(1) };
+        let (mut now, mut out) = (world.now, std::collections::VecDeque::new());
+        let (begun, sessions) = (now.mono, &mut world.nodes[0].sessions);
+        sessions.dial(now, dial, &mut out);
+        while !out.iter().any(|effect| matches!(effect, SessionEffect::Hangup { .. })) {
+            now.mono = sessions.poll_timeout().unwrap();
+            sessions.handle_timeout(now, &mut out);
+        }
+        assert_eq!(now.mono.since(begun), wait, "{kinds:?}");
+    }
+}
