@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{app::App, refusal::ErrorAnswer};
 
-/// Every ban.
+/// Every ban but those of strangers.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct BansAnswer {
     /// Of nodes first.
@@ -35,7 +35,7 @@ pub(crate) struct BanShape {
 #[utoipa::path(
     get, path = "/v1/bans", tag = "peers",
     responses(
-        (status = 200, description = "Every ban.", body = BansAnswer),
+        (status = 200, description = "Every ban but those of strangers.", body = BansAnswer),
         (status = 401, description = "No token.", body = ErrorAnswer),
     )
 )]
