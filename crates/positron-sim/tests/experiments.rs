@@ -4,7 +4,7 @@
 use positron_proto::time::Duration;
 use positron_sim::{
     Fault,
-    experiments::{self, Findings, GossipExperiment},
+    experiments::{self, EclipseExperiment, Findings, GossipExperiment},
 };
 
 fn measured(found: &Findings, what: &str) -> f64 {
@@ -15,7 +15,7 @@ fn measured(found: &Findings, what: &str) -> f64 {
 fn kept(experiment: &GossipExperiment, seed: u64) -> Findings {
     let found = experiment.play(seed, |_| {});
     let unmet: Vec<_> = found.figures.iter().filter(|figure| !figure.is_met()).collect();
-    assert!(unmet.is_empty(), "seed {seed}: {unmet:#?}\n{}", found.report);
+    assert!(unmet.is_empty(), "seed {seed}: {unmet:#?}\n{:?}", found.report);
     found
 }
 
@@ -50,6 +50,26 @@ fn a_network_that_was_parted_in_any_way_is_soon_of_one_mind() {
 fn who_announces_and_never_sends_keeps_nobody_waiting_for_long() {
     let found = kept(&experiments::liars(20), 1);
     assert!(found.spread_without_ms.is_some());
+}
+
+/// With few identities and a short siege.
+fn small_eclipse(calm: Duration) -> EclipseExperiment {
+    let hour = Duration::from_secs(3_600);
+    let whole = experiments::eclipse(150);
+    EclipseExperiment { restarts: 30, lives: 2, calm, siege: 4 * hour, identities: 600, ..whole }
+}
+
+#[test]
+fn who_restarts_under_siege_finds_an_honest_node_again() {
+    let found = small_eclipse(Duration::from_secs(4 * 3_600)).play(1, |_, _| {});
+    let unmet: Vec<_> = found.figures.iter().filter(|figure| !figure.is_met()).collect();
+    assert!(unmet.is_empty(), "seed 1: {unmet:#?}");
+}
+
+#[test]
+fn who_knew_hardly_anybody_before_the_siege_is_eclipsed_and_that_shows() {
+    let found = small_eclipse(Duration::ZERO).play(1, |_, _| {});
+    assert!(found.figures.iter().any(|figure| !figure.is_met()), "{:#?}", found.figures);
 }
 
 #[test]

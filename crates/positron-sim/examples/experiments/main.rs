@@ -4,7 +4,7 @@
 //! cargo run --release -p positron-sim --example experiments -- 500 quiet 1 --svg quiet.svg
 //! ```
 //!
-//! Arguments are `NODES NAME|all SEED [--json] [--svg FILE]`. How far it is stands on standard
+//! Arguments are `NODES NAME|all SEED [--json] [--svg FILE]`; `all` are those of gossip. How far it is stands on standard
 //! error. On standard output is a table, or with `--json` an array of all that was measured.
 //! `--svg` draws how broadcasts spread in each experiment. The exit code is 0 if everything is as
 //! was promised, 1 if not, and 2 if the arguments are wrong, or name a file that cannot be written.
@@ -33,6 +33,18 @@ fn main() -> ExitCode {
     }
 }
 
+fn play(name: &str, order: &Order) -> Findings {
+    let Some(experiment) = experiments::named(name, order.nodes) else {
+        return experiments::eclipse(order.nodes).play(order.seed, |attack, restarts| {
+            eprintln!("{name:12} attack {}: {restarts} restarts", attack + 1);
+        });
+    };
+    let mut bar = Bar::new(name);
+    let found = experiment.play(order.seed, |progress| bar.show(progress));
+    bar.end();
+    found
+}
+
 fn carry_out(order: &Order) -> ExitCode {
     // A chart that has no place is found out now, and not in an hour.
     if let Some(file) = &order.svg
@@ -43,10 +55,7 @@ fn carry_out(order: &Order) -> ExitCode {
     }
     let mut all = Vec::new();
     for name in &order.names {
-        let experiment = experiments::named(name, order.nodes).expect("a name that was parsed");
-        let mut bar = Bar::new(name);
-        let found = experiment.play(order.seed, |progress| bar.show(progress));
-        bar.end();
+        let found = play(name, order);
         if !order.json {
             println!("{}", table::of(&found));
         }

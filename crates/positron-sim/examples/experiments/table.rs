@@ -10,9 +10,13 @@ pub(crate) fn of(found: &Findings) -> String {
     rows.extend(found.figures.iter().map(row));
     let widths = [0, 1, 2, 3, 4]
         .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let run = found.report.as_ref().map(|report| format!(", run {}", report.run_hash));
     let mut table = format!(
-        "{} of {} nodes, seed {}, run {}\n",
-        found.name, found.nodes, found.seed, found.report.run_hash
+        "{} of {} nodes, seed {}{}\n",
+        found.name,
+        found.nodes,
+        found.seed,
+        run.unwrap_or_default()
     );
     for row in rows {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
@@ -20,7 +24,7 @@ pub(crate) fn of(found: &Findings) -> String {
         table.push_str(line.trim_end());
         table.push('\n');
     }
-    for violation in &found.report.violations {
+    for violation in found.report.iter().flat_map(|report| &report.violations) {
         table.push_str(&format!("broken: {violation}\n"));
     }
     table

@@ -72,8 +72,8 @@ pub struct Findings {
     pub spread_ms: Vec<f64>,
     /// The same without what the experiment is about, if that was played.
     pub spread_without_ms: Option<Vec<f64>>,
-    /// What the story came to.
-    pub report: Report,
+    /// What the story came to, if whole nodes played it.
+    pub report: Option<Report>,
 }
 
 impl GossipExperiment {
@@ -93,7 +93,7 @@ impl GossipExperiment {
             figures,
             spread_ms: spread(&played.reach),
             spread_without_ms: without.map(|without| spread(&without.reach)),
-            report: played.report,
+            report: Some(played.report),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Experiments with gossip: stories, what is promised of them, and what was measured.
+//! Experiments: stories, what is promised of them, and what was measured. All are of gossip but
+//! [`eclipse`], which is of the address book.
 //!
 //! ```
 //! use positron_sim::experiments;
@@ -10,6 +11,7 @@
 //! ```
 
 mod churn;
+mod eclipse;
 mod experiment;
 mod figure;
 mod ledger;
@@ -21,6 +23,7 @@ mod quiet;
 use positron_proto::time::Duration;
 
 pub use churn::churn;
+pub use eclipse::{ECLIPSE, EclipseExperiment, eclipse};
 pub use experiment::{Findings, GossipExperiment};
 pub use figure::{Figure, Target};
 pub use ledger::{Ledger, Reach};
@@ -29,7 +32,7 @@ pub use mass_failure::mass_failure;
 pub use partitions::partitions;
 pub use quiet::quiet;
 
-/// What the experiments are called.
+/// What the experiments with gossip are called.
 pub const NAMES: [&str; 5] = ["quiet", "mass-failure", "churn", "partitions", "liars"];
 
 /// The experiment called `name` with `nodes` nodes, in its full length.
