@@ -51,6 +51,11 @@ impl TrustTable {
         }
     }
 
+    /// The score of somebody of whom nothing is known.
+    pub(crate) const fn initial(&self) -> f64 {
+        self.initial
+    }
+
     /// What we make of `peer` by what it did, and, if it did nothing wrong, by what others say who
     /// did well: whom to dial, to keep and to believe first. The best word counts, weighed by what
     /// its speaker earned, and raises a stranger by [`MOST_BY_WORD`] of the way at most.

@@ -9,7 +9,7 @@ use positron_proto::{
     node::ChangeId,
     peers::{KnownPeer, change::keep},
     rng::Seed,
-    time::WallTime,
+    time::{Duration, WallTime},
     wire::address::Address,
 };
 use positron_store::{DataFolder, Store};
@@ -28,7 +28,8 @@ pub(crate) async fn fill_book(folder: &Path, count: u16) -> Result<(), Box<dyn E
         let record = invented(&Identity::from_seed(dice.bytes()), nth, &network);
         let dialled = record.content().addresses.first().and_then(Address::socket_addr);
         let last_seen = WallTime::from_unix_micros(u64::from(nth) + 1);
-        let known = KnownPeer { record, dialled, proven: None, last_seen, failures: 0 };
+        let chosen_for = Duration::ZERO;
+        let known = KnownPeer { record, dialled, proven: None, last_seen, failures: 0, chosen_for };
         store.persist(ChangeId(u64::from(nth) + 1), keep(&known)).map_err(|_| "storage failed")?;
     }
     Ok(store.close()?)

@@ -298,6 +298,7 @@ mod tests {
             proven: None,
             last_seen: WallTime::default(),
             failures: 0,
+            chosen_for: Duration::ZERO,
         };
         let snapshot = Snapshot { peers: vec![known], ..Snapshot::default() };
         let core = NodeCore::new(config, Arc::new(me), snapshot, &Seed::from_number(1), NOW);

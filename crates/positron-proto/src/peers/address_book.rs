@@ -302,6 +302,13 @@ impl AddressBook {
         }
     }
 
+    /// A node was linked by our choice for so much longer. No index depends on it.
+    pub(super) fn note_chosen(&mut self, node: &NodeId, time: Duration) {
+        if let Some(entry) = self.entries.get_mut(node) {
+            entry.known.chosen_for = entry.known.chosen_for.saturating_add(time);
+        }
+    }
+
     fn insert(
         &mut self,
         node: NodeId,

@@ -153,6 +153,11 @@ impl BootstrapAddresses {
         }
     }
 
+    /// Whether this node was found at one of them.
+    pub(super) fn found(&self, peer: &NodeId) -> bool {
+        self.entries.values().any(|entry| entry.found.as_ref() == Some(peer))
+    }
+
     pub(super) fn handle_peer_up(&mut self, peer: &NodeId) {
         self.welcome(peer);
     }

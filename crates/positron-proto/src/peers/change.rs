@@ -9,12 +9,13 @@ use crate::{
     id::{NetworkId, NodeId},
     identity::{Signed, Verified},
     storage::{Change, Remembered, Row, Rule, Table, Urgency},
-    time::WallTime,
+    time::{Duration, WallTime},
     wire::{Malformed, Reader, Writer as _, record::PeerRecord},
 };
 
 /// Node: when it was last seen, dials that failed since, where it was dialled, where that proved
-/// that strangers reach it, and its record as it travels.
+/// that strangers reach it, its record as it travels, and for how many microseconds it was linked by
+/// our choice, which the rows of earlier versions lack.
 pub const BOOK: Table = Table { name: "peers_book", rule: Rule::Replace, essential: false };
 
 /// Node: where the application says that the peer is for which it keeps a slot.
@@ -30,6 +31,7 @@ pub fn keep(peer: &KnownPeer) -> Change {
         value.append_blob(addr.map(|addr| addr.to_string()).unwrap_or_default().as_bytes());
     }
     peer.record.claim().encode(&mut value);
+    value.put_u64(u64::try_from(peer.chosen_for.as_micros()).unwrap_or(u64::MAX));
     Change::keep(&BOOK, key(&peer.record.content().node_id()), value)
 }
 
@@ -81,9 +83,11 @@ impl Remembered for Vec<KnownPeer> {
         if row.key != key(&record.content().node_id()) {
             return Err(reader.malformed("record of another key"));
         }
+        let chosen_for = if reader.remaining() == 0 { 0 } else { reader.u64()? };
+        let chosen_for = Duration::from_micros(chosen_for);
         reader.finish()?;
         let record = Verified::from_own_storage(record, network);
-        self.push(KnownPeer { record, dialled, proven, last_seen, failures });
+        self.push(KnownPeer { record, dialled, proven, last_seen, failures, chosen_for });
         Ok(())
     }
 }

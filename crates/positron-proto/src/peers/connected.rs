@@ -22,7 +22,7 @@ use crate::{
     scope::{Group, Scope},
     session::sessions::{LinkKind, Peer},
     standings::TrustTable,
-    time::Instant,
+    time::{Duration, Instant},
     wire::frame::CloseReason,
 };
 
@@ -45,6 +45,8 @@ pub(super) struct PeerLink {
     reserved: bool,
     /// Since when.
     pub since: Instant,
+    /// Until when its time was counted.
+    counted_until: Instant,
     /// It said hello, or answered ours.
     pub has_greeted: bool,
     /// We asked for records and wait for them.
@@ -104,6 +106,7 @@ impl ConnectedPeers {
             counted_as: counted_at(peer.addr),
             reserved,
             since: now,
+            counted_until: now,
             has_greeted: false,
             asked: false,
             probes: 0,
@@ -157,6 +160,12 @@ impl ConnectedPeers {
     pub(super) fn outbound(&self) -> impl Iterator<Item = (&NodeId, &PeerLink)> {
         let chosen = |link: &PeerLink| link.peer.direction == Direction::Outbound;
         self.by_id.iter().filter(move |(_, link)| !link.reserved && chosen(link))
+    }
+
+    /// The same, to be changed.
+    pub(super) fn outbound_mut(&mut self) -> impl Iterator<Item = (&NodeId, &mut PeerLink)> {
+        let chosen = |link: &PeerLink| link.peer.direction == Direction::Outbound;
+        self.by_id.iter_mut().filter(move |(_, link)| !link.reserved && chosen(link))
     }
 
     /// This peer has a slot of its own from now on.
@@ -303,6 +312,11 @@ fn counted_at(addr: SocketAddr) -> Option<IpAddr> {
 }
 
 impl PeerLink {
+    /// How long it lasts, as far as that was not asked before.
+    pub(super) fn count_time(&mut self, now: Instant) -> Duration {
+        now.since(core::mem::replace(&mut self.counted_until, now))
+    }
+
     /// Pays for one message that makes us work; false if the peer said too much already.
     pub(super) fn may_speak(&mut self, now: Instant) -> bool {
         self.hearing.pay(now, SAYING_INTERVAL, SAYING_BURST)

@@ -11,7 +11,7 @@ use crate::{
     limits::{MAX_PASSED_ON_BY, MAX_TELLERS, MAX_TOLD_UNPROVEN},
     netgroup::{Owner, counted},
     scope::canonical,
-    time::{Instant, WallTime},
+    time::{Duration, Instant, WallTime},
     wire::record::PeerRecord,
 };
 
@@ -29,6 +29,8 @@ pub struct KnownPeer {
     pub last_seen: WallTime,
     /// Dials since then that failed.
     pub failures: u32,
+    /// How long it was linked because the book named it, in all lives: it may be an anchor.
+    pub chosen_for: Duration,
 }
 
 /// One line of the book.
@@ -185,7 +187,8 @@ impl KnownPeer {
     /// Nobody dialled it yet.
     pub(super) const fn heard_of(record: Verified<PeerRecord>) -> Self {
         let last_seen = WallTime::from_unix_micros(0);
-        Self { record, dialled: None, proven: None, last_seen, failures: 0 }
+        let chosen_for = Duration::ZERO;
+        Self { record, dialled: None, proven: None, last_seen, failures: 0, chosen_for }
     }
 }
 

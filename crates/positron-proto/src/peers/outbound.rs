@@ -1,10 +1,11 @@
 //! Links of our own choice: as many as aimed at, to strangers too, and not many more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     PeersEffect,
     address_book::AddressBook,
+    bootstrap::BootstrapAddresses,
     choice::Candidates,
     connected::{ConnectedPeers, PeerLink},
     dial_schedule::DialSchedule,
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     id::NodeId,
-    limits::MAX_WANTED_LINKS,
+    limits::{MAX_ANCHORS, MAX_WANTED_LINKS},
     netgroup::Owner,
     standings::TrustTable,
     time::{Duration, Instant, earliest},
@@ -93,12 +94,13 @@ impl Outbound {
         book: &AddressBook,
         links: &ConnectedPeers,
         dialer: &mut Dialer,
+        given: &BootstrapAddresses,
         standings: &TrustTable,
         turn: &mut Turn<'_>,
     ) {
         self.dial_wanted(book, links, dialer, standings, turn);
         if self.fill_at.take_if(|at| *at <= turn.now.mono).is_some() {
-            self.fill(book, links, dialer, standings, turn);
+            self.fill(book, links, dialer, given, standings, turn);
         }
     }
 
@@ -108,17 +110,19 @@ impl Outbound {
         book: &AddressBook,
         links: &ConnectedPeers,
         dialer: &mut Dialer,
+        given: &BootstrapAddresses,
         standings: &TrustTable,
         turn: &mut Turn<'_>,
     ) {
         let too_many = links.outbound().count() > self.target + SLACK;
         self.too_many = if too_many { self.too_many + 1 } else { 0 };
         if self.too_many > PATIENCE {
-            Self::prune(links, standings, turn);
+            let anchors = self.anchors(book, links, given, standings);
+            Self::prune(&anchors, links, standings, turn);
         } else if !too_many && dialer.free_slots(links) > 0 {
-            let best_first = !self.linked_ever;
+            let first = !self.linked_ever;
             let mut candidates =
-                Candidates::new(turn.now, best_first, book, links, dialer, standings);
+                Candidates::new(turn.now, first, 0, book, links, dialer, standings);
             let stranger = candidates.take(turn.rng);
             if let Some(node) = stranger.or_else(|| candidates.take_crowded(turn.rng)) {
                 dialer.dial_known(node, DialReason::Book, book, links, turn);
@@ -154,25 +158,35 @@ impl Outbound {
         book: &AddressBook,
         links: &ConnectedPeers,
         dialer: &mut Dialer,
+        given: &BootstrapAddresses,
         standings: &TrustTable,
         turn: &mut Turn<'_>,
     ) {
         let now = turn.now.mono;
         self.last_fill = now;
         // Those who fell silent and bootstrap addresses may all be gone for good.
-        let dialled = dialer.count(DialReason::Book) + dialer.count(DialReason::Wanted);
-        let outbound = links.outbound().count() + dialled;
-        let missing = self.target.saturating_sub(outbound);
+        let under_way = dialer.count(DialReason::Book) + dialer.count(DialReason::Wanted);
+        let outbound = links.outbound().count() + under_way;
+        // Nor may whoever wrote the list of bootstrap addresses decide on every link.
+        let chosen = links.outbound().filter(|(node, _)| !given.found(node)).count() + under_way;
+        let unchosen = self.most_anchors().saturating_sub(chosen);
+        let missing = self.target.saturating_sub(outbound).max(unchosen);
         // Nobody at all: half of what is dialled may well be dead.
         let wanted = if links.is_empty() { missing * 2 } else { missing };
-        let wanted = wanted.min(dialer.free_slots(links));
+        let free = dialer.free_slots(links);
+        if free == 0 && unchosen > 0 && dialer.connecting() == 0 {
+            Self::make_room(book, links, dialer, given, standings, turn);
+            self.fill_by(now + ROOM_INTERVAL);
+        }
+        let wanted = wanted.min(free);
         if wanted == 0 {
             self.short_since = None;
             return;
         }
         let patient = *self.short_since.get_or_insert(now) + OWNER_PATIENCE;
-        let best_first = !self.linked_ever;
-        let mut candidates = Candidates::new(turn.now, best_first, book, links, dialer, standings);
+        let first = !self.linked_ever;
+        let mut candidates =
+            Candidates::new(turn.now, first, unchosen, book, links, dialer, standings);
         for _ in 0..wanted {
             let new_owner = candidates.take(turn.rng);
             let node = new_owner
@@ -186,10 +200,78 @@ impl Outbound {
         }
     }
 
-    /// Ends one outbound link, never a young one: of the owner with most links, the least trusted
-    /// one, by chance. Nothing that a peer says of itself protects it, or liars would be all that
-    /// is left; who loses its last link by this dials others.
-    fn prune(links: &ConnectedPeers, standings: &TrustTable, turn: &mut Turn<'_>) {
+    /// Guests and nodes at bootstrap addresses hold every slot: one of the latter goes, if there is
+    /// somebody else to dial.
+    fn make_room(
+        book: &AddressBook,
+        links: &ConnectedPeers,
+        dialer: &Dialer,
+        given: &BootstrapAddresses,
+        standings: &TrustTable,
+        turn: &mut Turn<'_>,
+    ) {
+        let of_list = links.outbound().map(|(node, _)| *node).filter(|node| given.found(node));
+        let of_list: Vec<NodeId> = of_list.collect();
+        let candidates = Candidates::new(turn.now, false, 0, book, links, dialer, standings);
+        if !candidates.is_empty()
+            && let Some(&peer) = turn.rng.choose(&of_list)
+        {
+            turn.push(PeersEffect::Disconnect { peer, reason: CloseReason::Pruned });
+        }
+    }
+
+    /// Peers that the book named are linked for longer than when this was noted last.
+    pub(super) fn count_time(
+        now: Instant,
+        book: &mut AddressBook,
+        links: &mut ConnectedPeers,
+        given: &BootstrapAddresses,
+    ) {
+        for (node, link) in links.outbound_mut() {
+            let time = link.count_time(now);
+            if !given.found(node) {
+                book.note_chosen(node, time);
+            }
+        }
+    }
+
+    /// Links of our own choice that are not let go for others: one less than there should be.
+    fn most_anchors(&self) -> usize {
+        self.target.saturating_sub(1).min(MAX_ANCHORS)
+    }
+
+    /// Those that we are linked to by choice for longest, each of another owner, and trust no less
+    /// than a stranger. Time is what an attacker cannot make up.
+    fn anchors(
+        &self,
+        book: &AddressBook,
+        links: &ConnectedPeers,
+        given: &BootstrapAddresses,
+        standings: &TrustTable,
+    ) -> BTreeSet<NodeId> {
+        let is_trusted = |node: &NodeId| standings.of(node).score >= standings.initial();
+        let chosen = links.outbound().filter(|(node, _)| !given.found(node) && is_trusted(node));
+        let time = |node| book.get(node).map_or(Duration::ZERO, |entry| entry.known.chosen_for);
+        let score = |node| standings.of(node).score;
+        let mut chosen: Vec<_> =
+            chosen.map(|(node, link)| (time(node), link, score(node), *node)).collect();
+        chosen.sort_by(|a, b| {
+            b.0.cmp(&a.0).then(a.1.since.cmp(&b.1.since)).then(b.2.total_cmp(&a.2))
+        });
+        let mut owners = BTreeSet::new();
+        let first = chosen.iter().filter(|(_, link, ..)| owners.insert(link.owner));
+        first.take(self.most_anchors()).map(|(.., node)| *node).collect()
+    }
+
+    /// Ends one outbound link, never an anchor or a young one: of the owner with most links, the
+    /// least trusted one, by chance. Nothing that a peer says of itself protects it, or liars would
+    /// be all that is left; who loses its last link by this dials others.
+    fn prune(
+        anchors: &BTreeSet<NodeId>,
+        links: &ConnectedPeers,
+        standings: &TrustTable,
+        turn: &mut Turn<'_>,
+    ) {
         let now = turn.now.mono;
         let mut crowds: BTreeMap<Owner, usize> = BTreeMap::new();
         for (_, link) in links.outbound() {
@@ -198,7 +280,7 @@ impl Outbound {
         // The nodes of this machine crowd nobody out.
         crowds.remove(&Owner::Host);
         let is_old = |link: &PeerLink| now.since(link.since) > PRUNABLE_AFTER;
-        let old = links.outbound().filter(|(_, link)| is_old(link));
+        let old = links.outbound().filter(|(id, link)| is_old(link) && !anchors.contains(id));
         let mut old: Vec<(NodeId, usize, f64)> = old
             .map(|(id, link)| {
                 (*id, crowds.get(&link.owner).copied().unwrap_or(1), standings.regard(id))
@@ -216,6 +298,8 @@ impl Outbound {
 const NO_DIAL: Duration = Duration::from_millis(250);
 /// How long we wait for somebody of another owner before we dial a second node of one.
 const OWNER_PATIENCE: Duration = Duration::from_secs(2);
+/// Time between two tries to find a slot for a link of our own choice where others hold all.
+const ROOM_INTERVAL: Duration = Duration::from_secs(5);
 /// Shortest time between two looks through the book.
 const FILL_INTERVAL: Duration = Duration::from_millis(200);
 /// Outbound links above the target that exploration and redials may leave standing.

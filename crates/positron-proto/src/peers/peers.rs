@@ -248,6 +248,7 @@ impl Peers {
         reason: &DownReason,
         out: &mut VecDeque<PeersEffect>,
     ) {
+        Outbound::count_time(now.mono, &mut self.book, &mut self.links, &self.bootstraps);
         let Some(link) = self.links.down(&peer) else { return };
         self.dialer.note_contact(link.peer.addr, now.mono);
         let turn = &mut self.shared.turn(now, out);
@@ -453,7 +454,8 @@ impl Peers {
             }
             let turn = &mut self.shared.turn(now, out);
             let (book, links, dialer) = (&mut self.book, &mut self.links, &mut self.dialer);
-            self.outbound.handle_timeout(book, links, dialer, standings, turn);
+            let given = &self.bootstraps;
+            self.outbound.handle_timeout(book, links, dialer, given, standings, turn);
             self.bootstraps.handle_timeout(links, dialer, turn);
             self.reserved.handle_timeout(book, links, dialer, turn);
             self.redial.handle_timeout(book, links, dialer, standings, turn);
@@ -581,9 +583,11 @@ impl Peers {
         self.dialer.expire(now.mono);
         self.intake.expire(now.mono);
         self.redial.expire(now.mono);
+        Outbound::count_time(now.mono, &mut self.book, &mut self.links, &self.bootstraps);
         self.book.note_alive(self.links.iter().map(|(node, _)| *node), now.wall, out);
         let (turn, dialer) = (&mut self.shared.turn(now, out), &mut self.dialer);
-        self.outbound.handle_interval(&self.book, &self.links, dialer, standings, turn);
+        let (book, links, given) = (&self.book, &self.links, &self.bootstraps);
+        self.outbound.handle_interval(book, links, dialer, given, standings, turn);
         self.discovery.handle_interval(&self.links, turn);
     }
 }

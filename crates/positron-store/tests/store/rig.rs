@@ -14,7 +14,7 @@ use positron_proto::{
     peers::KnownPeer,
     standings::PeerTrust,
     storage::Change,
-    time::WallTime,
+    time::{Duration, WallTime},
     trust::{self, RememberedTrust, TrustEvent},
     wire::{
         Address,
@@ -80,6 +80,7 @@ pub(crate) fn peer(n: u16) -> KnownPeer {
         proven: dialled,
         last_seen: at(u64::from(n)),
         failures: u32::from(n),
+        chosen_for: Duration::from_secs(u64::from(n)),
     }
 }
 

@@ -187,7 +187,9 @@ fn what_storage_brings_back_of_one_address_is_bounded_and_the_rest_is_forgotten(
         let usable = vec![public(&mut rng), addr];
         let (record, last_seen) = (record(&mut rng, addr), WallTime::from_unix_micros(1));
         let (dialled, proven) = (Some(addr), None);
-        book.restore(KnownPeer { record, dialled, proven, last_seen, failures: 0 }, usable);
+        let chosen_for = Duration::ZERO;
+        let known = KnownPeer { record, dialled, proven, last_seen, failures: 0, chosen_for };
+        book.restore(known, usable);
     }
     let mut out = VecDeque::new();
     book.report_evicted(&mut out);
@@ -356,7 +358,8 @@ fn what_storage_brings_back_is_bounded_and_checked() {
         let record = record(&mut rng, addr);
         let last_seen = WallTime::from_unix_micros(rng.below(1_000_000));
         let (dialled, proven) = (Some(addr), None);
-        remembered.push(KnownPeer { record, dialled, proven, last_seen, failures: 0 });
+        let chosen_for = Duration::ZERO;
+        remembered.push(KnownPeer { record, dialled, proven, last_seen, failures: 0, chosen_for });
     }
     let index = world.nodes.len();
     // What is dropped is forgotten by storage as well.

@@ -1,6 +1,7 @@
 //! Stories about peers: several machines, made-up links between them, one clock, one seed.
 
 mod addresses;
+mod anchors;
 mod book;
 mod bootstrap;
 mod guests;
