@@ -118,7 +118,12 @@ impl Outbound {
         self.too_many = if too_many { self.too_many + 1 } else { 0 };
         if self.too_many > PATIENCE {
             let anchors = self.anchors(book, links, given, standings);
-            Self::prune(&anchors, links, standings, turn);
+            // Others, bootstrap nodes among them, go no oftener than if all were drawn from.
+            if turn.rng.index(links.outbound().count()) < anchors.len() {
+                self.too_many = 0;
+            } else {
+                Self::prune(&anchors, links, standings, turn);
+            }
         } else if !too_many && dialer.free_slots(links) > 0 {
             let first = !self.linked_ever;
             let mut candidates =

@@ -145,11 +145,12 @@ fn whoever_wrote_the_list_of_bootstrap_addresses_does_not_decide_on_every_link()
         world.add(&address(0), PeersConfig { bootstrap, ..config() });
         for node in 1..=20 {
             let bootstrap = if node > 10 { vec![address(1)] } else { Vec::new() };
-            world.add(&address(node), PeersConfig { bootstrap, ..config() });
+            let max_outbound = Some(bootstrap.len());
+            world.add(&address(node), PeersConfig { bootstrap, max_outbound, ..config() });
         }
         let chosen =
             |world: &World| world.links.iter().filter(|(from, to)| *from == 0 && *to > 10).count();
-        world.run_until(Duration::from_secs(60), |world| chosen(world) >= MAX_ANCHORS);
+        world.run_until(Duration::from_secs(600), |world| chosen(world) >= MAX_ANCHORS);
         assert!(chosen(&world) >= MAX_ANCHORS, "{:?}", world.links);
     }
 }
@@ -157,17 +158,19 @@ fn whoever_wrote_the_list_of_bootstrap_addresses_does_not_decide_on_every_link()
 #[test]
 fn a_node_at_a_bootstrap_address_gives_way_when_it_and_guests_hold_every_slot() {
     let mut world = World::new(1);
-    let addr = address(0);
-    // Whom the book knows is not there now.
-    let remembered = remembered(&world, &[0; 20]).split_off(10);
-    let bootstrap = (1..=3).map(address).collect();
-    let few = PeersConfig { bootstrap, max_peers: 6, ..config() };
-    world.add_bound(&addr, &addr, few, remembered);
+    world.add(&address(0), config());
     for node in 1..=3 {
-        world.add(&address(node), config());
+        world.add(&address(node), PeersConfig { max_outbound: Some(0), ..config() });
     }
+    world.kill(0);
+    // Whom the book knows is not there now.
+    let absent = remembered(&world, &[0; 20]).split_off(10);
+    let absent = absent.into_iter().map(|known| (known.record.content().node_id(), known));
+    world.nodes[0].stored = absent.collect();
+    let bootstrap = (1..=3).map(address).collect();
+    world.restart(0, PeersConfig { bootstrap, max_peers: 6, ..config() });
     let given = |world: &World| world.links.iter().filter(|(from, _)| *from == 0).count();
-    assert!(world.run_until(Duration::from_secs(30), |world| given(world) == 3));
+    assert!(world.run_until(Duration::from_secs(120), |world| given(world) == 3));
     for number in 50..53 {
         let guest = Stranger::new(number, &address(usize::from(number)), Direction::Inbound);
         let record = guest.record(&world, &[]);

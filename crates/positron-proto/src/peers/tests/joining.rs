@@ -66,7 +66,7 @@ fn a_settled_network_stays_quiet_and_within_its_bounds() {
         let links = world.links.iter();
         let outbound = links.filter(|(dialler, _)| *dialler == node).count();
         assert!(outbound <= 9, "{outbound} outbound links");
-        assert!(world.degree(node) >= 5);
+        assert!(world.degree(node) >= 5, "{node}: {}", world.degree(node));
     }
 }
 
