@@ -306,12 +306,8 @@ impl fmt::Display for NodeEvent {
                 let slow: Vec<String> = peers.iter().map(|peer| peer.short().to_string()).collect();
                 write!(f, "broadcast {message} was too fast for {}", slow.join(", "))
             }
-            Self::Equivocated { sender, sequence, messages: [first, other], untold } => {
-                let sender = sender.short();
-                write!(f, "{sender} signed two broadcasts as number {sequence}: {first}, {other}")?;
-                if *untold > 0 { write!(f, "; {untold} others were not told") } else { Ok(()) }
-            }
-            Self::NumbersBehind
+            Self::Equivocated { .. }
+            | Self::NumbersBehind
             | Self::UsedTwice { .. }
             | Self::PeerSucceeded { .. }
             | Self::SuccessionConflict { .. }
@@ -331,6 +327,11 @@ impl NodeEvent {
     /// What happened to a key.
     fn fmt_identity(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Equivocated { sender, sequence, messages: [first, other], untold } => {
+                let sender = sender.short();
+                write!(f, "{sender} signed two broadcasts as number {sequence}: {first}, {other}")?;
+                if *untold > 0 { write!(f, "; {untold} others were not told") } else { Ok(()) }
+            }
             Self::NumbersBehind => write!(
                 f,
                 "others know messages of this key that are newer than its database and clock: the \

@@ -229,10 +229,10 @@ pub const MAX_PARKED_BYTES_PER_PEER: usize = 4 << 20;
 pub const MAX_BOOK: usize = 4096;
 /// Peers in the address book that one other peer told us of.
 pub const MAX_BOOK_PER_SOURCE: usize = 256;
-/// Links that a node chose itself and does not let go to try others, and peers that it was linked to
-/// by choice for longest and dials first when it starts. Measured (`eclipse`): with so many a node
-/// that an attacker of 4,600 networks besieged for a week finds an honest one again. No more, so
-/// that one of the links aimed at is always somebody else's turn.
+/// Links that a node chose itself and does not let go to try others, and peers that it was linked
+/// to by choice for longest and dials first when it starts. Measured (`eclipse`): with so many a
+/// node that an attacker of 4,600 networks besieged for a week finds an honest one again. No more,
+/// so that one of the links aimed at is always somebody else's turn.
 pub const MAX_ANCHORS: usize = 4;
 /// Dials that are under way, in all.
 pub const MAX_DIALS: usize = 16;

@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// Node: when it was last seen, dials that failed since, where it was dialled, where that proved
-/// that strangers reach it, its record as it travels, and for how many microseconds it was linked by
-/// our choice, which the rows of earlier versions lack.
+/// that strangers reach it, its record as it travels, and for how many microseconds it was linked
+/// by our choice, which the rows of earlier versions lack.
 pub const BOOK: Table = Table { name: "peers_book", rule: Rule::Replace, essential: false };
 
 /// Node: where the application says that the peer is for which it keeps a slot.

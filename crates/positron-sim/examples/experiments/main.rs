@@ -4,10 +4,11 @@
 //! cargo run --release -p positron-sim --example experiments -- 500 quiet 1 --svg quiet.svg
 //! ```
 //!
-//! Arguments are `NODES NAME|all SEED [--json] [--svg FILE]`; `all` are those of gossip. How far it is stands on standard
-//! error. On standard output is a table, or with `--json` an array of all that was measured.
-//! `--svg` draws how broadcasts spread in each experiment. The exit code is 0 if everything is as
-//! was promised, 1 if not, and 2 if the arguments are wrong, or name a file that cannot be written.
+//! Arguments are `NODES NAME|all SEED [--json] [--svg FILE]`; `all` are those of gossip. How far it
+//! is stands on standard error. On standard output is a table, or with `--json` an array of all
+//! that was measured. `--svg` draws how broadcasts spread in each experiment. The exit code is 0 if
+//! everything is as was promised, 1 if not, and 2 if the arguments are wrong, or name a file that
+//! cannot be written.
 
 mod bar;
 mod chart;

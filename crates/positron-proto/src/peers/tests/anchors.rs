@@ -1,5 +1,5 @@
-//! What keeps an attacker from being all that a node sees: links that last, and who is dialled after
-//! a restart.
+//! What keeps an attacker from being all that a node sees: links that last, and who is dialled
+//! after a restart.
 
 use std::collections::BTreeSet;
 
@@ -188,7 +188,7 @@ fn how_long_a_peer_was_linked_is_kept_and_a_row_of_an_earlier_version_loads_with
         let mut back = Vec::<KnownPeer>::new();
         back.load(Row { table, key: key.clone(), value }, &network()).map(|()| back)
     };
-    assert_eq!(load(value.clone()).unwrap(), [known.clone()]);
+    assert_eq!(load(value.clone()).unwrap(), core::slice::from_ref(known));
     let former = KnownPeer { chosen_for: Duration::ZERO, ..known.clone() };
     assert_eq!(load(value.slice(..value.len() - 8)).unwrap(), [former]);
     load(value.slice(..value.len() - 1)).unwrap_err();

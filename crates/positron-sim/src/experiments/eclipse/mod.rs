@@ -3,12 +3,13 @@
 //! Attacks on Ethereum's Peer-to-Peer Network").
 //!
 //! The victim is the shipped [`Peers`](positron_proto::peers::Peers) alone; everybody else is made
-//! up, so that a restart takes milliseconds. What the victim keeps is written as rows and read back.
+//! up, so that a restart takes milliseconds. What the victim keeps is written as rows, and read
+//! back.
 //! The attacker knows the code and not the victim's dice: its identities answer every dial, name
 //! only one another, take every slot for guests, give it to the next of them after a while, so that
 //! each is found at its address, and announce each other without being asked.
 
-mod cast;
+mod people;
 mod play;
 
 use std::iter;
@@ -16,8 +17,8 @@ use std::iter;
 use positron_proto::{rng::Seed, time::Duration};
 
 use self::{
-    cast::{Cast, Places},
-    play::{Play, START},
+    people::{People, Places, START},
+    play::Play,
 };
 use super::{
     experiment::Findings,
@@ -161,7 +162,7 @@ impl EclipseExperiment {
         let seed = Seed::from_number(seed).child(attack.soon);
         let (identities, places) = attack.hostile;
         let hostile = (identities.min(self.identities), places);
-        let cast = Cast::new(&mut named_dice(&seed, "cast"), self.honest, hostile);
+        let cast = People::new(&mut named_dice(&seed, "cast"), self.honest, hostile);
         let mut tally = Tally::default();
         for life in 0..self.lives {
             let seed = seed.child(&format!("life {life}"));

@@ -16,22 +16,16 @@ use positron_proto::{
     },
     standings::TrustTable,
     storage::{Change, Remembered as _, Row},
-    time::{Duration, Instant, Now, WallTime},
+    time::{Duration, Instant, Now},
     wire::{frame::CloseReason, record::PeerRecord},
 };
 
-use super::cast::{Cast, network};
+use super::people::{People, network};
 use crate::dice::{Dice, named_dice};
-
-/// When everything begins.
-pub(super) const START: Now = Now {
-    mono: Instant::from_micros(5_000_000),
-    wall: WallTime::from_unix_micros(1_800_000_000_000_000),
-};
 
 /// One life of the victim.
 pub(super) struct Play<'a> {
-    cast: &'a Cast,
+    cast: &'a People,
     /// What happens to the victim.
     dice: Dice,
     pub(super) now: Now,
@@ -59,7 +53,7 @@ enum Happening {
 impl<'a> Play<'a> {
     /// A life that begins with what an earlier one left behind, and is under attack or not.
     pub(super) fn new(
-        cast: &'a Cast,
+        cast: &'a People,
         seed: &Seed,
         now: Now,
         bootstrap: impl Iterator<Item = usize>,
@@ -84,7 +78,7 @@ impl<'a> Play<'a> {
             dice,
             now,
             victim,
-            standings: TrustTable::new(0.5),
+            standings: TrustTable::new(0.5, 1.0),
             stored,
             links: BTreeMap::new(),
             agenda: BTreeMap::new(),
@@ -94,7 +88,7 @@ impl<'a> Play<'a> {
             full,
             attacked,
         };
-        play.act(|victim, now, _, out| victim.handle_listening(now, &[ADDRESS.into()], out));
+        play.act(|victim, now, _, out| victim.handle_listening(now, &[ADDRESS], out));
         play
     }
 

@@ -10,11 +10,17 @@ use positron_proto::{
     id::{LinkId, NetworkId, NodeId},
     identity::{Identity, PublicKey, Signed, Verified},
     session::sessions::Peer,
+    time::{Instant, Now, WallTime},
     wire::record::PeerRecord,
 };
 
-use super::play::START;
 use crate::dice::Dice;
+
+/// When everything begins.
+pub(super) const START: Now = Now {
+    mono: Instant::from_micros(5_000_000),
+    wall: WallTime::from_unix_micros(1_800_000_000_000_000),
+};
 
 /// Where the identities of an attacker are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +44,7 @@ pub(super) struct Person {
 
 /// Everybody but the victim: first those who are honest, then those who are the attacker's.
 #[derive(Debug)]
-pub(super) struct Cast {
+pub(super) struct People {
     people: Vec<Person>,
     honest: usize,
     by_id: BTreeMap<NodeId, usize>,
@@ -50,7 +56,7 @@ pub(super) fn network() -> NetworkId {
     NetworkId::from_name("eclipse")
 }
 
-impl Cast {
+impl People {
     pub(super) fn new(dice: &mut Dice, honest: usize, (hostile, places): (usize, Places)) -> Self {
         let mut cast =
             Self { people: Vec::new(), honest, by_id: BTreeMap::new(), by_addr: BTreeMap::new() };
