@@ -249,7 +249,7 @@ counters! {
     subscribers: Gauge Count "Those who read messages: inboxes and handlers.";
     messages_dropped: Counter Count "Messages that slow subscribers lost."
         high "A subscriber is too slow: make it faster, or use a durable subscription.";
-    messages_unheard: Counter Count "Messages that came while there was no inbox and no handler."
+    messages_unheard: Counter Count "Messages without inbox or handler."
         high "Durable subscriptions have them; otherwise subscribe before the node starts.";
     events_dropped: Counter Count "Events that slow subscribers lost."
         high "A reader of events is too slow.";

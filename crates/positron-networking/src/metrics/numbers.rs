@@ -18,9 +18,9 @@ counters! {
     pub struct SocketNumbers of "transport";
 
     uptime: Gauge Seconds "Since the start of the node.";
-    unsent: Counter Count "Datagrams, or batches of them, that the kernel refused."
+    unsent: Counter Count "Datagrams, or batches, that the kernel refused."
         high "This machine's network is overloaded, or its address is gone.";
-    unsent_too_large: Counter Count "Datagrams that the kernel refused because of their size."
+    unsent_too_large: Counter Count "Datagrams too large for the kernel."
         high "Nothing: this is how the largest size is found.";
 }
 

@@ -18,7 +18,7 @@ counters! {
         high "Somebody forges packets, or a device on the way changes them.";
     checksum_failed: Counter Count "Of those, packets with a wrong checksum: damaged."
         high "The path damages packets: look for a broken link or device.";
-    replayed: Counter Count "Packets that had arrived before, or were too old to tell.";
+    replayed: Counter Count "Packets that came twice, or too old to tell.";
     packets_lost: Counter Count "Packets declared lost."
         high "The path is congested: limit the upload (`max_upload_rate`), or use a better line.";
     spurious_losses: Counter Count "Packets declared lost that arrived after all.";
@@ -27,13 +27,13 @@ counters! {
     retransmission_timeouts: Counter Count "Retransmission timeouts.";
     messages_sent: Counter Count "Messages queued.";
     messages_received: Counter Count "Messages handed over.";
-    messages_duplicate: Counter Count "Messages, or fragments of them, that had arrived before.";
-    messages_dropped: Counter Count "Unreliable messages that gave way unsent to newer ones."
+    messages_duplicate: Counter Count "Messages, or parts of them, that came twice.";
+    messages_dropped: Counter Count "Unreliable messages that gave way to newer ones."
         high "A transport sends more than the path takes.";
     reassemblies_abandoned: Counter Count "Unfinished messages given up."
         high "Messages do not arrive whole: the path loses too much.";
     dials: Counter Count "Handshakes begun by us.";
-    connections: Counter Count "Connections whose handshake was completed, in either direction.";
+    connections: Counter Count "Connections that came to be, in either direction.";
     handshakes_failed: Counter Count "Handshakes that failed, in either direction."
         high "Strangers knock without coming in: harmless, unless peers are missing.";
     half_open_evicted: Counter Count "Handshakes of strangers that gave way to newer ones."
@@ -47,18 +47,18 @@ counters! {
     migrations: Counter Count "Addresses that moved and were proven.";
     black_holes: Counter Count "Times that datagrams above a size vanished."
         high "A path lost large datagrams: a tunnel or a firewall on the way drops them.";
-    batches_given_up: Counter Count "Times that batches vanished and single datagrams arrived.";
+    batches_given_up: Counter Count "Times that batches vanished, single ones not.";
     key_updates: Counter Count "Keys changed.";
     tickets_in_vain: Counter Count "Queries asked again without their ticket."
         high "Nodes that were asked restarted or left, or the path loses packets.";
-    queries_failed: Counter Count "Queries of ours that came to nothing and were not given up."
+    queries_failed: Counter Count "Queries of ours that came to nothing."
         high "Nodes that others name are gone, or this node's datagrams do not get through.";
     queries_heard: Counter Count "Queries of others that were read.";
     queries_answered: Counter Count "Of those, queries that were answered.";
-    queries_refused: Counter Count "Queries of nodes of other networks, or for other nodes.";
+    queries_refused: Counter Count "Queries of other networks, or for other nodes.";
     queries_over_limit: Counter Count "Queries above what is answered in a second."
         high "A flood of queries: see the firewall if it goes on.";
-    tickets_refused: Counter Count "Queries whose ticket was not ours, not theirs, or too old."
+    tickets_refused: Counter Count "Queries whose ticket was wrong or too old."
         high "Somebody sends copies of queries, or from made-up addresses; they are not answered.";
     extensions_ignored: Counter Count "Frames of a later version that were ignored.";
 }

@@ -9,7 +9,7 @@ counters! {
     queries: Counter Count "Queries of others that were answered.";
     stores_refused: Counter Count "Records of others that were not kept."
         high "Look at the quotas: somebody fills the table, or this node is far from their keys.";
-    records_evicted: Counter Count "Records of others that gave way to others before that."
+    records_evicted: Counter Count "Records of others that gave way to others."
         high "The node is full, or a key is: the networks that bring most lose what they brought.";
     floors_lost: Counter Count "Marks under records that are gone, which gave way."
         high "Somebody brings records that come and go; old copies of its own may come back.";

@@ -8,7 +8,7 @@ counters! {
 
     published: Counter Count "Our own messages.";
     delivered: Counter Count "Messages handed to the application.";
-    messages_received: Counter Count "Messages received (pushed or fetched), duplicates included.";
+    messages_received: Counter Count "Messages received, duplicates included.";
     duplicates: Counter Count "Messages received that were here already."
         high "Links come and go, or messages are late: the tree of pushes has circles then.";
     eager_pushed: Counter Count "Messages pushed.";
@@ -28,13 +28,13 @@ counters! {
             dishonest.";
     forged: Counter Count "Messages whose signature was forged."
         high "A peer makes up messages: it is banned by itself.";
-    verifications_deferred: Counter Count "Messages without room for their check; asked for again."
+    verifications_deferred: Counter Count "Messages not checked for want of room."
         high "The processor does not keep up with signatures: give the node more cores.";
-    postponed: Counter Count "Messages for which there was no room yet; asked for again."
+    postponed: Counter Count "Messages without room yet; asked for again."
         high "The window is full of what slow peers lack: raise `message_cache_size`.";
-    offers_sent: Counter Count "Lists of what would leave, to those who seem to lack it.";
-    receipts_sent: Counter Count "Lists of what came, for those who wait for us to have it.";
-    left_lacking: Counter Count "Messages that a peer had not said it has when it left."
+    offers_sent: Counter Count "Lists of what leaves, to who seems to lack it.";
+    receipts_sent: Counter Count "Lists of what came, for those who wait for it.";
+    left_lacking: Counter Count "Messages that a peer lacked when it left."
         high "Peers leave before they have everything: see the reasons for which sessions are \
             lost.";
     evicted_unreached: Counter Count
@@ -42,9 +42,9 @@ counters! {
         high "More is published than peers take: publish less at a time, or raise \
             `message_cache_size`.";
     evicted: Counter Count "Messages that left the retention window.";
-    rate_limited: Counter Count "Announcements, requests and new senders beyond a peer's budget."
+    rate_limited: Counter Count "What a peer said beyond its budget."
         high "A peer asks for more than its budget: it is slow, new or hostile.";
-    delivery: Histogram Seconds "From when a message was first heard of until it was handed over."
+    delivery: Histogram Seconds "From first hearing of a message to handing it over."
         high "Signatures or links are slow: see `positron_node_verification_wait_seconds`.";
 }
 

@@ -27,7 +27,7 @@ counters! {
         high "A peer of another version, or a hostile one: compare the versions of your nodes.";
     unknown_types: Counter Count "Messages of an unknown type."
         high "Peers run a newer version: update this node.";
-    changes_dropped: Counter Count "Changes not kept because the disk was away for too long."
+    changes_dropped: Counter Count "Changes not kept: the disk was away too long."
         high "The disk is too slow or away: see `positron-net status` for what storage waits for.";
     deliveries_evicted: Counter Count "Messages forgotten before they were acknowledged."
         high "A durable subscriber does not acknowledge: start it, or remove its subscription.";
@@ -47,14 +47,14 @@ counters! {
         high "The database was set back or lost: nothing to do, the node goes on above.";
     used_twice_signs: Counter Count "Signs of a key used in two places."
         high "Give each process a key of its own; see `positron-net status` for the addresses.";
-    sends_lost: Counter Count "Messages lost to a full queue or session; gossip repairs them."
+    sends_lost: Counter Count "Messages lost to a full queue; gossip repairs them."
         high "Peers take less than is said: publish less at a time, or connect faster ones.";
     messages: Counter Count "Messages of each room." by (Way RoomName);
     sessions_lost: Counter Count "Sessions that ended." by (By SessionEnd)
         high "See REASONS.md for what each reason means and what to do.";
     dials_ended: Counter Count "Dials that ended." by (DialEnd)
         high "See REASONS.md for what each reason means and what to do.";
-    verification_wait: Histogram Seconds "From when a claim came until its signature was checked."
+    verification_wait: Histogram Seconds "From a claim's coming to the check of its signature."
         high "The processor does not keep up with signatures: give the node more cores.";
 }
 

@@ -20,7 +20,7 @@ counters! {
         high "Few owners take many slots: see `positron-net peers` for their addresses.";
     inbound_refused_banned: Counter Count "Newcomers refused: banned."
         high "See `positron-net bans`; lift those that were a mistake.";
-    silent_spared: Counter Count "Dials and queries that a silent address was spared.";
+    silent_spared: Counter Count "Packets spared to silent addresses.";
     unproven_told: Counter Count "Records told of nodes that perhaps only we reach.";
     inbound_refused_retired: Counter Count "Newcomers refused: their key gave way to another.";
     records_learned: Counter Count "Records that were new or newer.";

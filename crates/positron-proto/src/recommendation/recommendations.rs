@@ -118,7 +118,6 @@ impl Recommendations {
             told += 1;
             out.push_back(RecommendationEffect::Send { to, message });
         }
-        self.counters.told += u64::try_from(told).unwrap_or_default();
         told
     }
 
@@ -130,7 +129,6 @@ impl Recommendations {
         out: &mut VecDeque<RecommendationEffect>,
     ) {
         let message = RecommendationMessage::Response(for_whom(to, recommended, most));
-        self.counters.told += 1;
         out.push_back(RecommendationEffect::Send { to, message });
     }
 
@@ -168,7 +166,6 @@ impl Recommendations {
                 recommended
             }
         };
-        self.counters.heard += 1;
         out.push_back(RecommendationEffect::Heard { from, recommended });
     }
 

@@ -7,20 +7,20 @@ counters! {
     pub struct RequestCounters of "request";
 
     asked: Counter Count "Requests of ours that were taken.";
-    answered: Counter Count "Requests of ours that were answered by the other application.";
+    answered: Counter Count "Requests of ours that were answered.";
     unanswered: Counter Count "Requests of ours that were not, for whatever reason."
         high "The peers that are asked are gone or slow: see whether they run, or give requests \
             more time.";
-    late: Counter Count "Answers to requests that were over, or were never made."
+    late: Counter Count "Answers to requests that were over, or none."
         high "Answers take longer than they are waited for: give requests more time.";
     served: Counter Count "Requests of others handed to the application.";
-    abandoned: Counter Count "Requests of others of which the answer was not wanted any more."
+    abandoned: Counter Count "Requests of others whose answer is wanted no more."
         high "Others give up waiting for this node: its handler is too slow.";
-    refused: Counter Count "Requests of others refused because too much was being served."
+    refused: Counter Count "Requests of others refused: too much is served."
         high "More is asked than the handler serves: make it faster, or ask other nodes too.";
-    ignored: Counter Count "Requests of peers that do not take their refusals either."
+    ignored: Counter Count "Requests of peers that take no refusals."
         high "A peer asks without reading the answers: ban it if it goes on.";
-    answers_dropped: Counter Count "Answers dropped because their bytes had no room; told as busy."
+    answers_dropped: Counter Count "Answers dropped for want of room; told as busy."
         high "Answers are larger than their room: answer with less, or over a stream.";
     round_trip: Histogram Seconds "From a request of ours until its answer."
         high "The peers that are asked are slow, or far away.";

@@ -25,10 +25,10 @@ counters! {
         high "Links change often: see the reasons for which sessions are lost.";
     messages_refused: Counter Count "Messages not queued because the queue was full."
         high "A peer takes less than is said: publish less at a time.";
-    dials: Counter Count "Dials that were asked for: each of one link or of several that race.";
-    failovers: Counter Count "Links of a less preferred kind dialled because one fell silent."
+    dials: Counter Count "Dials asked for: each of one link or several that race.";
+    failovers: Counter Count "Links of a second kind dialled: one fell silent."
         high "Datagrams stop getting through: see the firewall for UDP.";
-    upgrades: Counter Count "Links of a preferred kind dialled because a session has another.";
+    upgrades: Counter Count "Links of a preferred kind dialled for a session.";
     handovers: Counter Count "Sessions that went on over a link of another kind.";
     links_accepted: Counter Count "Links accepted.";
     sessions: Counter Count "Sessions that came up.";
@@ -38,7 +38,7 @@ counters! {
         high "Other ends fall silent: the path or they are overloaded.";
     half_open_evicted: Counter Count "Links of strangers that gave way to newer ones."
         high "A flood of connections: see the firewall if it goes on.";
-    links_refused: Counter Count "Links refused because of a limit per address or in all."
+    links_refused: Counter Count "Links refused for a limit per address or in all."
         high "Raise `max_peers_per_address` or `max_concurrent_connections` if the peers are \
             honest.";
     protocol_mismatches: Counter Count "Links whose first bytes were not ours."
@@ -47,18 +47,18 @@ counters! {
         high "A device on the way changes bytes.";
     slow_readers: Counter Count "Links closed because the peer did not read."
         high "Peers do not keep up: publish less at a time, or look at those machines.";
-    reassemblies_abandoned: Counter Count "Links closed because unfinished messages took too much."
+    reassemblies_abandoned: Counter Count "Links closed: unfinished messages took too much."
         high "Peers begin messages and do not end them: their lines are slow.";
-    upload_waits: Counter Count "Times that a link waited for a limit of upload bandwidth."
+    upload_waits: Counter Count "Waits for a limit of upload bandwidth."
         high "The limit of upload is reached: raise it if the line has more.";
-    download_waits: Counter Count "Times that a peer waited for a limit of download bandwidth."
+    download_waits: Counter Count "Waits for a limit of download bandwidth."
         high "The limit of download is reached: raise it if the line has more.";
-    keepalive_timeouts: Counter Count "Links closed because the peer did not answer a probe."
+    keepalive_timeouts: Counter Count "Links closed: the peer answered no probe."
         high "Peers vanish: see whether this machine or its network is overloaded.";
     wire: Counter Bytes "Bytes on the wire." by (Way LinkKind);
     lane_messages: Counter Count "Messages of each lane." by (Way LaneName);
     lane: Counter Bytes "Bytes of messages of each lane." by (Way LaneName);
-    handshake: Histogram Seconds "From when the other end was there until both ends agreed."
+    handshake: Histogram Seconds "From reaching the other end until both agreed."
         high "This machine or its peers are overloaded, or far away.";
 }
 

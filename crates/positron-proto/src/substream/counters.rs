@@ -8,7 +8,7 @@ counters! {
 
     opened: Counter Count "Streams opened to other nodes.";
     accepted: Counter Count "Streams that other nodes opened.";
-    refused: Counter Count "Streams of other nodes refused because there were too many."
+    refused: Counter Count "Streams of others refused: too many."
         high "Others open more streams than there may be: see which application does.";
     lost: Counter Count "Streams that ended with their session."
         high "Sessions end under streams: see the reasons for which sessions are lost.";

@@ -13,11 +13,11 @@ counters! {
         high "A key named two successors: its holder lost control of it.";
     merges: Counter Count "Second predecessors of a key, refused.";
     cycles: Counter Count "Successions that lead back to the old key, refused.";
-    too_long: Counter Count "Successions refused because their history is too long.";
-    full: Counter Count "Successions dropped because too many are kept, or wait to be checked."
+    too_long: Counter Count "Successions refused: their history is too long.";
+    full: Counter Count "Successions dropped: too many are kept, or being checked."
         high "More keys are retired than the table holds: nothing to do.";
     strange: Counter Count "Successions of keys that nobody here knows, dropped.";
-    evicted: Counter Count "Successions forgotten: nobody here knows their holder any more.";
+    evicted: Counter Count "Successions forgotten: their holder is known no more.";
 }
 
 counters! {

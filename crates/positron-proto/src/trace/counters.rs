@@ -13,7 +13,7 @@ counters! {
     bytes_sent: Counter Bytes "Questions and answers that were sent.";
     asks_sent: Counter Count "Questions for the way of a message.";
     asks_received: Counter Count "Such questions of others.";
-    asks_refused: Counter Count "Such questions that were not ours to answer, or too many.";
+    asks_refused: Counter Count "Such questions not ours to answer, or too many.";
     asks_replayed: Counter Count "Such questions that came again.";
     answers_received: Counter Count "Answers to our questions.";
     answers_late: Counter Count "Answers that came too late.";
