@@ -149,6 +149,8 @@ pub(crate) struct KnownPeer {
     /// Who: 64 hexadecimal characters.
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     node_id: NodeId,
+    /// No.
+    connected: bool,
 }
 
 /// What became of a dial.
@@ -232,7 +234,8 @@ pub(crate) async fn peer(
         || !why.totals.is_empty()
         || !why.recommended_by.is_empty()
         || !why.recent.is_empty();
-    let known = || is_known.then_some(PeerSession::Known(KnownPeer { node_id: id }));
+    let known =
+        || is_known.then_some(PeerSession::Known(KnownPeer { node_id: id, connected: false }));
     let session = session(&app.node, id).await.or_else(known).ok_or_else(|| {
         let sentence = format!("nothing was seen of node {}", id.short());
         Refusal::unknown("not_connected", sentence).try_this("GET /v1/peers lists who is")

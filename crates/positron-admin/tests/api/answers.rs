@@ -1,6 +1,6 @@
 //! What is answered is what `openapi.json` says, to those who are granted and to those who are not.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use positron_networking::{NetworkConfig, Node};
 use serde_json::{Value, json};
@@ -262,6 +262,19 @@ async fn a_peer_is_told_with_what_made_its_score_and_how_near_it_is_to_its_bound
     api.node.stats_now().await;
     let lost = api.get(&asked).await.json();
     assert!(lost["bounds"].is_null() && lost["why"]["recent"][0] == *wrong, "{lost}");
+}
+
+#[tokio::test]
+async fn who_was_never_connected_and_is_banned_is_explained_too() {
+    let api = Fixture::new().await;
+    let id = "11".repeat(32);
+    assert_eq!(api.get(&format!("/v1/peers/{id}")).await.status, 404);
+    api.node.ban(id.parse().unwrap(), "a known liar", Duration::from_secs(60)).await.unwrap();
+    let answer = api.get(&format!("/v1/peers/{id}")).await;
+    is_described(&description(), "get", "/v1/peers/{id}", &answer);
+    let told = answer.json();
+    assert_eq!((&told["node_id"], &told["connected"]), (&json!(id), &json!(false)), "{told}");
+    assert_eq!(told["why"]["banned_for"], "by the application: a known liar");
 }
 
 #[tokio::test]
