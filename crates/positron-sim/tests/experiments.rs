@@ -55,13 +55,13 @@ fn who_announces_and_never_sends_keeps_nobody_waiting_for_long() {
 /// With few identities and a short siege.
 fn small_eclipse(calm: Duration) -> EclipseExperiment {
     let hour = Duration::from_secs(3_600);
-    let whole = experiments::eclipse(150);
-    EclipseExperiment { restarts: 30, lives: 2, calm, siege: 4 * hour, identities: 600, ..whole }
+    let whole = experiments::eclipse(60);
+    EclipseExperiment { restarts: 24, lives: 2, calm, siege: 2 * hour, identities: 200, ..whole }
 }
 
 #[test]
 fn who_restarts_under_siege_finds_an_honest_node_again() {
-    let found = small_eclipse(Duration::from_secs(4 * 3_600)).play(1, |_, _| {});
+    let found = small_eclipse(Duration::from_secs(2 * 3_600)).play(1, |_, _| {});
     let unmet: Vec<_> = found.figures.iter().filter(|figure| !figure.is_met()).collect();
     assert!(unmet.is_empty(), "seed 1: {unmet:#?}");
 }
