@@ -59,7 +59,7 @@ impl Orders {
     }
 
     /// Gives a command and waits for its end; `None` if the node ended first.
-    async fn command(
+    pub(crate) async fn command(
         &self,
         command: Command,
         permit: Option<OwnedSemaphorePermit>,

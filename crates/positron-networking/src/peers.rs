@@ -65,9 +65,7 @@ impl Node {
     /// # });
     /// ```
     pub async fn peer_detail(&self, peer: NodeId) -> Option<PeerDetail> {
-        let (reply, detail) = oneshot::channel();
-        self.0.orders.send(Order::PeerDetail { peer, reply }).await.ok()?;
-        detail.await.ok()
+        self.trust_manager().explain(peer).await
     }
 
     /// What came of the last 256 dials, the newest first.

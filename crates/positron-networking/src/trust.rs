@@ -9,11 +9,7 @@ use positron_proto::{
 };
 use tokio::sync::oneshot;
 
-use crate::{
-    PeerDetail, TrustedPeer,
-    driver::{Order, Reply},
-    orders::Orders,
-};
+use crate::{PeerDetail, TrustedPeer, driver::Order, orders::Orders};
 
 /// What a node makes of others, whom it recommends, and whom others recommend: cheap to clone.
 ///
@@ -127,10 +123,8 @@ impl TrustManager {
     }
 
     async fn command(&self, command: Command) -> Result<Outcome, TrustError> {
-        let (reply, end) = oneshot::channel::<Reply>();
-        let order = Order::Command { command, reply, permit: None };
-        self.orders.send(order).await.map_err(|_| TrustError::Stopped)?;
-        end.await.map_err(|_| TrustError::Stopped)?.map_err(|why| match why {
+        let outcome = self.orders.command(command, None).await.ok_or(TrustError::Stopped)?;
+        outcome.map_err(|why| match why {
             Refused::NotRecommended(why) => TrustError::NotRecommended(why),
             Refused::Stopping => TrustError::Stopped,
             why => TrustError::Refused(why),

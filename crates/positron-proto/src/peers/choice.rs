@@ -91,7 +91,7 @@ impl Candidates {
             if is_new && self.anchors.len() < most {
                 self.anchors.push((time, node, owner));
             } else {
-                let score = standings.of(&node).score;
+                let score = standings.regard(&node);
                 self.verified.entry(owner).or_default().push((node, score));
             }
         }
