@@ -7,6 +7,7 @@ use super::{
     DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, Place, QuestionId,
     ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome, StoredAt, Via,
     acquaintances::Acquaintances,
+    beginning::{Beginning, Waiting},
     candour::Candour,
     errands::Errands,
     keeper::Keeper,
@@ -69,6 +70,7 @@ pub struct Dht {
     pub(super) told: Told,
     pub(super) upkeep: Upkeep,
     pub(super) errands: Errands,
+    pub(super) waiting: Waiting,
     pub(super) cache: ValueCache,
     pub(super) counters: DhtCounters,
     pub(super) recent: RecentLookups,
@@ -104,6 +106,7 @@ impl Dht {
             told: Told::default(),
             upkeep: Upkeep::default(),
             errands: Errands::default(),
+            waiting: Waiting::default(),
             cache: ValueCache::new(),
             counters: DhtCounters::default(),
             recent: Default::default(),
@@ -152,7 +155,7 @@ impl Dht {
     ) -> Result<(), DhtRefused> {
         self.check_room()?;
         let reading = self.reading(now, key, publisher, mode);
-        self.begin(now, Some(ticket), key, Goal::Read(reading), out);
+        Beginning(self).begin(now, Some(ticket), key, Goal::Read(reading), out);
         Ok(())
     }
 
@@ -172,7 +175,7 @@ impl Dht {
         self.check_room()?;
         let key = title.key(&self.id);
         let reading = self.reading(now, key, None, ReadMode::Fresh);
-        self.begin(now, Some(ticket), key, Goal::Delete(reading), out);
+        Beginning(self).begin(now, Some(ticket), key, Goal::Delete(reading), out);
         Ok(())
     }
 
@@ -185,7 +188,7 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) -> Result<(), DhtRefused> {
         self.check_room()?;
-        self.begin(now, Some(ticket), place, Goal::Find, out);
+        Beginning(self).begin(now, Some(ticket), place, Goal::Find, out);
         Ok(())
     }
 
@@ -209,11 +212,11 @@ impl Dht {
     }
 
     fn check_room(&self) -> Result<(), DhtRefused> {
-        if self.operations.len() + self.errands.len() < MAX_DHT_OPERATIONS {
-            Ok(())
-        } else {
-            Err(DhtRefused::TooMany)
-        }
+        if self.open_operations() < MAX_DHT_OPERATIONS { Ok(()) } else { Err(DhtRefused::TooMany) }
+    }
+
+    fn open_operations(&self) -> usize {
+        self.operations.len() + self.errands.len() + self.waiting.len()
     }
 
     // --- what happens ---
@@ -349,6 +352,7 @@ impl Dht {
             if self.table.handle_answer(now.mono, question.to, Some(rtt)) {
                 self.handle_newcomer(now, question.to, out);
             }
+            Beginning(self).begin_all(now, out);
         }
         let from = question.to;
         let operation = match (question.about, answer) {
@@ -507,6 +511,7 @@ impl Dht {
             self.size.poll_timeout(),
             self.upkeep.poll_timeout(),
             self.errands.poll_timeout(),
+            self.waiting.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -552,7 +557,7 @@ impl Dht {
             record_bytes: self.keeper.store.bytes(),
             floors: self.keeper.store.floors(),
             published: Level::new(self.published.len(), MAX_PUBLISHED),
-            operations: Level::new(self.operations.len(), MAX_DHT_OPERATIONS),
+            operations: Level::new(self.open_operations(), MAX_DHT_OPERATIONS),
         }
     }
 

@@ -71,9 +71,14 @@ impl Errands {
         self.helpers.remove(peer);
     }
 
+    /// When peers are asked, if any is linked.
+    pub(super) fn wanted_from(&self) -> Option<Instant> {
+        self.wanted_from.filter(|_| !self.helpers.is_empty())
+    }
+
     /// Whether there is somebody to be asked.
     pub(super) fn are_wanted(&self, now: Instant) -> bool {
-        !self.helpers.is_empty() && self.wanted_from.is_some_and(|from| from <= now)
+        self.wanted_from().is_some_and(|from| from <= now)
     }
 
     /// Whether peers may be asked from now on; told once.

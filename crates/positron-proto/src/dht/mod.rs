@@ -47,6 +47,7 @@
 //! `recent_lookups.rs` (what is told of all that).
 
 mod acquaintances;
+mod beginning;
 mod bucket;
 mod candour;
 pub mod change;

@@ -32,6 +32,13 @@ pub(super) enum Goal {
     Write(Box<RecordWriting>),
 }
 
+impl Goal {
+    /// Whether what it wants is here already.
+    pub(super) fn has_first(&self) -> bool {
+        matches!(self, Self::Read(reading) if reading.has_first())
+    }
+}
+
 impl Operation {
     /// What each node on the way is asked.
     pub(super) fn query(&self) -> DhtQuery {

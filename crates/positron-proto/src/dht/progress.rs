@@ -6,6 +6,7 @@ use super::{
     Contact, DhtAsk, DhtEffect, DhtMode, DhtOutcome, DhtQuery, DhtRecord, Distance, ErrandId,
     Found, FoundRecord, LivingRecord, NearestTo, OperationId, PendingRecord, Place, ReadFrom,
     ReadMode, RecordFor, Via,
+    beginning::Beginning,
     dht::Dht,
     handover::{handed_over, is_holder, is_to_push, parting_way},
     lookup::Lookup,
@@ -389,26 +390,6 @@ impl Dht {
         self.table.len().min(REPLICAS)
     }
 
-    /// Begins to look for `target`: here, or, where nobody answers by datagrams, by linked peers.
-    pub(super) fn begin(
-        &mut self,
-        now: Now,
-        ticket: Option<Ticket>,
-        target: Place,
-        goal: Goal,
-        out: &mut VecDeque<DhtEffect>,
-    ) {
-        let is_wanted = match &goal {
-            Goal::Write(writing) => writing.record().content().publisher.node_id() == self.id,
-            Goal::Find | Goal::Read(_) | Goal::Delete(_) => ticket.is_some(),
-        };
-        if is_wanted && self.table.is_empty() && self.errands.are_wanted(now.mono) {
-            let id = self.errands.begin(now.mono, (ticket, target, goal), &mut self.rng);
-            return self.drive_errand(now, id, out);
-        }
-        self.begin_here(now, ticket, target, goal, out);
-    }
-
     pub(super) fn drive_errand(&mut self, now: Now, id: ErrandId, out: &mut VecDeque<DhtEffect>) {
         let over = self.errands.drive(now.mono, id, &mut self.questions, out);
         let Some(errand) = over else { return };
@@ -440,7 +421,8 @@ impl Dht {
             let via = parting_way(&living);
             self.ask(now, (next, About::Push), DhtQuery::Store(living), via, out);
         }
-        self.operations.take_tickets().chain(self.errands.give_up_all()).collect()
+        let waiting = self.waiting.give_up_all();
+        self.operations.take_tickets().chain(self.errands.give_up_all()).chain(waiting).collect()
     }
 
     /// A linked peer wants this done for it. Ends by one [`DhtEffect::Done`] with this ticket, like
@@ -502,6 +484,7 @@ impl Dht {
         if self.errands.pop_due(now.mono) {
             self.offer_by_errand(now);
         }
+        Beginning(self).handle_timeout(now, out);
         Publishing(self).handle_due_publications(now, out);
         self.handle_table_wishes(now, out);
         self.keep_up(now, out);
@@ -518,7 +501,7 @@ impl Dht {
         out.extend(self.table.take_changes().into_iter().map(DhtEffect::Keep));
         for wish in wishes {
             match wish {
-                TableWish::LookUp(place) => self.begin(now, None, place, Goal::Find, out),
+                TableWish::LookUp(place) => self.begin_here(now, None, place, Goal::Find, out),
                 TableWish::Probe(contact) => {
                     let query = DhtQuery::Find(contact.place());
                     self.ask(now, (contact, About::Probe), query, Via::Datagram, out);
@@ -593,7 +576,7 @@ impl Dht {
             }
             for (record, remaining) in kept {
                 let goal = Goal::Write(RecordWriting::new(record, remaining).into());
-                self.begin(now, None, key, goal, out);
+                Beginning(self).begin(now, None, key, goal, out);
             }
         }
     }

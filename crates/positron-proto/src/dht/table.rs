@@ -264,6 +264,11 @@ impl RoutingTable {
         self.len() == 0
     }
 
+    /// Whether nodes are known that have not answered yet.
+    pub(super) fn has_candidates(&self) -> bool {
+        self.buckets.values().any(|bucket| !bucket.candidates().is_empty())
+    }
+
     /// Where a node that is in the table answers.
     pub fn address_of(&self, node: &NodeId) -> Option<SocketAddr> {
         self.get(node).map(|known| known.contact.addr())

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     id::{NetworkId, NodeId, Ticket},
     identity::Identity,
-    limits::{ACQUAINTED_FOR, SIZE_SAMPLES},
+    limits::{ACQUAINTED_FOR, LONGEST_QUESTION, SIZE_SAMPLES},
     misbehavior::Misbehavior,
     rng::Seed,
     time::{Duration, Instant, Now, WallTime},
@@ -354,4 +354,71 @@ fn a_silent_helper_is_replaced_and_nobody_waits_for_ever() {
     let Some((_, TICKET, DhtOutcome::Read(read))) = nodes.done.pop() else { panic!("it ended") };
     assert!(read.asked <= 3, "{read:?}");
     assert!(nodes.done.is_empty(), "once");
+}
+
+#[test]
+fn what_a_node_wants_before_anybody_answered_begins_with_the_first_who_does() {
+    let mut nodes = Nodes::new(12);
+    nodes.store(0, "board", b"value".into());
+    let newcomer = nodes.all.len() - 1;
+    let (linked, contact) = (nodes.all[3].1, nodes.all[newcomer].1);
+    nodes.with(newcomer, |dht, now, _| {
+        dht.handle_mode(now, Ok(contact.addr()));
+        dht.peer_up(now, linked, true);
+    });
+    let name = NameHash::of_name("board").unwrap();
+    let key = name.key(RecordKind::Shared, &contact.id());
+    nodes.with(newcomer, |dht, now, out| {
+        dht.read(now, TICKET, (key, None), ReadMode::Fresh, out).unwrap();
+        let new = NewRecord {
+            name,
+            kind: RecordKind::Shared,
+            ttl: Duration::from_secs(60),
+            value: b"mine".as_slice().into(),
+        };
+        dht.store(now, Ticket(2), new, out).unwrap();
+        assert_eq!(dht.levels().operations.used, 2);
+    });
+    assert!(nodes.done.is_empty(), "there is a link, and nobody has said yet whether it answers");
+    nodes.with(newcomer, |dht, now, _| dht.handle_contact(now, linked));
+    nodes.pass(Duration::from_millis(1));
+    let mut done = std::mem::take(&mut nodes.done);
+    done.sort_by_key(|(_, ticket, _)| *ticket);
+    let [(_, TICKET, DhtOutcome::Read(read)), (_, Ticket(2), DhtOutcome::Stored(stored))] =
+        &done[..]
+    else {
+        panic!("both ended: {done:?}");
+    };
+    assert!(!read.records.is_empty() && stored.holders.len() >= 8, "{done:?}");
+    // A second is not held back.
+    assert_eq!(nodes.read(newcomer, "board").records.len(), 2);
+}
+
+#[test]
+fn where_nobody_answers_an_operation_is_held_back_for_as_long_as_there_is_hope_and_ends() {
+    let (mut nodes, stranger) = (Nodes::new(1), 1);
+    let key = Place::from_bytes([7; 32]);
+    let read = |nodes: &mut Nodes| {
+        nodes.with(stranger, |dht, now, out| {
+            dht.read(now, TICKET, (key, None), ReadMode::Fresh, out).unwrap();
+        });
+    };
+    read(&mut nodes);
+    assert_eq!(nodes.done.drain(..).count(), 1, "who knows nobody does not wait");
+    nodes.silent = vec![0];
+    let silent = nodes.all[0].1;
+    nodes.with(stranger, |dht, now, _| dht.handle_contact(now, silent));
+    read(&mut nodes);
+    assert!(nodes.done.is_empty(), "somebody is asked whether it is there");
+    nodes.pass(LONGEST_QUESTION);
+    assert_eq!(nodes.done.drain(..).count(), 1);
+    read(&mut nodes);
+    nodes.with(stranger, |dht, now, out| {
+        dht.read(now, Ticket(3), (key, None), ReadMode::Fresh, out).unwrap();
+    });
+    let given_up: Vec<_> = {
+        let (now, out) = (nodes.now, &mut VecDeque::new());
+        nodes.all[stranger].0.handle_stop(now, out)
+    };
+    assert_eq!(given_up.len() + nodes.done.len(), 2, "nobody is left waiting by a node that stops");
 }

@@ -1,0 +1,108 @@
+//! How operations begin: here, by linked peers, or when there is somebody who can be asked.
+
+use std::collections::VecDeque;
+
+use super::{DhtEffect, Place, dht::Dht, operation::Goal};
+use crate::{
+    id::Ticket,
+    limits::LONGEST_QUESTION,
+    time::{Instant, Now},
+};
+
+/// What the application wants of the table while nobody in it can be asked *yet*: a node that has
+/// just joined has a link a moment before it has heard who answers.
+///
+/// It begins with the first node that answers, or when there is nobody left to hope for. Counted
+/// among the operations, whose number is bounded.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    wants: Vec<(Option<Ticket>, Place, Goal)>,
+    until: Option<Instant>,
+}
+
+impl Waiting {
+    fn push(&mut self, want: (Option<Ticket>, Place, Goal), until: Instant) {
+        self.wants.push(want);
+        self.until.get_or_insert(until);
+    }
+
+    fn take(&mut self) -> Vec<(Option<Ticket>, Place, Goal)> {
+        self.until = None;
+        core::mem::take(&mut self.wants)
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.wants.len()
+    }
+
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// The node stops: the tickets of those whom somebody waits for.
+    pub(super) fn give_up_all(&mut self) -> impl Iterator<Item = Ticket> + use<> {
+        self.take().into_iter().filter_map(|(ticket, ..)| ticket)
+    }
+}
+
+/// The table, for what is about to begin.
+pub(super) struct Beginning<'a>(pub(super) &'a mut Dht);
+
+impl Beginning<'_> {
+    /// Begins to look for `target`: here; or, where nobody answers by datagrams, by linked peers;
+    /// or soon.
+    pub(super) fn begin(
+        &mut self,
+        now: Now,
+        ticket: Option<Ticket>,
+        target: Place,
+        goal: Goal,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        match self.hoped_until(now.mono).filter(|_| ticket.is_some() && !goal.has_first()) {
+            Some(until) => self.0.waiting.push((ticket, target, goal), until),
+            None => self.begin_now(now, (ticket, target, goal), out),
+        }
+    }
+
+    /// Begins what waits, with whoever can be asked.
+    pub(super) fn begin_all(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
+        for want in self.0.waiting.take() {
+            self.begin_now(now, want, out);
+        }
+    }
+
+    /// Begins what has waited for long enough.
+    pub(super) fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
+        if self.0.waiting.until.is_some_and(|until| until <= now.mono) {
+            self.begin_all(now, out);
+        }
+    }
+
+    /// Until when it is worth to wait, where nobody can be asked: somebody is linked, who is about
+    /// to say whether it serves the table, or nodes are being asked whether they are there.
+    fn hoped_until(&self, now: Instant) -> Option<Instant> {
+        if !self.0.table.is_empty() || self.0.errands.are_wanted(now) {
+            return None;
+        }
+        let is_asking = self.0.table.has_candidates();
+        self.0.errands.wanted_from().or_else(|| is_asking.then_some(now + LONGEST_QUESTION))
+    }
+
+    fn begin_now(
+        &mut self,
+        now: Now,
+        (ticket, target, goal): (Option<Ticket>, Place, Goal),
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        let is_wanted = match &goal {
+            Goal::Write(writing) => writing.record().content().publisher.node_id() == self.0.id,
+            Goal::Find | Goal::Read(_) | Goal::Delete(_) => ticket.is_some(),
+        };
+        if is_wanted && self.0.table.is_empty() && self.0.errands.are_wanted(now.mono) {
+            let id = self.0.errands.begin(now.mono, (ticket, target, goal), &mut self.0.rng);
+            return self.0.drive_errand(now, id, out);
+        }
+        self.0.begin_here(now, ticket, target, goal, out);
+    }
+}
