@@ -7,11 +7,12 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::{
-    Events, Inbox, NetworkConfig, TypedInbox,
+    Events, Inbox, NetworkConfig, Received, TypedInbox, Validity,
     driver::{HandlerSlot, Subscriptions},
     feed::Feeds,
     limits::{MAX_INBOX_BYTES, MAX_WAITING_EVENTS},
     open::GivenKey,
+    validation::Validator,
 };
 
 /// A node that has yet to start: whoever subscribes here misses nothing.
@@ -44,6 +45,7 @@ impl NodeBuilder {
             appended: watch::Sender::default(),
             undecodable: Arc::default(),
             requests: HandlerSlot::default(),
+            validator: HandlerSlot::default(),
         };
         Self { config, key: GivenKey::default(), hub: Arc::new(hub), durable: Vec::new() }
     }
@@ -78,6 +80,51 @@ impl NodeBuilder {
     /// Everything that happens from the start on; see [`Node::events`](crate::Node::events).
     pub fn events(&self) -> Events {
         Events(self.hub.events.subscribe())
+    }
+
+    /// Has `validator` say which broadcasts of others are valid. Before it has
+    /// [accepted](Validity::Accept) one, nobody hears of it from this node: it is handed over to no
+    /// inbox, kept for no latecomer and passed on to no peer. A signature is checked before that,
+    /// and a message that came twice is judged once. Our own broadcasts are not judged, nor are
+    /// direct messages.
+    ///
+    /// It is called for many messages at once, each in a task of its own: at most 512 that one peer
+    /// brought, and 16,384 in all. Then peers wait. A call that takes longer than
+    /// [10 s](positron_proto::limits::VALIDATION_TIMEOUT) is too late, and the message is asked for
+    /// and judged again. One that panics has [ignored](Validity::Ignore) the message.
+    ///
+    /// Let all nodes of a network judge alike: whoever passes on what others
+    /// [reject](Validity::Reject) is held to account by them. What a node refused is not told to
+    /// anybody, and it is judged again after a restart.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::{NetworkConfig, Node, Validity};
+    ///
+    /// let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let bob = Node::builder(NetworkConfig::loopback())
+    ///     .validator(async |message| match message.decode::<u64>() {
+    ///         Ok(amount) if amount <= 21_000_000 => Validity::Accept,
+    ///         Ok(_) => Validity::Ignore,
+    ///         Err(_) => Validity::Reject,
+    ///     })
+    ///     .start()
+    ///     .await
+    ///     .unwrap();
+    /// let mut inbox = bob.subscribe();
+    /// alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// alice.broadcast(&u64::MAX).await.unwrap();
+    /// alice.broadcast(&7_u64).await.unwrap();
+    /// assert_eq!(inbox.recv().await.unwrap().decode::<u64>().unwrap(), 7);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn validator<F>(self, validator: impl Fn(Received) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Validity> + Send + 'static,
+    {
+        self.hub.validator.set(Some(Validator::new(validator)));
+        self
     }
 
     /// Keeps every message from the first one on for a durable subscription, until it is

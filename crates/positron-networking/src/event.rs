@@ -234,6 +234,7 @@ impl NodeEvent {
             Event::StorageBack => Self::StorageBack,
             Event::StorageFailed { reason, why } => Self::StorageFailed { reason, detail: why },
             Event::Message(_)
+            | Event::Validate { .. }
             | Event::Request { .. }
             | Event::RequestAbandoned { .. }
             | Event::Stream { .. }

@@ -60,6 +60,7 @@ pub mod stats;
 mod streams;
 pub mod transport;
 mod trust;
+mod validation;
 mod watched;
 
 pub use builder::NodeBuilder;
@@ -84,6 +85,7 @@ pub use node::Node;
 pub use positron_proto::{
     bloom,
     dht::{BadName, DhtRefused, Place, RecordKind, StoreOutcome},
+    gossip::Validity,
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
     misbehavior::{BanReason, Observation},

@@ -546,7 +546,8 @@ impl NodeBuilder {
         }
         let sockets = Sockets::bind(checked.listen_address(), checked.transports()).await?;
         let bound = sockets.address;
-        let core_config = checked.for_core(bound.port());
+        let mut core_config = checked.for_core(bound.port());
+        core_config.gossip.validates = hub.validator.handler().is_some();
         let configured = checked.external_addresses(bound.port());
         let seeds = Seeds::draw()?;
         let (arrivals, inputs) = mpsc::unbounded_channel();

@@ -119,6 +119,8 @@ pub enum DropReason {
     NoRoom,
     /// Too much waited to be checked; it is asked for again.
     NotChecked,
+    /// The application does not accept it.
+    NotAccepted,
 }
 
 impl DropReason {
@@ -129,6 +131,7 @@ impl DropReason {
             Self::Equivocation => "its sender signed another content under the same number before",
             Self::Stale => "its number is below what is still new of its sender",
             Self::NoRoom => "older messages of its sender had to stay; it is asked for again",
+            Self::NotAccepted => "the application does not accept it",
             Self::NotChecked => "too much waited to be checked; it is asked for again",
         }
     }

@@ -116,6 +116,7 @@ impl<'a> Checked<'a> {
                 interval: Duration::from_secs_f64(config.gossip_interval),
                 ttl: config.message_ttl,
                 cache_size: config.message_cache_size,
+                validates: false,
             },
             trace: TraceConfig { answer: config.trace_answer, name: config.trace_name },
             dht: DhtConfig { serve: if config.dht_serve { Serve::Auto } else { Serve::Never } },

@@ -41,8 +41,10 @@ use crate::{
         MAX_LOOKED_UP, MAX_UNTOLD_EVENTS, READ_ROUNDS, SOCKET_FLUSH_TIMEOUT,
     },
     orders::Orders,
+    request::RequestHandler,
     standing::peer_detail,
     stats::{ApplicationStats, Unsent, bans, known_nodes, trusted},
+    validation::Validator,
 };
 
 /// Everyone who listens to a node.
@@ -54,7 +56,9 @@ pub(crate) struct Subscriptions {
     pub(crate) appended: watch::Sender<()>,
     pub(crate) undecodable: Arc<Undecodable>,
     /// Who answers requests.
-    pub(crate) requests: HandlerSlot,
+    pub(crate) requests: HandlerSlot<RequestHandler>,
+    /// Who says which broadcasts are valid.
+    pub(crate) validator: HandlerSlot<Validator>,
 }
 
 impl Subscriptions {
@@ -393,6 +397,10 @@ impl CoreTask {
                 let (slot, arrivals) = (&self.hub.requests, &self.arrivals);
                 self.answers.extend(self.serving.serve((from, id), payload, slot, arrivals));
             }
+            Event::Validate { id, message } => {
+                let message = Received::new(message, self.orders.clone());
+                self.serving.validate(id, message, &self.hub.validator, &self.arrivals);
+            }
             Event::RequestAbandoned { from, id } => self.serving.abandon(from, id),
             Event::Completed { ticket, outcome } => {
                 if outcome == Outcome::Stopped {
@@ -523,6 +531,7 @@ impl Drop for CoreTask {
         self.hub.messages.close();
         // What it holds, perhaps a handle of this node, is let go.
         self.hub.requests.set(None);
+        self.hub.validator.set(None);
         self.hub.events.close();
         // Who waits for a message asks, and hears that nobody answers.
         self.hub.appended.send_replace(());

@@ -1,4 +1,4 @@
-//! The requests of others that the application is answering.
+//! What the application is asked about others: their requests, and which broadcasts are valid.
 
 use std::{
     collections::HashMap,
@@ -6,19 +6,25 @@ use std::{
 };
 
 use bytes::Bytes;
-use positron_proto::{id::NodeId, node::Input, request::Refusal};
+use positron_proto::{gossip::ValidationId, id::NodeId, node::Input, request::Refusal};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::{Arrivals, CoreInput};
-use crate::request::RequestHandler;
+use crate::{Received, request::RequestHandler, validation::Validator};
 
-/// Whoever answers requests, if anybody does.
-#[derive(Debug, Default)]
-pub(crate) struct HandlerSlot(Mutex<Option<RequestHandler>>);
+/// Whoever is called for something, if anybody is.
+#[derive(Debug)]
+pub(crate) struct HandlerSlot<H>(Mutex<Option<H>>);
 
-impl HandlerSlot {
+impl<H> Default for HandlerSlot<H> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<H: Clone> HandlerSlot<H> {
     /// Takes the place of the one before.
-    pub(crate) fn set(&self, handler: Option<RequestHandler>) {
+    pub(crate) fn set(&self, handler: Option<H>) {
         // What a handler holds may be anything: it is dropped when nothing is locked.
         let before = {
             let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,13 +33,13 @@ impl HandlerSlot {
         drop(before);
     }
 
-    fn handler(&self) -> Option<RequestHandler> {
+    pub(crate) fn handler(&self) -> Option<H> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// A task for each request that is being answered: as many as the core hands over, which is
-/// bounded. Dropping it ends them all.
+/// A task for each request that is being answered, and for each broadcast that is judged: as many
+/// as the core hands over, which is bounded. Dropping it ends them all.
 #[derive(Debug, Default)]
 pub(super) struct Serving {
     tasks: JoinSet<()>,
@@ -46,7 +52,7 @@ impl Serving {
         &mut self,
         (from, id): (NodeId, u64),
         payload: Bytes,
-        slot: &HandlerSlot,
+        slot: &HandlerSlot<RequestHandler>,
         arrivals: &Arrivals,
     ) -> Option<Input> {
         let Some(handler) = slot.handler() else {
@@ -61,6 +67,25 @@ impl Serving {
         });
         self.under_way.insert((from, id), task);
         None
+    }
+
+    /// Has a broadcast judged; the word arrives like everything else. Whose node ends says nothing
+    /// any more.
+    pub(super) fn validate(
+        &mut self,
+        id: ValidationId,
+        message: Received,
+        slot: &HandlerSlot<Validator>,
+        arrivals: &Arrivals,
+    ) {
+        let Some(validator) = slot.handler() else { return };
+        while self.tasks.try_join_next().is_some() {}
+        let arrivals = arrivals.clone();
+        self.tasks.spawn(async move {
+            let validity = validator.validity(message).await;
+            // A core that is gone has no use for it.
+            let _ = arrivals.send(CoreInput::Input(Input::Validity { id, validity }));
+        });
     }
 
     /// It is answered.

@@ -9,42 +9,6 @@ use crate::{
     time::{Instant, Now},
 };
 
-/// What the application wants of the table while nobody in it can be asked *yet*: a node that has
-/// just joined has a link a moment before it has heard who answers.
-///
-/// It begins with the first node that answers, or when there is nobody left to hope for. Counted
-/// among the operations, whose number is bounded.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    wants: Vec<(Option<Ticket>, Place, Goal)>,
-    until: Option<Instant>,
-}
-
-impl Waiting {
-    fn push(&mut self, want: (Option<Ticket>, Place, Goal), until: Instant) {
-        self.wants.push(want);
-        self.until.get_or_insert(until);
-    }
-
-    fn take(&mut self) -> Vec<(Option<Ticket>, Place, Goal)> {
-        self.until = None;
-        core::mem::take(&mut self.wants)
-    }
-
-    pub(super) const fn len(&self) -> usize {
-        self.wants.len()
-    }
-
-    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
-        self.until
-    }
-
-    /// The node stops: the tickets of those whom somebody waits for.
-    pub(super) fn give_up_all(&mut self) -> impl Iterator<Item = Ticket> + use<> {
-        self.take().into_iter().filter_map(|(ticket, ..)| ticket)
-    }
-}
-
 /// The table, for what is about to begin.
 pub(super) struct Beginning<'a>(pub(super) &'a mut Dht);
 
@@ -60,21 +24,21 @@ impl Beginning<'_> {
         out: &mut VecDeque<DhtEffect>,
     ) {
         match self.hoped_until(now.mono).filter(|_| ticket.is_some() && !goal.has_first()) {
-            Some(until) => self.0.waiting.push((ticket, target, goal), until),
+            Some(until) => self.0.unbegun.push((ticket, target, goal), until),
             None => self.begin_now(now, (ticket, target, goal), out),
         }
     }
 
     /// Begins what waits, with whoever can be asked.
     pub(super) fn begin_all(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
-        for want in self.0.waiting.take() {
+        for want in self.0.unbegun.take() {
             self.begin_now(now, want, out);
         }
     }
 
     /// Begins what has waited for long enough.
     pub(super) fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
-        if self.0.waiting.until.is_some_and(|until| until <= now.mono) {
+        if self.0.unbegun.poll_timeout().is_some_and(|until| until <= now.mono) {
             self.begin_all(now, out);
         }
     }

@@ -7,7 +7,6 @@ use super::{
     DhtQuery, DhtRecord, DhtRefused, Found, LivingRecord, NameHash, NewRecord, Place, QuestionId,
     ReadMode, RecordFor, RecordKind, RememberedDht, ReplyId, StoreOutcome, StoredAt, Via,
     acquaintances::Acquaintances,
-    beginning::{Beginning, Waiting},
     candour::Candour,
     errands::Errands,
     keeper::Keeper,
@@ -20,6 +19,7 @@ use super::{
     size_estimate::SizeEstimate,
     table::RoutingTable,
     told::Told,
+    unbegun::UnbegunOperations,
     upkeep::Upkeep,
     value_cache::ValueCache,
     writing::RecordWriting,
@@ -70,7 +70,7 @@ pub struct Dht {
     pub(super) told: Told,
     pub(super) upkeep: Upkeep,
     pub(super) errands: Errands,
-    pub(super) waiting: Waiting,
+    pub(super) unbegun: UnbegunOperations,
     pub(super) cache: ValueCache,
     pub(super) counters: DhtCounters,
     pub(super) recent: RecentLookups,
@@ -106,7 +106,7 @@ impl Dht {
             told: Told::default(),
             upkeep: Upkeep::default(),
             errands: Errands::default(),
-            waiting: Waiting::default(),
+            unbegun: UnbegunOperations::default(),
             cache: ValueCache::new(),
             counters: DhtCounters::default(),
             recent: Default::default(),
@@ -155,7 +155,7 @@ impl Dht {
     ) -> Result<(), DhtRefused> {
         self.check_room()?;
         let reading = self.reading(now, key, publisher, mode);
-        Beginning(self).begin(now, Some(ticket), key, Goal::Read(reading), out);
+        self.begin(now, Some(ticket), key, Goal::Read(reading), out);
         Ok(())
     }
 
@@ -175,7 +175,7 @@ impl Dht {
         self.check_room()?;
         let key = title.key(&self.id);
         let reading = self.reading(now, key, None, ReadMode::Fresh);
-        Beginning(self).begin(now, Some(ticket), key, Goal::Delete(reading), out);
+        self.begin(now, Some(ticket), key, Goal::Delete(reading), out);
         Ok(())
     }
 
@@ -188,7 +188,7 @@ impl Dht {
         out: &mut VecDeque<DhtEffect>,
     ) -> Result<(), DhtRefused> {
         self.check_room()?;
-        Beginning(self).begin(now, Some(ticket), place, Goal::Find, out);
+        self.begin(now, Some(ticket), place, Goal::Find, out);
         Ok(())
     }
 
@@ -216,7 +216,7 @@ impl Dht {
     }
 
     fn open_operations(&self) -> usize {
-        self.operations.len() + self.errands.len() + self.waiting.len()
+        self.operations.len() + self.errands.len() + self.unbegun.len()
     }
 
     // --- what happens ---
@@ -352,7 +352,7 @@ impl Dht {
             if self.table.handle_answer(now.mono, question.to, Some(rtt)) {
                 self.handle_newcomer(now, question.to, out);
             }
-            Beginning(self).begin_all(now, out);
+            self.handle_answering(now, out);
         }
         let from = question.to;
         let operation = match (question.about, answer) {
@@ -511,7 +511,7 @@ impl Dht {
             self.size.poll_timeout(),
             self.upkeep.poll_timeout(),
             self.errands.poll_timeout(),
-            self.waiting.poll_timeout(),
+            self.unbegun.poll_timeout(),
         ]
         .into_iter()
         .flatten()

@@ -37,9 +37,10 @@
 //! not answered is not waited for, but heard if it answers late.
 //!
 //! Reading order: [`Place`], [`DhtRecord`], [`Contact`], [`DhtAsk`] and [`DhtAnswer`], [`Dht`] (the
-//! contract), `progress.rs` (how operations go on), `operations.rs`, `operation.rs`, `reading.rs`,
-//! `writing.rs` (what they know), `lookup.rs`, `table.rs`, `replicas.rs`, `size_estimate.rs`,
-//! `candour.rs`, `acquaintances.rs` (whom to ask, and whom to believe), `keeper.rs`,
+//! contract), `beginning.rs` and `unbegun.rs` (how operations begin), `progress.rs` (how they go
+//! on), `operations.rs`, `operation.rs`, `reading.rs`, `writing.rs` (what they know), `lookup.rs`,
+//! `table.rs`, `replicas.rs`, `size_estimate.rs`, `candour.rs`, `acquaintances.rs` (whom to ask,
+//! and whom to believe), `keeper.rs`,
 //! `record_store.rs`, `held.rs`, `quota.rs`, `floors.rs` (what is kept for others), `published.rs`
 //! and `publishing.rs` (what is ours), `upkeep.rs` and `handover.rs` (that those who should keep it
 //! do), `errands.rs` (what others do for a node without datagrams), `value_cache.rs` (what was read
@@ -89,6 +90,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod told;
+mod unbegun;
 mod upkeep;
 mod value_cache;
 mod writing;

@@ -390,6 +390,23 @@ impl Dht {
         self.table.len().min(REPLICAS)
     }
 
+    /// Begins to look for `target`, here, by linked peers, or soon.
+    pub(super) fn begin(
+        &mut self,
+        now: Now,
+        ticket: Option<Ticket>,
+        target: Place,
+        goal: Goal,
+        out: &mut VecDeque<DhtEffect>,
+    ) {
+        Beginning(self).begin(now, ticket, target, goal, out);
+    }
+
+    /// Somebody answers: what waits for that begins.
+    pub(super) fn handle_answering(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
+        Beginning(self).begin_all(now, out);
+    }
+
     pub(super) fn drive_errand(&mut self, now: Now, id: ErrandId, out: &mut VecDeque<DhtEffect>) {
         let over = self.errands.drive(now.mono, id, &mut self.questions, out);
         let Some(errand) = over else { return };
@@ -421,8 +438,8 @@ impl Dht {
             let via = parting_way(&living);
             self.ask(now, (next, About::Push), DhtQuery::Store(living), via, out);
         }
-        let waiting = self.waiting.give_up_all();
-        self.operations.take_tickets().chain(self.errands.give_up_all()).chain(waiting).collect()
+        let unbegun = self.unbegun.give_up_all();
+        self.operations.take_tickets().chain(self.errands.give_up_all()).chain(unbegun).collect()
     }
 
     /// A linked peer wants this done for it. Ends by one [`DhtEffect::Done`] with this ticket, like
@@ -576,7 +593,7 @@ impl Dht {
             }
             for (record, remaining) in kept {
                 let goal = Goal::Write(RecordWriting::new(record, remaining).into());
-                Beginning(self).begin(now, None, key, goal, out);
+                self.begin(now, None, key, goal, out);
             }
         }
     }

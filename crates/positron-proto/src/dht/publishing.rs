@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use super::{
     DhtEffect, DhtOutcome, DhtRecord, FoundRecord,
-    beginning::Beginning,
     dht::Dht,
     operation::Goal,
     published::{Due, Title},
@@ -34,13 +33,7 @@ impl Publishing<'_> {
         let (key, ttl) = (record.content().key(), record.content().ttl);
         out.push_back(DhtEffect::Keep(keep_published(&record)));
         self.0.published.publish(now.mono, record.clone(), record.content().life());
-        Beginning(self.0).begin(
-            now,
-            ticket,
-            key,
-            Goal::Write(RecordWriting::new(record, ttl).into()),
-            out,
-        );
+        self.0.begin(now, ticket, key, Goal::Write(RecordWriting::new(record, ttl).into()), out);
     }
 
     /// Signs what we say under a title, above everything that we said before.
@@ -107,7 +100,7 @@ impl Publishing<'_> {
                     let (key, paths) = (record.content().key(), publication.paths);
                     let goal = Goal::Write(RecordWriting::new(record, left).into());
                     if self.0.table.is_empty() {
-                        Beginning(self.0).begin(now, None, key, goal, out);
+                        self.0.begin(now, None, key, goal, out);
                     } else {
                         let lookup = self.0.lookup(now, key).over_paths(paths);
                         self.0.begin_with(now, None, lookup, goal, out);

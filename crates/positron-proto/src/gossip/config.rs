@@ -14,12 +14,16 @@ pub struct GossipConfig {
     pub ttl: u8,
     /// Messages kept for late and healed nodes.
     pub cache_size: usize,
+    /// Whether the application says of each broadcast of others if it is valid, before it is handed
+    /// over, kept and passed on ([`GossipEffect::Validate`](super::GossipEffect::Validate)).
+    pub validates: bool,
 }
 
 /// What a node runs with that is told nothing else.
 impl Default for GossipConfig {
     fn default() -> Self {
-        Self { fanout: 3, interval: Duration::from_secs(1), ttl: 20, cache_size: 10_000 }
+        let interval = Duration::from_secs(1);
+        Self { fanout: 3, interval, ttl: 20, cache_size: 10_000, validates: false }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What comes out of gossip.
 
-use super::GossipMessage;
+use super::{GossipMessage, ValidationId};
 use crate::{
     id::{MessageId, NodeId},
     identity::{Signed, Verified},
@@ -30,6 +30,17 @@ pub enum GossipEffect {
         ttl: u8,
         /// The claim.
         claim: Signed<AppMessage>,
+    },
+    /// Ask the application whether it is valid; report
+    /// [`Validating::handle_validity`](super::Validating::handle_validity). After
+    /// [`VALIDATION_TIMEOUT`](crate::limits::VALIDATION_TIMEOUT) it is asked for, and about, again.
+    Validate {
+        /// Its name.
+        id: ValidationId,
+        /// What.
+        message: Verified<AppMessage>,
+        /// Who brought it.
+        from: NodeId,
     },
     /// Hand it to the application: new here, and never handed over before.
     Deliver {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{
     GossipConfig, GossipCounters, GossipEffect, GossipLevels, GossipMessage, GossipSnapshot,
     SHAPES,
-    announcements::{Announcements, Unannounced, send_all},
+    announcements::{Announcements, send_all},
     checks_under_way::{AddedCheck, ChecksUnderWay},
     config::interval,
     fetches::Wanted,
@@ -18,16 +18,14 @@ use super::{
     set_digest::Entry,
     telling::{trace, trace_dropped, trace_taken},
     unserved::Unserved,
+    unvalidated::Unvalidated,
 };
 use crate::{
     deadlines::Deadlines,
     id::NodeId,
     identity::{Signed, Verified},
-    journey::{CameFrom, DropReason, Forwarding, JourneyStep, Nth},
-    limits::{
-        CROWDED_RETRY, LARGE_GOSSIP, MAX_TTL, MAX_WANTED, REACH_WITHIN, RETENTION_BYTES,
-        SHAPE_FIRST, SHAPE_INTERVAL,
-    },
+    journey::{CameFrom, DropReason, JourneyStep, Nth},
+    limits::{CROWDED_RETRY, MAX_WANTED, REACH_WITHIN, RETENTION_BYTES, SHAPE_FIRST},
     metric::Level,
     misbehavior::{Misbehavior, Observation},
     rng::Rng,
@@ -69,17 +67,19 @@ pub struct Gossip {
     pub(super) rng: Rng,
     pub(super) links: BTreeMap<NodeId, GossipPeer>,
     pub(super) store: MessageStore,
-    checks: ChecksUnderWay,
+    pub(super) checks: ChecksUnderWay,
+    /// What the application is asked about.
+    pub(super) unvalidated: Unvalidated,
     pub(super) wanted: Wanted,
     pub(super) tree: PushTree,
     pub(super) announcements: Announcements,
-    receipts: Receipts,
+    pub(super) receipts: Receipts,
     /// What peers asked for.
     pub(super) unserved: Unserved,
     /// Our messages of which no peer has said yet that it has them, since we began.
     pub(super) unheard: Ranges,
     /// The places of the peers that are up.
-    present: PlaceSet,
+    pub(super) present: PlaceSet,
     /// The last message that was taken.
     last: Nth,
     pub(super) deadlines: Deadlines<GossipWake>,
@@ -126,6 +126,7 @@ impl Gossip {
             links: BTreeMap::new(),
             store: window,
             checks: ChecksUnderWay::default(),
+            unvalidated: Unvalidated::default(),
             wanted: Wanted::default(),
             tree,
             announcements: Announcements::default(),
@@ -166,7 +167,7 @@ impl Gossip {
         let shapes = self.tree.is_due(now.mono);
         let ttl = if shapes { self.config.ttl | SHAPES } else { self.config.ttl };
         let rumour = Rumour { item, nth, ttl, has: Vec::new(), besides: Vec::new() };
-        self.push_eagerly(now, rumour, &message, None, out);
+        self.eager_push().push(now, rumour, &message, None, out);
         self.trim(now, out);
     }
 
@@ -203,8 +204,24 @@ impl Gossip {
         }
     }
 
-    /// The claim of [`GossipEffect::Verify`] proved true.
+    /// The claim of [`GossipEffect::Verify`] proved true: it is taken, unless the application is to
+    /// say first whether it is valid.
     pub fn handle_verified(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        ttl: u8,
+        message: Verified<AppMessage>,
+        standings: &TrustTable,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        if let Some(message) = self.validating().begin(now, (from, ttl), message, out) {
+            self.take(now, from, ttl, message, standings, out);
+        }
+    }
+
+    /// A message is genuine, and nothing is left to be asked.
+    pub(super) fn take(
         &mut self,
         now: Now,
         from: NodeId,
@@ -272,17 +289,27 @@ impl Gossip {
             self.tree_links().handle_rescue(now, (&message, ttl), heard, whom, out);
         }
         let rumour = Rumour { item, nth, ttl, has, besides };
-        if self.push_eagerly(now, rumour, &message, Some(standings), out) {
+        if self.eager_push().push(now, rumour, &message, Some(standings), out) {
             let mut links = self.tree_links();
             links.graft(from, out);
             also.into_iter().for_each(|peer| links.prune(peer, out));
         }
-        if let Some(receipt) = self.receipts.add(item, message.content().payload.len()) {
+        self.acknowledge(item, message.content().payload.len(), out);
+        self.trim(now, out);
+    }
+
+    /// Nobody need keep `item` for us, with a payload of `bytes`: now and then all peers are told.
+    pub(super) fn acknowledge(
+        &mut self,
+        item: MessageKey,
+        bytes: usize,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        if let Some(receipt) = self.receipts.add(item, bytes) {
             let to: Vec<NodeId> = self.links.keys().copied().collect();
             self.counters.receipts_sent += 1;
             send_all(to, receipt, GossipMessage::Receipt, out);
         }
-        self.trim(now, out);
     }
 
     /// The claim of [`GossipEffect::Verify`] proved false. Whoever brought it is to blame: honest
@@ -372,6 +399,7 @@ impl Gossip {
                 }
             }
         }
+        self.validating().handle_timeout(now, out);
         self.fetch(now, out);
         self.trim(now, out);
     }
@@ -379,7 +407,8 @@ impl Gossip {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let wake = self.deadlines.next().map(|(at, _)| at);
-        earliest([wake, self.wanted.next_due(), self.store.next_expiry()])
+        let unvalidated = self.unvalidated.poll_timeout();
+        earliest([wake, self.wanted.next_due(), self.store.next_expiry(), unvalidated])
     }
 
     /// What happened so far.
@@ -436,6 +465,10 @@ impl Gossip {
                 trace_dropped(item, None, from, DropReason::Equivocation, out);
                 return;
             }
+        } else if self.store.is_refused(&item) {
+            self.counters.refused += 1;
+            trace_dropped(item, None, from, DropReason::NotAccepted, out);
+            return;
         } else if self.store.is_old(&item) {
             self.counters.stale += 1;
             trace_dropped(item, None, from, DropReason::Stale, out);
@@ -478,59 +511,6 @@ impl Gossip {
             || sender == from
             || sender == self.me
             || self.links.get_mut(&from).is_none_or(|link| link.may_bring_newcomer(now.mono))
-    }
-
-    /// Pushes a new message over the eager links while its hops last, over all if it shapes, and
-    /// has the rest told of it; of a large one all are told at once. Returns whether it shapes.
-    fn push_eagerly(
-        &mut self,
-        now: Now,
-        rumour: Rumour,
-        message: &Verified<AppMessage>,
-        standings: Option<&TrustTable>,
-        out: &mut VecDeque<GossipEffect>,
-    ) -> bool {
-        let Rumour { item, nth, ttl, has, besides } = rumour;
-        let lacks = |peer: &&NodeId| {
-            !has.contains(*peer)
-                && standings.is_none_or(|standings| !standings.is_banned(peer, now.wall))
-        };
-        if message.content().payload.len() >= LARGE_GOSSIP {
-            let others = self.links.keys().filter(lacks).copied().collect();
-            self.tell_of_large(item, nth, message, others, out);
-            return false;
-        }
-        let shapes = ttl & SHAPES != 0 && {
-            let stays = self.rng.duration(SHAPE_INTERVAL / 2..=2 * SHAPE_INTERVAL);
-            self.tree.takes_shape(now.mono, item, message.id(), stays)
-        };
-        if shapes {
-            self.tree_links().handle_shape();
-        } else {
-            self.tree.handle_message();
-        }
-        let mut to = Vec::new();
-        if let Some(hops) = (ttl & !SHAPES).min(MAX_TTL).checked_sub(1) {
-            if shapes {
-                to.extend(self.links.keys().filter(lacks));
-            } else {
-                to.extend(self.tree.eager().filter(lacks));
-            }
-            if !to.is_empty() {
-                self.counters.eager_pushed += to.len() as u64;
-                let step = JourneyStep::Forwarded { to: to.clone(), how: Forwarding::Push };
-                trace(nth, step, out);
-                let push = GossipMessage::Gossip(hops | ttl & SHAPES, message.claim().clone());
-                out.push_back(GossipEffect::Send { to: to.clone(), message: push });
-            }
-        }
-        let lacking = self.present.without(places(&self.links, has.iter().chain(&to)));
-        let besides = places(&self.links, &besides);
-        if !lacking.is_empty() || !besides.is_empty() {
-            self.announcements.add(Unannounced { item, lacking, besides });
-            self.announce_soon(now);
-        }
-        shapes
     }
 
     pub(super) fn trim(&mut self, now: Now, out: &mut VecDeque<GossipEffect>) {

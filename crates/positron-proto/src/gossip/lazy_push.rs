@@ -8,6 +8,7 @@ use super::{
     anti_entropy::AntiEntropy,
     comparison::Comparison,
     config::interval,
+    eager_push::EagerPush,
     fetches::{Announced, Asked},
     gossip::GossipWake,
     message_key::MessageKey,
@@ -16,6 +17,7 @@ use super::{
     telling::trace,
     tree_links::TreeLinks,
     unserved::Question,
+    validation::Validating,
 };
 use crate::{
     id::NodeId,
@@ -45,6 +47,16 @@ impl Gossip {
             rng: &mut self.rng,
             counters: &mut self.counters,
         }
+    }
+
+    /// What pushes.
+    pub(super) const fn eager_push(&mut self) -> EagerPush<'_> {
+        EagerPush(self)
+    }
+
+    /// What the application says of the broadcasts that it is asked about.
+    pub const fn validating(&mut self) -> Validating<'_> {
+        Validating(self)
     }
 
     /// What compares notes.
@@ -245,7 +257,8 @@ impl Gossip {
         let mut questions = BTreeMap::<NodeId, Holdings>::new();
         let mut silent = BTreeMap::<NodeId, Suspicion>::new();
         while let Some(item) = self.wanted.pop_due(now.mono) {
-            if self.store.is_known(&item) || self.wanted.is_postponed(&item) {
+            let is_here = self.store.is_known(&item) || self.unvalidated.contains(&item);
+            if is_here || self.wanted.is_postponed(&item) {
                 self.wanted.end(&item);
                 continue;
             }

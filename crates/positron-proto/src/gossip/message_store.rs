@@ -9,6 +9,7 @@ use super::{
     low_watermarks::LowWatermarks,
     message_key::MessageKey,
     reach::{PlaceSet, ReachPlace, Step, Taking},
+    refused::RefusedMessages,
     set_digest::Entry,
 };
 use crate::{
@@ -47,6 +48,8 @@ pub(super) struct MessageStore {
     max_count: usize,
     shares: BTreeMap<NodeId, SenderShare>,
     floors: LowWatermarks,
+    /// What was never kept, and will not be.
+    refused: RefusedMessages,
     by_count: Ranking,
     by_bytes: Ranking,
     /// One entry a sender: when its lowest message came.
@@ -139,6 +142,7 @@ impl MessageStore {
             max_count: max_count.max(1),
             shares: BTreeMap::new(),
             floors: LowWatermarks::default(),
+            refused: RefusedMessages::default(),
             by_count: Ranking::new(),
             by_bytes: Ranking::new(),
             by_age: BTreeSet::new(),
@@ -164,7 +168,16 @@ impl MessageStore {
     }
 
     pub(super) fn is_known(&self, item: &MessageKey) -> bool {
-        self.get(item).is_some() || self.is_old(item)
+        self.get(item).is_some() || self.is_old(item) || self.is_refused(item)
+    }
+
+    /// Its message is not accepted here.
+    pub(super) fn refuse(&mut self, item: MessageKey) {
+        self.refused.insert(item);
+    }
+
+    pub(super) fn is_refused(&self, item: &MessageKey) -> bool {
+        self.refused.contains(item)
     }
 
     pub(super) fn get(&self, item: &MessageKey) -> Option<&Kept> {
@@ -210,14 +223,16 @@ impl MessageStore {
         let floor = self.floors.of(sender);
         let none = Ranges::new();
         let kept = self.numbers(sender).unwrap_or(&none);
-        if ranges.iter().next().is_none_or(|lowest| *lowest.start() >= floor) {
+        let refused = self.refused.of(sender);
+        let is_new = ranges.iter().next().is_none_or(|lowest| *lowest.start() >= floor);
+        if is_new && refused.is_none() {
             return ranges.missing_from(kept, limit).collect();
         }
         let mut new = Ranges::new();
         for range in ranges.iter() {
             new.insert_range(floor.max(*range.start())..=*range.end());
         }
-        new.missing_from(kept, limit).collect()
+        new.without(refused.unwrap_or(&none)).missing_from(kept, limit).collect()
     }
 
     /// Everything that is kept, per sender.

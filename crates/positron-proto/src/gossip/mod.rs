@@ -9,10 +9,13 @@
 //! Reading order: [`GossipMessage`], [`GossipEffect`] and [`GossipConfig`] (the contract),
 //! `gossip.rs` (the machine: publish, push, verdicts, peers, time), `push_tree.rs` (over which
 //! links it pushes), `tree_links.rs` (what peers are told of that, and who announces),
-//! `lazy_push.rs` (its other half: announcements and requests),
+//! `eager_push.rs` and `lazy_push.rs` (its two halves: pushes; announcements and requests),
+//! `validation.rs` (what the application says of messages before anybody hears of them, with
+//! `unvalidated.rs`, those that wait for it),
 //! `anti_entropy.rs` (comparing notes, with `comparison.rs`, how far that is, and `set_digest.rs`,
 //! whether it is needed); then what it is made of:
-//! `message_store.rs` (what is kept), `low_watermarks.rs` (what is old),
+//! `message_store.rs` (what is kept), `low_watermarks.rs` (what is old), `refused.rs` (what is not
+//! accepted),
 //! `checks_under_way.rs` (claims under verification), `fetches.rs` (fetches under way),
 //! `fetch_delay.rs` (how long to wait for a push), `announcements.rs` (what is to be announced),
 //! `reach.rs` (whom a message has not reached), `receipts.rs` (what those hear who wait for us),
@@ -27,6 +30,7 @@ mod checks_under_way;
 mod comparison;
 mod config;
 mod counters;
+mod eager_push;
 mod effect;
 mod fetch_delay;
 mod fetches;
@@ -41,15 +45,20 @@ mod peer_state;
 mod push_tree;
 mod reach;
 mod receipts;
+mod refused;
 mod set_digest;
 mod telling;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tree_links;
 mod unserved;
+mod unvalidated;
+mod validation;
 
 pub use config::{GossipConfig, GossipSnapshot};
 pub use counters::{GossipCounters, GossipLevels};
 pub use effect::GossipEffect;
 pub use gossip::Gossip;
 pub use message::{GossipMessage, SHAPES};
+pub use unvalidated::{ValidationId, Validity};
+pub use validation::Validating;

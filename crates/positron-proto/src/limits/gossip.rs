@@ -161,3 +161,12 @@ pub const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 pub const EQUIVOCATIONS_AT_ONCE: u32 = 16;
 /// See [`EQUIVOCATIONS_AT_ONCE`].
 pub const EQUIVOCATIONS_TOLD_EVERY: Duration = Duration::from_secs(1);
+
+// --- validation ---
+
+/// How long the application may take to say whether a broadcast is valid. Then it is asked for, and
+/// about, again.
+pub const VALIDATION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Numbers of which is remembered that their messages are not accepted: as many as the default
+/// window has, in 40 bytes each and less.
+pub const MAX_REFUSED_MESSAGES: usize = 10_000;

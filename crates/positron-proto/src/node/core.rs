@@ -203,6 +203,7 @@ impl NodeCore {
             Input::Answered { from, id, answer } => {
                 self.requests.answer(from, id, answer, &mut self.queues.requests);
             }
+            Input::Validity { id, validity } => self.handle_validity(now, id, validity),
             Input::Unwanted { ticket } => self.handle_unwanted(ticket),
             Input::Timeout => self.timeout(now),
         }

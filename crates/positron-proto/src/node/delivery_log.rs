@@ -7,12 +7,13 @@ use bytes::{BufMut as _, Bytes};
 use super::{Refused, SequenceKind};
 use crate::{
     id::{MessageId, NetworkId, NodeId},
+    identity::Verified,
     limits::{
         MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS, MAX_UNACKNOWLEDGED, MAX_UNACKNOWLEDGED_BYTES,
     },
     storage::{Change, Remembered, Row, Rule, Table, Value},
     time::WallTime,
-    wire::{Malformed, Reader, Writer as _},
+    wire::{Malformed, Reader, Writer as _, message::AppMessage},
 };
 
 /// Number: a message for the application.
@@ -37,6 +38,21 @@ pub struct HandedOver {
     pub payload: Bytes,
     /// The neighbour that brought it (for a direct message the sender).
     pub from: NodeId,
+}
+
+impl HandedOver {
+    /// What `from` brought.
+    pub(super) fn new(message: &Verified<AppMessage>, kind: SequenceKind, from: NodeId) -> Self {
+        let content = message.content();
+        Self {
+            id: message.id(),
+            sender: content.sender.node_id(),
+            kind,
+            timestamp: content.timestamp,
+            payload: content.payload.clone(),
+            from,
+        }
+    }
 }
 
 /// A message that a subscription has not acknowledged.

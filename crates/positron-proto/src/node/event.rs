@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{HandedOver, view::UsedTwice};
 use crate::{
+    gossip::ValidationId,
     handshake::Direction,
     id::{MessageId, NodeId, Ticket},
     misbehavior::BanReason,
@@ -22,6 +23,15 @@ use crate::{
 pub enum Event {
     /// A message for the application, handed over once in a life of the process.
     Message(HandedOver),
+    /// A broadcast came, if the application says which are valid
+    /// ([`GossipConfig::validates`](crate::gossip::GossipConfig::validates)): answer with
+    /// [`super::Input::Validity`]. Until then it is handed over and passed on to nobody.
+    Validate {
+        /// Its name.
+        id: ValidationId,
+        /// As it will be handed over.
+        message: HandedOver,
+    },
     /// Something happened to a stream between nodes.
     Stream {
         /// Which.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{ChangeId, CheckId};
 use crate::{
+    gossip::{ValidationId, Validity},
     id::{LinkId, NodeId, Ticket},
     identity::Verdict,
     reason::Reason,
@@ -108,6 +109,13 @@ pub enum Input {
         id: u64,
         /// What.
         answer: Result<Bytes, Refusal>,
+    },
+    /// The application says whether a broadcast is valid ([`super::Event::Validate`]).
+    Validity {
+        /// Which.
+        id: ValidationId,
+        /// What of it.
+        validity: Validity,
     },
     /// Nobody waits any more for the answer to a request of ours ([`super::Command::Ask`]): it ends
     /// without a word.

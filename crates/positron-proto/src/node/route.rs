@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     dht::RoutingTable,
-    direct, gossip,
+    direct,
+    gossip::{self, ValidationId, Validity},
     id::{LinkId, NodeId, Ticket},
     identity::{Verdict, Verified},
     misbehavior::Observation,
@@ -217,6 +218,10 @@ impl NodeCore {
             gossip::GossipEffect::Send { to, message } => Speaking(self).gossip(now, to, &message),
             gossip::GossipEffect::Verify { from, ttl, claim } => {
                 self.verify(now, from, Claim::Gossip(ttl, claim));
+            }
+            gossip::GossipEffect::Validate { id, message, from } => {
+                let message = HandedOver::new(&message, SequenceKind::Broadcast, from);
+                self.emit(Event::Validate { id, message });
             }
             gossip::GossipEffect::Deliver { message, from } => {
                 self.deliver(now, &message, SequenceKind::Broadcast, from);
@@ -493,6 +498,12 @@ impl NodeCore {
         Inheritance(self).begin(now);
     }
 
+    /// The application says whether a broadcast is valid.
+    pub(super) fn handle_validity(&mut self, now: Now, id: ValidationId, validity: Validity) {
+        let (standings, out) = (self.trust.standings(), &mut self.queues.gossip);
+        self.gossip.validating().handle_validity(now, id, validity, standings, out);
+    }
+
     /// Nobody waits for the answer to a request any more.
     pub(super) fn handle_unwanted(&mut self, ticket: Ticket) {
         Finding(self).cancel(ticket);
@@ -546,17 +557,9 @@ impl NodeCore {
         kind: SequenceKind,
         from: NodeId,
     ) {
-        let content = message.content();
         self.brought_by(now, from);
-        self.work.handle_news(&from, content.payload.len());
-        let delivered = HandedOver {
-            id: message.id(),
-            sender: content.sender.node_id(),
-            kind,
-            timestamp: content.timestamp,
-            payload: content.payload.clone(),
-            from,
-        };
+        self.work.handle_news(&from, message.content().payload.len());
+        let delivered = HandedOver::new(message, kind, from);
         for change in self.deliveries.append(&delivered) {
             self.persist(change);
         }

@@ -8,7 +8,9 @@ use std::{
 use bytes::Bytes;
 use positron_internet::{DEFAULT_TTL, Event, Internet, PathLaws, StreamLaws};
 
-use super::super::{Gossip, GossipConfig, GossipEffect, GossipMessage, GossipSnapshot};
+use super::super::{
+    Gossip, GossipConfig, GossipEffect, GossipMessage, GossipSnapshot, ValidationId, Validity,
+};
 use crate::{
     id::{MessageId, NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
@@ -79,6 +81,10 @@ pub(super) struct Node {
     /// Two contents under one number: whose, and which.
     pub(super) equivocated: Vec<(NodeId, [MessageId; 2])>,
     pub(super) verifications: usize,
+    /// What its application says of messages, by their payload; `None`: nothing yet.
+    pub(super) validator: fn(&[u8]) -> Option<Validity>,
+    /// What it was asked about.
+    pub(super) validations: Vec<(ValidationId, Bytes)>,
     /// Who told that it has a message from somebody else.
     pub(super) had: Vec<NodeId>,
     /// Own messages that were given up, and for whom.
@@ -106,6 +112,8 @@ impl Node {
             observed: Vec::new(),
             equivocated: Vec::new(),
             verifications: 0,
+            validator: |_| Some(Validity::Accept),
+            validations: Vec::new(),
             had: Vec::new(),
             given_up: Vec::new(),
             disk: BTreeMap::new(),
@@ -126,6 +134,14 @@ impl Node {
     pub(super) fn hear(&mut self, now: Now, from: NodeId, incoming: GossipMessage) -> Sent {
         let mut out = VecDeque::new();
         self.gossip.handle_message(now, from, incoming, &self.standings, &mut out);
+        self.drain(now, out)
+    }
+
+    /// Its application says what it thinks of a message.
+    pub(super) fn judge(&mut self, now: Now, id: ValidationId, validity: Validity) -> Sent {
+        let mut out = VecDeque::new();
+        let (gossip, standings) = (&mut self.gossip, &self.standings);
+        gossip.validating().handle_validity(now, id, validity, standings, &mut out);
         self.drain(now, out)
     }
 
@@ -184,6 +200,14 @@ impl Node {
                         }
                         None => gossip.handle_refuted(now, from, &claim, &mut out),
                     }
+                }
+                GossipEffect::Validate { id, message, .. } => {
+                    let payload = message.content().payload.clone();
+                    if let Some(validity) = (self.validator)(&payload) {
+                        let (gossip, standings) = (&mut self.gossip, &self.standings);
+                        gossip.validating().handle_validity(now, id, validity, standings, &mut out);
+                    }
+                    self.validations.push((id, payload));
                 }
                 GossipEffect::Deliver { message, .. } => {
                     let content = message.content();

@@ -9,3 +9,4 @@ mod network;
 mod one;
 pub(crate) mod pace;
 mod tree;
+mod validation;
