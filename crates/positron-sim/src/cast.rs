@@ -49,8 +49,7 @@ impl Cast {
         let mut hosts: Vec<Host> = (0..count)
             .map(|index| {
                 let seed = self.seed.child(&format!("host {index}"));
-                let owner = self.seed.child(&format!("host {}", self.scenario.owner(index)));
-                let identity = Identity::from_seed(owner.stream("identity").bytes());
+                let identity = self.first_identity(self.scenario.owner(index));
                 let clock = Clock::new(physics, &mut clocks);
                 Host::new(index, identity, clock, &seed)
             })
@@ -61,6 +60,12 @@ impl Cast {
         }
         environment.name(BOOTSTRAP_NAME, (0..*bootstraps).map(address).collect());
         Hosts::new(hosts, environment)
+    }
+
+    /// The key that the owner of a host begins with.
+    fn first_identity(&self, owner: usize) -> Identity {
+        let owner = self.seed.child(&format!("host {owner}"));
+        Identity::from_seed(owner.stream("identity").bytes())
     }
 
     /// A key that nobody had yet, for the owner of a host.
@@ -78,7 +83,9 @@ impl Cast {
                 identity: host.identity().clone(),
                 network: self.scenario.config.network,
                 addr: host.addr(),
+                life: host.life() + 1,
                 targets: (0..self.scenario.nodes).map(address).collect(),
+                victim: self.first_identity(self.scenario.victim()).node_id(),
                 seed,
             });
         }

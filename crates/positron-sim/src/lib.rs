@@ -73,7 +73,7 @@ mod way;
 mod witness;
 mod world;
 
-pub use adversary::{Adversary, Attack};
+pub use adversary::{Adversary, Attack, Turn};
 pub use physics::{Physics, Range};
 pub use questions::Question;
 pub use report::{Directs, Dissemination, Hops, Latency, Progress, Report, StreamTally, Violation};

@@ -36,6 +36,8 @@ pub struct Scenario {
     pub gateways: Vec<(usize, Gateway)>,
     /// Hosts that are no nodes of ours.
     pub guests: Vec<Adversary>,
+    /// When they start.
+    pub guests_after: Duration,
     /// Nodes whose key is on a second machine too, with a disk of its own. Only [`Fault::Double`]
     /// starts it.
     pub twins: Vec<usize>,
@@ -258,11 +260,17 @@ impl Scenario {
             config: default_config(),
             gateways: Vec::new(),
             guests: Vec::new(),
+            guests_after: start_within(nodes),
             twins: Vec::new(),
             declining: Vec::new(),
             checkpoints: Vec::new(),
             waived: Vec::new(),
         }
+    }
+
+    /// Whom those mean who mean one node: the first that is no bootstrap node.
+    pub(crate) fn victim(&self) -> usize {
+        self.bootstraps.min(self.nodes.saturating_sub(1))
     }
 
     /// Whose key is on this host: its own, unless it is a second machine.

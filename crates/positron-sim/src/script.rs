@@ -28,6 +28,8 @@ pub(crate) enum Cue {
     Fault(Fault),
     /// An application says something.
     Say(Workload),
+    /// Another program takes the place of the one that runs there.
+    Replace(usize),
     /// Everything is checked.
     Check,
 }
@@ -40,8 +42,10 @@ impl Script {
             let turn = u32::try_from(node).unwrap_or(u32::MAX);
             cues.push((at(scenario.start_within / count * turn), Cue::Start(node)));
         }
-        for guest in 0..scenario.guests.len() {
-            cues.push((at(scenario.start_within), Cue::Start(scenario.nodes + guest)));
+        for (guest, what) in scenario.guests.iter().enumerate() {
+            let host = scenario.nodes + guest;
+            cues.push((at(scenario.guests_after), Cue::Start(host)));
+            cues.extend(what.is_replaced_after().map(|after| (at(after), Cue::Replace(host))));
         }
         for (after, fault) in &scenario.faults {
             cues.push((at(*after), Cue::Fault(fault.clone())));

@@ -167,6 +167,10 @@ impl World {
     fn act(&mut self, cue: Cue) {
         match cue {
             Cue::Start(host) => self.stage.start(host, &self.cast),
+            Cue::Replace(host) => {
+                self.stage.crash(host, Death::Killed);
+                self.stage.start(host, &self.cast);
+            }
             Cue::Fault(fault) => self.apply(&fault),
             // Refusals are the node's right; a story says enough that they do not matter.
             Cue::Say(saying) => drop(self.say(saying)),

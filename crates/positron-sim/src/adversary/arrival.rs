@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use positron_proto::{id::NetworkId, identity::Identity, rng::Seed};
+use positron_proto::{
+    id::{NetworkId, NodeId},
+    identity::Identity,
+    rng::Seed,
+};
 
 /// What a guest knows when it comes.
 pub(crate) struct Arrival {
@@ -10,7 +14,11 @@ pub(crate) struct Arrival {
     pub(crate) network: NetworkId,
     /// Where it listens.
     pub(crate) addr: SocketAddr,
+    /// Which of its processes this is: 1, 2, 3, ...
+    pub(crate) life: u32,
     /// The addresses of all nodes.
     pub(crate) targets: Vec<SocketAddr>,
+    /// The first of them that is no bootstrap node.
+    pub(crate) victim: NodeId,
     pub(crate) seed: Seed,
 }

@@ -5,10 +5,14 @@ mod byzantine;
 mod guest_sessions;
 mod liar;
 mod outsider;
+mod turncoat;
+
+use positron_proto::time::Duration;
 
 use crate::{dice::named_dice, machine::Machine};
 pub(crate) use arrival::Arrival;
 pub use byzantine::Attack;
+pub use turncoat::Turn;
 
 /// What a guest does. All of it is bytes on links: a guest has no other way to reach anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +28,29 @@ pub enum Adversary {
         /// How many sessions.
         peers: usize,
     },
+    /// Is a node like any other, the shipped one, until it turns.
+    Turncoat {
+        /// When, since the beginning of the world.
+        after: Duration,
+        /// Into what.
+        turn: Turn,
+        /// How many links it dials.
+        links: usize,
+    },
 }
 
 impl Adversary {
     /// Whether it speaks in the name of keys that nobody in the world has.
     pub(crate) fn makes_up_keys(self) -> bool {
         self == Self::Byzantine(Attack::ThrowAway)
+    }
+
+    /// When another program takes the place of the one that it began with.
+    pub(crate) fn is_replaced_after(self) -> Option<Duration> {
+        match self {
+            Self::Turncoat { after, turn: Turn::Into(_), .. } => Some(after),
+            _ => None,
+        }
     }
 
     /// Its machine.
@@ -40,6 +61,12 @@ impl Adversary {
                 Box::new(outsider::Outsider::new(arrival.targets, dice))
             }
             Self::Byzantine(attack) => Box::new(byzantine::Byzantine::new(attack, arrival)),
+            Self::Turncoat { turn: Turn::Into(attack), .. } if arrival.life > 1 => {
+                Self::Byzantine(attack).machine(arrival)
+            }
+            Self::Turncoat { after, turn, links } => {
+                Box::new(turncoat::Turncoat::new((after, turn), links, arrival))
+            }
             Self::Liar { peers } => Box::new(liar::Liar::new(peers, arrival)),
         }
     }

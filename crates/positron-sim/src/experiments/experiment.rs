@@ -170,6 +170,11 @@ impl Played {
         ]
     }
 
+    /// What part of all deliveries that were due came in time.
+    pub(super) fn share_in_time(&self) -> f64 {
+        ratio_of(self.reach.micros.len(), self.reach.due)
+    }
+
     fn doubled(&self) -> usize {
         usize::try_from(self.report.duplicate_deliveries).unwrap_or(usize::MAX)
     }

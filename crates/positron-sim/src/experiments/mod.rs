@@ -19,6 +19,8 @@ mod liars;
 mod mass_failure;
 mod partitions;
 mod quiet;
+mod sybils;
+mod turned;
 
 use positron_proto::time::Duration;
 
@@ -31,9 +33,22 @@ pub use liars::liars;
 pub use mass_failure::mass_failure;
 pub use partitions::partitions;
 pub use quiet::quiet;
+pub use turned::turned;
 
 /// What the experiments with gossip are called.
-pub const NAMES: [&str; 5] = ["quiet", "mass-failure", "churn", "partitions", "liars"];
+pub const NAMES: [&str; 11] = [
+    "quiet",
+    "mass-failure",
+    "churn",
+    "partitions",
+    "liars",
+    "turned",
+    "network-eclipse",
+    "degradation",
+    "censor",
+    "covert-flash",
+    "cold-boot",
+];
 
 /// The experiment called `name` with `nodes` nodes, in its full length.
 pub fn named(name: &str, nodes: usize) -> Option<GossipExperiment> {
@@ -43,6 +58,7 @@ pub fn named(name: &str, nodes: usize) -> Option<GossipExperiment> {
         "churn" => churn(nodes, Duration::from_secs(3_600)),
         "partitions" => partitions(nodes, 20),
         "liars" => liars(nodes),
-        _ => return None,
+        "turned" => turned(nodes, 30),
+        siege => return sybils::siege(siege, nodes),
     })
 }
