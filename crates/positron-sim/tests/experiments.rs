@@ -52,6 +52,19 @@ fn who_announces_and_never_sends_keeps_nobody_waiting_for_long() {
     assert!(found.spread_without_ms.is_some());
 }
 
+#[test]
+fn where_three_in_ten_established_nodes_turn_everybody_else_hears_everything() {
+    let found = kept(&experiments::turned(20, 30), 1);
+    assert!(measured(&found, "deliveries that were due") >= 600.0 * 13.0);
+}
+
+#[test]
+fn four_sybils_for_each_honest_node_hide_nothing_from_anybody() {
+    for siege in ["network-eclipse", "cold-boot"] {
+        kept(&experiments::named(siege, 6).unwrap(), 1);
+    }
+}
+
 /// With few identities and a short siege.
 fn small_eclipse(calm: Duration) -> EclipseExperiment {
     let hour = Duration::from_secs(3_600);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use positron_sim::experiments::{ECLIPSE, NAMES};
+use positron_sim::experiments::{ECLIPSE, NAMES, SIEGES};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Order {
 const FEWEST: usize = 10;
 /// Nodes beyond which the network has no addresses for all and their guests.
 const MOST: usize = 50_000;
+/// The same, where there are four guests for each node.
+const MOST_BESIEGED: usize = 12_000;
 
 impl Order {
     /// Reads arguments; what is wrong with them, as a sentence.
@@ -45,13 +47,15 @@ impl Order {
         }
         let [nodes, name, seed] = <[String; 3]>::try_from(places)
             .map_err(|given| format!("three arguments are needed, and {} given", given.len()))?;
+        let is_siege = SIEGES.contains(&name.as_str());
+        let most = if is_siege { MOST_BESIEGED } else { MOST };
         let nodes = match nodes.parse() {
-            Ok(count) if (FEWEST..=MOST).contains(&count) => count,
-            _ => return Err(format!("{nodes} is no number of nodes from {FEWEST} to {MOST}")),
+            Ok(count) if (FEWEST..=most).contains(&count) => count,
+            _ => return Err(format!("{nodes} is no number of nodes from {FEWEST} to {most}")),
         };
         let names: Vec<String> = match name.as_str() {
             "all" => NAMES.map(String::from).to_vec(),
-            one if one == ECLIPSE || NAMES.contains(&one) => vec![name],
+            one if one == ECLIPSE || is_siege || NAMES.contains(&one) => vec![name],
             _ => return Err(format!("there is no experiment {name}")),
         };
         let seed = seed.parse().map_err(|_| format!("{seed} is no seed: a whole number"))?;
@@ -61,6 +65,6 @@ impl Order {
 
 /// How it is called.
 pub(crate) fn usage() -> String {
-    let names = NAMES.join("|");
-    format!("usage: experiments NODES {names}|all|{ECLIPSE} SEED [--json] [--svg FILE]")
+    let (names, sieges) = (NAMES.join("|"), SIEGES.join("|"));
+    format!("usage: experiments NODES {names}|all|{sieges}|{ECLIPSE} SEED [--json] [--svg FILE]")
 }

@@ -104,7 +104,8 @@ impl GossipExperiment {
         progress: &mut impl FnMut(&Progress),
     ) -> Played {
         let mut world = World::new(story, seed);
-        let ledger = Arc::new(Mutex::new(Ledger::new(story.nodes)));
+        let ledger = Ledger::new(story.nodes).with_guests(!story.guests.is_empty());
+        let ledger = Arc::new(Mutex::new(ledger));
         let book = Arc::clone(&ledger);
         world.watch(Box::new(move |at, seen| {
             book.lock().unwrap_or_else(PoisonError::into_inner).handle_seen(at, seen);

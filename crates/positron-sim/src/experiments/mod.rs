@@ -36,19 +36,11 @@ pub use quiet::quiet;
 pub use turned::turned;
 
 /// What the experiments with gossip are called.
-pub const NAMES: [&str; 11] = [
-    "quiet",
-    "mass-failure",
-    "churn",
-    "partitions",
-    "liars",
-    "turned",
-    "network-eclipse",
-    "degradation",
-    "censor",
-    "covert-flash",
-    "cold-boot",
-];
+pub const NAMES: [&str; 6] = ["quiet", "mass-failure", "churn", "partitions", "liars", "turned"];
+
+/// What those are called in which Sybils outnumber honest nodes, up to four to one.
+pub const SIEGES: [&str; 5] =
+    ["network-eclipse", "degradation", "censor", "covert-flash", "cold-boot"];
 
 /// The experiment called `name` with `nodes` nodes, in its full length.
 pub fn named(name: &str, nodes: usize) -> Option<GossipExperiment> {
