@@ -82,6 +82,7 @@ impl Cast {
             return self.scenario.guests[guest].machine(Arrival {
                 identity: host.identity().clone(),
                 network: self.scenario.config.network,
+                config: self.scenario.config.clone(),
                 addr: host.addr(),
                 life: host.life() + 1,
                 targets: (0..self.scenario.nodes).map(address).collect(),

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use positron_proto::{
     id::{NetworkId, NodeId},
     identity::Identity,
+    node::NodeConfig,
     rng::Seed,
 };
 
@@ -12,6 +13,8 @@ use positron_proto::{
 pub(crate) struct Arrival {
     pub(crate) identity: Arc<Identity>,
     pub(crate) network: NetworkId,
+    /// What the nodes run with.
+    pub(crate) config: NodeConfig,
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     /// Which of its processes this is: 1, 2, 3, ...

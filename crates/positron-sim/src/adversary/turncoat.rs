@@ -15,7 +15,6 @@ use crate::{
     clock::at,
     dice::{Dice, named_dice},
     machine::Machine,
-    scenario::default_config,
 };
 
 /// Bootstrap addresses that it begins with.
@@ -53,8 +52,7 @@ pub(super) struct Turncoat {
 impl Turncoat {
     pub(super) fn new((after, turn): (Duration, Turn), links: usize, arrival: Arrival) -> Self {
         let mut dice = named_dice(&arrival.seed, "turncoat");
-        let mut config = default_config();
-        (config.network, config.session.network) = (arrival.network, arrival.network);
+        let mut config = arrival.config;
         config.gossip.validates = true;
         config.peers.min_peers = links;
         config.peers.max_peers = config.peers.max_peers.max(3 * links);
