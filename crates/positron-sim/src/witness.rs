@@ -30,6 +30,13 @@ pub enum Seen {
         /// Who brought it first; `None`: it is the node's own, and on its disk.
         from: Option<usize>,
     },
+    /// The same, and it was brought by a guest.
+    HasFromGuest {
+        /// Which.
+        message: MessageId,
+        /// Who has it.
+        node: usize,
+    },
 }
 
 /// Is told everything, in the order in which it happens at each node; between nodes the order is
@@ -99,10 +106,10 @@ impl Watched {
                 }
             }
             Event::Message(HandedOver { id, from, kind: SequenceKind::Broadcast, .. }) => {
-                if let Some(from) = place(from) {
-                    let has = Seen::Has { message: *id, node: host, from: Some(from) };
-                    (self.witness)(now, has);
-                }
+                let (message, node) = (*id, host);
+                let from_guest = Seen::HasFromGuest { message, node };
+                let has = |from| Seen::Has { message, node, from: Some(from) };
+                (self.witness)(now, place(from).map_or(from_guest, has));
             }
             Event::Completed { outcome: Outcome::Durable(message), .. } => {
                 let has = Seen::Has { message: *message, node: host, from: None };

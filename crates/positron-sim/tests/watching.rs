@@ -38,6 +38,7 @@ impl Picture {
                 self.arrivals += u64::from(from.is_some());
                 self.has.entry(message).or_default().entry(node).or_insert(from);
             }
+            Seen::HasFromGuest { message, node } => panic!("{message} at {node}: no guests here"),
         }
     }
 }

@@ -72,20 +72,23 @@ impl Ledger {
             }
             Seen::Linked(a, b) => self.links.push((at, (a.min(b), a.max(b)), true)),
             Seen::Cut(a, b) => self.links.push((at, (a.min(b), a.max(b)), false)),
-            Seen::Has { message, node, from } => self.handle_has(at, message, node, from),
+            Seen::Has { message, node, from: None } => {
+                self.handle_has(at, message, node).sender = Some(node);
+            }
+            Seen::Has { message, node, .. } | Seen::HasFromGuest { message, node } => {
+                self.handle_has(at, message, node);
+            }
         }
     }
 
-    fn handle_has(&mut self, at: Instant, message: MessageId, node: usize, from: Option<usize>) {
+    fn handle_has(&mut self, at: Instant, message: MessageId, node: usize) -> &mut Broadcast {
         let nobody = vec![Instant::FAR_FUTURE; self.lives.len()];
         let new = || Broadcast { said: at, sender: None, had: nobody };
         let broadcast = self.broadcasts.entry(message).or_insert_with(new);
         broadcast.said = broadcast.said.min(at);
         let had = &mut broadcast.had[node];
         *had = at.min(*had);
-        if from.is_none() {
-            broadcast.sender = Some(node);
-        }
+        broadcast
     }
 
     /// Whether one process of a node ran from a time until another one.
@@ -228,9 +231,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_guest_brought_has_come() {
+        let mut ledger = a_story();
+        ledger.handle_seen(second(13), Seen::HasFromGuest { message: A, node: 2 });
+        let reach = ledger.reach((second(0), second(20)), Duration::from_secs(4));
+        assert_eq!((reach.due, reach.missing()), (2, 0));
+    }
+
+    #[test]
     fn what_none_of_the_nodes_said_is_owed_to_nobody_where_there_are_guests() {
         let mut ledger = a_story();
-        ledger.handle_seen(second(12), has(B, 1, Some(7)));
+        ledger.handle_seen(second(12), Seen::HasFromGuest { message: B, node: 1 });
         let span = (second(0), second(20));
         assert_eq!(ledger.reach(span, Duration::from_secs(6)).broadcasts, 2);
         assert_eq!(ledger.with_guests(true).reach(span, Duration::from_secs(6)).broadcasts, 1);
