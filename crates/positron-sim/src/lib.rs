@@ -20,7 +20,8 @@
 //! - *others*: hosts that mean harm ([`Adversary`]).
 //!
 //! A [`Scenario`] is a story as data; [`stories`] has some. [`run`] plays it and gives a [`Report`]
-//! that says whether all promises ([`Check`]) were kept; [`experiments`] measure how well.
+//! that says whether all promises ([`Check`]) were kept; [`experiments`] measure how well. The
+//! [`repertoire`] knows the names of both.
 //!
 //! ```
 //! use positron_sim::{Fault, Scenario, Selector, Workload, run};
@@ -57,6 +58,7 @@ mod physics;
 mod published;
 mod questions;
 mod reader_writer;
+pub mod repertoire;
 mod report;
 mod run_hash;
 mod scenario;

@@ -30,6 +30,8 @@ pub enum Seen {
         /// Who brought it first; `None`: it is the node's own, and on its disk.
         from: Option<usize>,
     },
+    /// The application of this node is told that somebody signed two contents under one number.
+    Equivocated(usize),
 }
 
 /// Is told everything, in the order in which it happens at each node; between nodes the order is
@@ -108,6 +110,7 @@ impl Watched {
                 let has = Seen::Has { message: *message, node: host, from: None };
                 (self.witness)(now, has);
             }
+            Event::Equivocated { .. } => (self.witness)(now, Seen::Equivocated(host)),
             _ => {}
         }
     }

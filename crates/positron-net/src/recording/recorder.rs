@@ -65,6 +65,7 @@ impl<O: Lines> Recorder<O> {
             Seen::Linked(a, b) => self.links.add((a.min(b), a.max(b))),
             Seen::Cut(a, b) => self.links.remove((a.min(b), a.max(b))),
             Seen::Has { message, node, from } => self.spread(at, message, node, from),
+            Seen::Equivocated(_) => {}
         }
     }
 

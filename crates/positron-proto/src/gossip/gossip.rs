@@ -225,7 +225,11 @@ impl Gossip {
             trace_dropped(item, Some(message.id()), from, DropReason::Equivocation, out);
             if kept.rival().is_none() {
                 let brought = check.map_or((vec![from], ttl), |check| (check.from, check.ttl));
-                self.anti_entropy().handle_equivocation(&item, message, &brought, out);
+                let is_new = |peer: &&NodeId| {
+                    !brought.0.contains(peer) && !standings.is_banned(peer, now.wall)
+                };
+                let others = self.tree.eager().filter(is_new).copied().collect();
+                self.anti_entropy().handle_equivocation(&item, message, &brought, others, out);
             }
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use positron_sim::experiments::{ECLIPSE, NAMES};
+use positron_sim::experiments::{ECLIPSE, FEWEST_NODES, NAMES};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -19,9 +19,6 @@ pub(crate) struct Order {
     pub(crate) svg: Option<PathBuf>,
 }
 
-/// Nodes that every experiment needs: a fifth of them is left after the mass failure, and a network
-/// has two at least.
-const FEWEST: usize = 10;
 /// Nodes beyond which the network has no addresses for all and their guests.
 const MOST: usize = 50_000;
 
@@ -46,8 +43,10 @@ impl Order {
         let [nodes, name, seed] = <[String; 3]>::try_from(places)
             .map_err(|given| format!("three arguments are needed, and {} given", given.len()))?;
         let nodes = match nodes.parse() {
-            Ok(count) if (FEWEST..=MOST).contains(&count) => count,
-            _ => return Err(format!("{nodes} is no number of nodes from {FEWEST} to {MOST}")),
+            Ok(count) if (FEWEST_NODES..=MOST).contains(&count) => count,
+            _ => {
+                return Err(format!("{nodes} is no number of nodes from {FEWEST_NODES} to {MOST}"));
+            }
         };
         let names: Vec<String> = match name.as_str() {
             "all" => NAMES.map(String::from).to_vec(),

@@ -2,7 +2,13 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use positron_proto::{id::NetworkId, identity::Identity, rng::Seed};
+use positron_proto::{
+    handshake::link_public_key,
+    id::NetworkId,
+    identity::{Identity, Signed},
+    rng::Seed,
+    wire::record::PeerRecord,
+};
 
 /// What a guest knows when it comes.
 pub(crate) struct Arrival {
@@ -13,4 +19,20 @@ pub(crate) struct Arrival {
     /// The addresses of all nodes.
     pub(crate) targets: Vec<SocketAddr>,
     pub(crate) seed: Seed,
+}
+
+impl Arrival {
+    /// What it says of itself, as any node does.
+    pub(super) fn record(&self, sequence: u64) -> Signed<PeerRecord> {
+        let record = PeerRecord {
+            key: *self.identity.public_key(),
+            sequence,
+            noise_static: link_public_key(&self.identity),
+            capabilities: 0,
+            addresses: vec![self.addr.into()],
+            carriers: Vec::new(),
+            software: "guest".into(),
+        };
+        self.identity.sign(record, &self.network).claim().clone()
+    }
 }
