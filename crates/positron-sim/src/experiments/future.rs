@@ -101,11 +101,11 @@ fn figures(played: &Played, without: Option<&Played>) -> Vec<Figure> {
         Figure::told("peers that lie at the end", last * 100.0, "%"),
         Figure::told("from a saying to a hearing, the longest", wait, "s")
             .at_most(LONGEST_WAIT.as_secs_f64())
-            .beside("without an end, CometBFT before 1.0.1 (ASA-2025-001)"),
+            .beside("without an end, CometBFT (ASA-2025-001)"),
         Figure::told("who comes late has all, after", caught_up, "s"),
         Figure::told("who comes late, beside without liars", caught_up_beside, "times")
             .at_most(2.0)
-            .beside("never, CometBFT before 1.0.1 (ASA-2025-001)"),
+            .beside("never, CometBFT (ASA-2025-001)"),
         Figure::told("all have what any nodes say, after", spoke, "s"),
         Figure::told("what any nodes say, beside without liars", spoke_beside, "times")
             .at_most(2.0),
