@@ -2,7 +2,7 @@
 //! cores, and stops at the first that breaks a promise.
 //!
 //! ```text
-//! cargo run --release -p positron-sim --example sweep -- --seeds 1000 --nodes 10 --scenario churn
+//! cargo run --release -p positron-sim --example sweep -- --seeds 100 --nodes 9 --scenario turnover
 //! ```
 
 use std::{

@@ -20,7 +20,8 @@
 //! - *others*: hosts that mean harm ([`Adversary`]).
 //!
 //! A [`Scenario`] is a story as data; [`stories`] has some. [`run`] plays it and gives a [`Report`]
-//! that says whether all promises ([`Check`]) were kept; [`experiments`] measure how well.
+//! that says whether all promises ([`Check`]) were kept; [`experiments`] measure how well. The
+//! [`repertoire`] knows the names of both.
 //!
 //! ```
 //! use positron_sim::{Fault, Scenario, Selector, Workload, run};
@@ -57,6 +58,7 @@ mod physics;
 mod published;
 mod questions;
 mod reader_writer;
+pub mod repertoire;
 mod report;
 mod run_hash;
 mod scenario;
@@ -67,6 +69,7 @@ mod stack;
 mod stage;
 pub mod stories;
 mod storm;
+mod title;
 mod trace;
 mod verdicts;
 mod way;

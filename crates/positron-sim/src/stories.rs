@@ -3,9 +3,9 @@
 //! ```
 //! use positron_sim::stories;
 //!
-//! let story = stories::named("churn", 5).unwrap();
+//! let story = stories::named("turnover", 5).unwrap();
 //! assert_eq!((story.nodes, story.sayings.len()), (5, 120));
-//! assert!(stories::named("chrun", 5).is_none());
+//! assert!(stories::named("turnvoer", 5).is_none());
 //! ```
 
 use positron_proto::{session::sessions::LinkKind, time::Duration};
@@ -13,6 +13,7 @@ use positron_proto::{session::sessions::LinkKind, time::Duration};
 use crate::{
     scenario::{Cut, Death, Fault, Scenario},
     selector::Selector,
+    title::{Title, names},
 };
 
 pub use crate::{soak::soak, storm::storm};
@@ -21,26 +22,39 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A story with so many nodes.
-type Story = fn(usize) -> Scenario;
-
-/// Each with its name.
-const STORIES: [(&str, Story); 7] = [
-    ("default", default),
-    ("crashes", crashes),
-    ("churn", churn),
-    ("split", split),
-    ("late", late),
-    ("stalls", stalls),
-    ("filters", filters),
+/// What can be played.
+pub(crate) const TITLES: [Title<Scenario>; 7] = [
+    Title { name: "default", about: "a third is cut off for twelve seconds", of: default },
+    Title {
+        name: "crashes",
+        about: "a bootstrap node dies, later a third of all nodes; all come back",
+        of: crashes,
+    },
+    Title {
+        name: "turnover",
+        about: "every five seconds some nodes stop or die, and others come back",
+        of: turnover,
+    },
+    Title { name: "split", about: "half is cut off three times, in two ways", of: split },
+    Title { name: "late", about: "a fifth comes when everything has been said", of: late },
+    Title {
+        name: "stalls",
+        about: "loss, slow disks and processors, large messages, a node that does not read",
+        of: stalls,
+    },
+    Title {
+        name: "filters",
+        about: "firewalls drop datagrams or streams, translators forget, nodes die",
+        of: filters,
+    },
 ];
 
 /// What they are called.
-pub const NAMES: [&str; STORIES.len()] = names();
+pub const NAMES: [&str; TITLES.len()] = names(&TITLES);
 
 /// The story called `name` with `nodes` nodes.
 pub fn named(name: &str, nodes: usize) -> Option<Scenario> {
-    STORIES.iter().find(|(known, _)| *known == name).map(|(_, story)| story(nodes))
+    TITLES.iter().find(|title| title.name == name).map(|title| (title.of)(nodes))
 }
 
 /// A minute with 100 broadcasts; a third of the network is cut off from 20 s to 32 s, and 30 of
@@ -68,9 +82,9 @@ pub fn crashes(nodes: usize) -> Scenario {
 }
 
 /// Every five seconds some nodes stop or die and those of before come back.
-pub fn churn(nodes: usize) -> Scenario {
+pub fn turnover(nodes: usize) -> Scenario {
     let mut story =
-        Scenario::quiet("churn", nodes, secs(120)).broadcasts(120, 256, secs(10), secs(95));
+        Scenario::quiet("turnover", nodes, secs(120)).broadcasts(120, 256, secs(10), secs(95));
     for round in 0..16 {
         let at = secs(15 + 5 * round);
         let who = Selector::PartOfOthers(0.1);
@@ -141,14 +155,4 @@ pub fn filters(nodes: usize) -> Scenario {
         .fault(secs(75), Fault::Rebind(Selector::Part(0.5)))
         .fault(secs(80), filter(Selector::All, LinkKind::Udp))
         .fault(secs(95), Fault::Unfilter(Selector::All))
-}
-
-const fn names() -> [&'static str; STORIES.len()] {
-    let mut names = [""; STORIES.len()];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = STORIES[at].0;
-        at += 1;
-    }
-    names
 }

@@ -37,6 +37,8 @@ pub enum Seen {
         /// Who has it.
         node: usize,
     },
+    /// The application of this node is told that somebody signed two contents under one number.
+    Equivocated(usize),
 }
 
 /// Is told everything, in the order in which it happens at each node; between nodes the order is
@@ -115,6 +117,7 @@ impl Watched {
                 let has = Seen::Has { message: *message, node: host, from: None };
                 (self.witness)(now, has);
             }
+            Event::Equivocated { .. } => (self.witness)(now, Seen::Equivocated(host)),
             _ => {}
         }
     }

@@ -65,6 +65,19 @@ fn four_sybils_for_each_honest_node_hide_nothing_from_anybody() {
     }
 }
 
+#[test]
+fn who_claims_what_is_yet_to_come_keeps_nobody_waiting_and_is_trusted_less() {
+    let found = kept(&experiments::future(20), 1);
+    assert_eq!(measured(&found, "broadcasts"), 2_700.0);
+    assert!(measured(&found, "peers that lie at the end") > 10.0);
+}
+
+#[test]
+fn who_tells_each_half_of_a_network_something_else_is_found_out_by_everybody_at_once() {
+    let found = kept(&experiments::equivocation(20), 1);
+    assert_eq!(measured(&found, "deliveries that were due"), 180.0 * 19.0);
+}
+
 /// With few identities and a short siege.
 fn small_eclipse(calm: Duration) -> EclipseExperiment {
     let hour = Duration::from_secs(3_600);
@@ -102,6 +115,12 @@ fn what_is_not_kept_is_shown_as_not_met() {
     crowd.story.guests.truncate(2);
     let found = crowd.play(1, |_| {});
     assert!(!found.figure("peers that lie when all begin to speak").unwrap().is_met());
+    let mut honest = experiments::equivocation(12);
+    honest.story.guests = honest.without.clone().unwrap().guests;
+    let found = honest.play(1, |_| {});
+    for what in ["all nodes hold the proof", "nodes that do not flag the offender"] {
+        assert!(!found.figure(what).unwrap().is_met(), "{what}: {found:#?}");
+    }
 }
 
 #[test]

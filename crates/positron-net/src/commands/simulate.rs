@@ -1,6 +1,7 @@
 //! `positron-net simulate`: a whole network on this machine.
 
 use std::{
+    fmt::Display,
     io::{IsTerminal as _, stdout},
     net::{Ipv4Addr, SocketAddr},
     ops::ControlFlow,
@@ -9,10 +10,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValue, PossibleValuesParser},
+};
 use positron_admin::Reel;
 use positron_networking::TransportPolicy;
-use positron_sim::{Scenario, stories};
+use positron_sim::{
+    Report, Scenario,
+    experiments::{FEWEST_NODES, USUAL_NODES},
+    repertoire::{self, Piece},
+};
 use serde::Serialize;
 
 use crate::{
@@ -25,12 +33,14 @@ use crate::{
     settings::log_level,
     signals::Signals,
     simulate::{
-        LiveNetwork, Living, LocalNetwork, MAX_NODES, Nodes, Plan, Record, play, virtual_time,
+        LiveNetwork, Living, LocalNetwork, MAX_NODES, Nodes, Plan, Record, experiment, play,
+        virtual_time,
     },
-    table::Fields,
     terminal::{Terminal, sanitised},
 };
 
+/// Nodes when nobody says otherwise.
+const USUAL_COUNT: usize = 5;
 /// Broken promises that are told one by one.
 const MAX_BROKEN: usize = 5;
 /// Nodes of a made-up world, each of which takes a megabyte and a half (measured).
@@ -49,18 +59,20 @@ const USUAL_SECONDS: (f64, f64) = (30.0, 10.0);
 ///
 /// With --virtual the same nodes run in a made-up world of slow, lossy and cut links on virtual
 /// time, many more of them and to the last bit as the seed wants it: 100 broadcasts in a minute
-/// during which a third of the network is cut off for a while, or another --scenario.
+/// during which a third of the network is cut off for a while, or another --scenario: a story, of
+/// which nothing may be lost, or an experiment, with a table of what was measured beside what is
+/// promised and what others have published.
 ///
 /// With --dashboard a page shows the network as it is, and nodes of it can be killed and started,
 /// and the network partitioned and healed. On real sockets a partition is made of bans on both
 /// sides, a killed node is shut down, and nothing can be made slow; a made-up world can be slow.
 ///
-/// Exit code 8 if a promise is broken.
+/// Exit code 8 if a promise is broken, or a figure of an experiment not met.
 #[derive(Args, Debug)]
 pub(crate) struct SimulateOptions {
-    /// How many nodes
-    #[arg(long, short = 'n', value_name = "NODES", default_value_t = 5)]
-    count: usize,
+    /// How many nodes [default: 5, and 20 of an experiment, which needs 10]
+    #[arg(long, short = 'n', value_name = "NODES")]
+    count: Option<usize>,
     /// Port of the first node; the others take those above [default: free ones]
     #[arg(long, short = 'p', value_name = "PORT", conflicts_with = "virtual_time")]
     base_port: Option<u16>,
@@ -102,13 +114,13 @@ pub(crate) struct SimulateOptions {
         conflicts_with_all = ["duration", "messages", "report"]
     )]
     api: Option<SocketAddr>,
-    /// What happens in the made-up world
+    /// What happens in the made-up world [default: default]
     #[arg(
         long,
         value_name = "NAME",
         requires = "virtual_time",
         conflicts_with_all = ["duration", "messages", "rate", "base_port", "transport"],
-        value_parser = stories::NAMES
+        value_parser = scenarios()
     )]
     scenario: Option<String>,
 }
@@ -116,18 +128,7 @@ pub(crate) struct SimulateOptions {
 impl SimulateOptions {
     /// Runs it.
     pub(crate) fn run(self, terminal: &Arc<Terminal>, global: Global) -> Result<Exit, Failure> {
-        let most = if self.virtual_time { MAX_VIRTUAL_NODES } else { MAX_NODES };
-        if !(1..=most).contains(&self.count) {
-            let what = format!("cannot run {} nodes", self.count);
-            let failure = Failure::new(Exit::Usage, what);
-            return Err(if self.virtual_time {
-                failure.because(format!("a made-up world has 1 to {most}"))
-            } else {
-                failure
-                    .because(format!("one process runs 1 to {most}"))
-                    .try_this("`simulate --virtual` runs many more")
-            });
-        }
+        self.check_count()?;
         if self.dashboard {
             return self.run_dashboard(terminal, global);
         }
@@ -151,6 +152,35 @@ impl SimulateOptions {
         Ok(stopped.unwrap_or(Exit::Ok))
     }
 
+    /// How many nodes, as it was said or as is usual.
+    fn count(&self) -> usize {
+        let usual = if self.is_experiment() { USUAL_NODES } else { USUAL_COUNT };
+        self.count.unwrap_or(usual)
+    }
+
+    fn is_experiment(&self) -> bool {
+        self.scenario.as_deref().is_some_and(repertoire::is_experiment)
+    }
+
+    fn check_count(&self) -> Result<(), Failure> {
+        let most = if self.virtual_time { MAX_VIRTUAL_NODES } else { MAX_NODES };
+        let least = if self.is_experiment() { FEWEST_NODES } else { 1 };
+        let count = self.count();
+        if (least..=most).contains(&count) {
+            return Ok(());
+        }
+        let failure = Failure::new(Exit::Usage, format!("cannot run {count} nodes"));
+        Err(if self.is_experiment() {
+            failure.because(format!("an experiment has {least} to {most}"))
+        } else if self.virtual_time {
+            failure.because(format!("a made-up world has {least} to {most}"))
+        } else {
+            failure
+                .because(format!("one process runs {least} to {most}"))
+                .try_this("`simulate --virtual` runs many more")
+        })
+    }
+
     fn run_virtual(
         &self,
         terminal: &Arc<Terminal>,
@@ -159,31 +189,38 @@ impl SimulateOptions {
     ) -> Result<Exit, Failure> {
         let plan = self.plan();
         let is_steady = self.duration.is_some() || self.messages.is_some() || self.rate.is_some();
-        let story = if is_steady {
+        let piece = if is_steady {
             let length = self.duration.map_or(USUAL_VIRTUAL_TIME, Duration::from_secs_f64);
-            virtual_time::steady(self.count, &plan, length)
+            Piece::Story(Box::new(virtual_time::steady(self.count(), &plan, length)))
         } else {
-            let name = self.scenario.as_deref().unwrap_or("default");
-            stories::named(name, self.count).ok_or_else(|| {
-                Failure::new(Exit::Usage, format!("there is no scenario '{name}'"))
-            })?
+            self.piece(self.scenario.as_deref().unwrap_or("default"))?
         };
-        if self.record.is_some() && story.nodes > MAX_RECORDED_NODES {
-            let what = format!("cannot record {} nodes", story.nodes);
+        let nodes = piece.story().nodes;
+        if self.record.is_some() && nodes > MAX_RECORDED_NODES {
+            let what = format!("cannot record {nodes} nodes");
             return Err(Failure::new(Exit::Usage, what)
                 .because(format!("a recording has {MAX_RECORDED_NODES} at most")));
         }
         let record = self.record(&plan)?;
         let (out, seen) = (Arc::clone(terminal), record.clone());
         let played = until_signal(terminal, global, move || {
-            Ok(virtual_time::play(&story, plan.seed, &out, seen.as_ref()))
+            Ok(match piece {
+                Piece::Story(story) => {
+                    Played::Story(virtual_time::play(&story, plan.seed, &out, seen.as_ref()))
+                }
+                Piece::Experiment(one) => {
+                    Played::Experiment(experiment::play(&one, plan.seed, &out, seen.as_ref()))
+                }
+            })
         })?;
-        if let (Some(record), ControlFlow::Continue(report)) = (&record, &played) {
+        if let (Some(record), ControlFlow::Continue(played)) = (&record, &played)
+            && let Some(report) = played.report()
+        {
             record.handle_time(Duration::from_secs_f64(report.duration_s));
         }
         let recorded = record.map_or(Ok(None), |record| record.finish());
-        let report = match played {
-            ControlFlow::Continue(report) => report,
+        let played = match played {
+            ControlFlow::Continue(played) => played,
             ControlFlow::Break(exit) => {
                 terminal.clear();
                 terminal.message("stopped before its end: no promise was checked");
@@ -191,16 +228,28 @@ impl SimulateOptions {
                 return Ok(exit);
             }
         };
-        publish(&report, virtual_time::fields(&report), report_file, terminal, global)?;
+        match &played {
+            Played::Story(report) => {
+                publish(report, virtual_time::fields(report), report_file, terminal, global)?;
+            }
+            Played::Experiment(found) => {
+                let told = experiment::told(found, terminal.width());
+                publish(found, told, report_file, terminal, global)?;
+            }
+        }
         tell_of_record(self.record.as_deref(), recorded?, terminal);
-        let broken: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
-        conclude(&broken, format!("run it again with --seed {}", report.seed))?;
+        conclude(&played.broken(), format!("run it again with --seed {}", plan.seed))?;
         Ok(Exit::Ok)
     }
 
+    fn piece(&self, name: &str) -> Result<Piece, Failure> {
+        let piece = repertoire::named(name, self.count());
+        piece.ok_or_else(|| Failure::new(Exit::Usage, format!("there is no scenario '{name}'")))
+    }
+
     fn run_dashboard(&self, terminal: &Arc<Terminal>, global: Global) -> Result<Exit, Failure> {
-        if self.count > MAX_RECORDED_NODES {
-            let what = format!("cannot show {} nodes", self.count);
+        if self.count() > MAX_RECORDED_NODES {
+            let what = format!("cannot show {} nodes", self.count());
             return Err(Failure::new(Exit::Usage, what)
                 .because(format!("the page shows {MAX_RECORDED_NODES} at most")));
         }
@@ -241,11 +290,9 @@ impl SimulateOptions {
     /// A made-up world that lives.
     fn living(&self, seed: u64, record: &Arc<Record>) -> Result<Arc<Living>, Failure> {
         let scenario = match self.scenario.as_deref() {
-            Some(name) => stories::named(name, self.count),
-            None => Some(Scenario::quiet("living", self.count, USUAL_VIRTUAL_TIME)),
+            Some(name) => self.piece(name)?.story().clone(),
+            None => Scenario::quiet("living", self.count(), USUAL_VIRTUAL_TIME),
         };
-        let scenario = scenario
-            .ok_or_else(|| Failure::new(Exit::Usage, "there is no scenario of that name"))?;
         let rate = self.rate.unwrap_or(if self.scenario.is_some() { 0.0 } else { LIVING_RATE });
         Living::begin(scenario, seed, rate, Arc::clone(record)).map(Arc::new)
     }
@@ -255,12 +302,12 @@ impl SimulateOptions {
         file.map(|path| Record::new(plan.seed, Some(path), None)).transpose()
     }
 
-    const fn nodes(&self) -> Nodes {
+    fn nodes(&self) -> Nodes {
         let transport = match self.transport {
             Some(transport) => transport,
             None => TransportPolicy::Auto,
         };
-        Nodes { count: self.count, base_port: self.base_port, transport }
+        Nodes { count: self.count(), base_port: self.base_port, transport }
     }
 
     fn plan(&self) -> Plan {
@@ -276,15 +323,44 @@ impl SimulateOptions {
     }
 }
 
+/// What a made-up world came to.
+enum Played {
+    Story(Report),
+    Experiment(experiment::ExperimentSummary),
+}
+
+impl Played {
+    fn report(&self) -> Option<&Report> {
+        match self {
+            Self::Story(report) => Some(report),
+            Self::Experiment(found) => found.findings.report.as_ref(),
+        }
+    }
+
+    /// Which promises are broken, in words.
+    fn broken(&self) -> Vec<String> {
+        match self {
+            Self::Story(report) => report.violations.iter().map(ToString::to_string).collect(),
+            Self::Experiment(found) => found.broken(),
+        }
+    }
+}
+
+/// Every scenario, with what it is about.
+fn scenarios() -> PossibleValuesParser {
+    let values = repertoire::abouts().map(|(name, about)| PossibleValue::new(name).help(about));
+    PossibleValuesParser::new(values)
+}
+
 /// The report as data, and as a file: a file that cannot be written does not swallow the data.
 pub(super) fn publish(
     report: &impl Serialize,
-    fields: Fields,
+    for_people: impl Display,
     file: Option<Pending>,
     terminal: &Terminal,
     global: Global,
 ) -> Result<(), Failure> {
-    let printed = if global.json { terminal.document(report) } else { terminal.data(fields) };
+    let printed = if global.json { terminal.document(report) } else { terminal.data(for_people) };
     if let Some(file) = file {
         let text = serde_json::to_string_pretty(report)
             .map_err(|error| Failure::new(Exit::Internal, "no JSON").because(error))?;

@@ -66,7 +66,7 @@ impl<O: Lines> Recorder<O> {
             Seen::Cut(a, b) => self.links.remove((a.min(b), a.max(b))),
             Seen::Has { message, node, from } => self.spread(at, message, node, from),
             // The picture has nobody from whom it came.
-            Seen::HasFromGuest { .. } => {}
+            Seen::HasFromGuest { .. } | Seen::Equivocated(_) => {}
         }
     }
 

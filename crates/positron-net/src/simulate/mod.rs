@@ -2,6 +2,7 @@
 //! message.
 
 mod cpu;
+pub(crate) mod experiment;
 mod latency;
 mod lateness;
 mod ledger;

@@ -55,7 +55,7 @@ impl Truth {
             Seen::Down(node) => drop(self.up.remove(&node)),
             Seen::Linked(a, b) => drop(self.links.insert((a.min(b), a.max(b)))),
             Seen::Cut(a, b) => drop(self.links.remove(&(a.min(b), a.max(b)))),
-            Seen::Has { .. } | Seen::HasFromGuest { .. } => {}
+            Seen::Has { .. } | Seen::HasFromGuest { .. } | Seen::Equivocated(_) => {}
         }
     }
 }

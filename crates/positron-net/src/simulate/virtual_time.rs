@@ -17,7 +17,7 @@ use crate::{
 /// travel, at most.
 const QUIET: Duration = Duration::from_secs(10);
 /// How often the progress is drawn.
-const REDRAW: Duration = Duration::from_millis(250);
+pub(super) const REDRAW: Duration = Duration::from_millis(250);
 
 /// Nothing but steady traffic, by `plan`.
 pub(crate) fn steady(nodes: usize, plan: &Plan, length: Duration) -> Scenario {
@@ -53,7 +53,8 @@ pub(crate) fn play(
     report
 }
 
-fn line(progress: &Progress, elapsed: Duration) -> String {
+/// How far it is.
+pub(super) fn line(progress: &Progress, elapsed: Duration) -> String {
     let partitioned = if progress.partitioned { ", partitioned" } else { "" };
     format!(
         "{} of {} virtual seconds in {}: {} live{partitioned}, {}, {} deliveries",

@@ -13,5 +13,6 @@ mod orders;
 mod output;
 mod recordings;
 mod replays;
+mod scenarios;
 mod signals;
 mod surroundings;

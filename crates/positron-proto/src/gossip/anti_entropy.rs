@@ -14,7 +14,10 @@ use super::{
 use crate::{
     id::NodeId,
     identity::Verified,
-    limits::{LISTED_AT_ONCE, PUSHED_WITHIN, SKETCH_BYTES, SKETCH_SYMBOLS, SKETCHED_PER_SECOND},
+    limits::{
+        LARGE_GOSSIP, LISTED_AT_ONCE, PUSHED_WITHIN, SKETCH_BYTES, SKETCH_SYMBOLS,
+        SKETCHED_PER_SECOND,
+    },
     misbehavior::{Misbehavior, Observation},
     reconciliation::{Code, Decoder, Difference, Sketch, Symbol},
     rng::Rng,
@@ -327,7 +330,8 @@ impl AntiEntropy<'_> {
         send_all(vec![from], rest, GossipMessage::IHave, out);
     }
 
-    /// Two contents are signed under one number. Whoever brought the second one is shown the first.
+    /// Two contents are signed under one number. Whoever brought the second one is shown the first,
+    /// and `others`, to whom the first was pushed, the second one, unless it is large.
     ///
     /// What is passed on is what came first. Two contents are shown as a proof, without hops: who
     /// brings both to be passed on made them, or means others to believe both.
@@ -336,6 +340,7 @@ impl AntiEntropy<'_> {
         item: &MessageKey,
         rival: Verified<AppMessage>,
         (bringers, ttl): &(Vec<NodeId>, u8),
+        others: Vec<NodeId>,
         out: &mut VecDeque<GossipEffect>,
     ) {
         let Some(kept) = self.store.get(item) else { return };
@@ -355,6 +360,10 @@ impl AntiEntropy<'_> {
         if !to.is_empty() {
             let message = GossipMessage::Gossip(0, kept.message.claim().clone());
             out.push_back(GossipEffect::Send { to, message });
+        }
+        if !others.is_empty() && rival.content().payload.len() < LARGE_GOSSIP {
+            let message = GossipMessage::Gossip(0, rival.claim().clone());
+            out.push_back(GossipEffect::Send { to: others, message });
         }
         let (sender, sequence, messages) =
             (item.sender, item.sequence, [kept.message.id(), rival.id()]);

@@ -242,7 +242,9 @@ impl Gossip {
             trace_dropped(item, Some(message.id()), from, DropReason::Equivocation, out);
             if kept.rival().is_none() {
                 let brought = check.map_or((vec![from], ttl), |check| (check.from, check.ttl));
-                self.anti_entropy().handle_equivocation(&item, message, &brought, out);
+                let lacks = |peer: &&NodeId| !brought.0.contains(peer);
+                let others = self.tree.eager().filter(lacks).copied().collect();
+                self.anti_entropy().handle_equivocation(&item, message, &brought, others, out);
             }
             return;
         }
@@ -285,8 +287,7 @@ impl Gossip {
         let merit = GossipEffect::Observed { peer: from, what: Observation::ValidMessage };
         out.extend((!is_newcomer).then_some(merit));
         if let (CameFrom::Heard { asked: true, .. }, Some(heard)) = (arrival, heard) {
-            let whom = (from, &also[..]);
-            self.tree_links().handle_rescue(now, (&message, ttl), heard, whom, out);
+            self.tree_links().handle_rescue(now, (&message, ttl), heard, (from, &also[..]), out);
         }
         let rumour = Rumour { item, nth, ttl, has, besides };
         if self.eager_push().push(now, rumour, &message, Some(standings), out) {

@@ -13,6 +13,9 @@
 //! | withheld message | 0.25 | 17 |
 //! | timed out | 0.05 | never: silence alone bans nobody |
 //!
+//! Who equivocated is at the threshold, or below it, however much good it did before: two
+//! signatures prove it.
+//!
 //! Guesses, each by how easily an honest node does it: nobody relays a forgery by accident, since
 //! everybody verifies first; a node restored from a backup equivocates once; overload withholds and
 //! times out.
@@ -30,6 +33,11 @@ pub(super) fn after(config: &TrustConfig, score: f64, what: Observation) -> f64 
         Observation::TimedOut => {
             let lowered = score - config.penalty_invalid * TIMEOUT;
             lowered.max(config.min_threshold.min(score))
+        }
+        // A proof: whatever good it did, it is at the ban, and the next wrong is one.
+        Observation::Misbehaved(Misbehavior::Equivocation) => {
+            let lowered = score - config.penalty_invalid * weight(Misbehavior::Equivocation);
+            lowered.min(config.min_threshold)
         }
         Observation::Misbehaved(wrong) => score - config.penalty_invalid * weight(wrong),
         Observation::Reported => score - config.penalty_invalid,

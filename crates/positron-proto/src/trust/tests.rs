@@ -113,6 +113,20 @@ fn strangers_are_banned_after_as_many_wrongs_as_the_table_says() {
 }
 
 #[test]
+fn whoever_signs_two_contents_is_at_the_ban_however_much_good_it_did() {
+    let mut trust = new(config());
+    for _ in 0..1_000 {
+        observe(&mut trust, at(0), node(1), VALID);
+    }
+    let contradicted = Observation::Misbehaved(Misbehavior::Equivocation);
+    let out = observe(&mut trust, at(0), node(1), contradicted);
+    assert!(close(score(&trust, node(1)), config().min_threshold));
+    assert!(!out.iter().any(|out| matches!(out, TrustEffect::Ban { .. })), "a backup does it once");
+    let out = observe(&mut trust, at(0), node(1), contradicted);
+    assert!(out.iter().any(|out| matches!(out, TrustEffect::Ban { .. })));
+}
+
+#[test]
 fn good_behaviour_saturates_at_the_highest_score() {
     let mut trust = new(config());
     for _ in 0..10_000 {

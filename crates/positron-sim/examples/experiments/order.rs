@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use positron_sim::experiments::{ECLIPSE, NAMES, SIEGES};
+use positron_sim::experiments::{ECLIPSE, FEWEST_NODES, NAMES, SIEGES};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -19,9 +19,6 @@ pub(crate) struct Order {
     pub(crate) svg: Option<PathBuf>,
 }
 
-/// Nodes that every experiment needs: a fifth of them is left after the mass failure, and a network
-/// has two at least.
-const FEWEST: usize = 10;
 /// Nodes beyond which the network has no addresses for all and their guests.
 const MOST: usize = 50_000;
 /// The same, where there are four guests for each node.
@@ -50,12 +47,17 @@ impl Order {
         let is_siege = SIEGES.contains(&name.as_str());
         let most = if is_siege { MOST_BESIEGED } else { MOST };
         let nodes = match nodes.parse() {
-            Ok(count) if (FEWEST..=most).contains(&count) => count,
-            _ => return Err(format!("{nodes} is no number of nodes from {FEWEST} to {most}")),
+            Ok(count) if (FEWEST_NODES..=most).contains(&count) => count,
+            _ => {
+                return Err(format!("{nodes} is no number of nodes from {FEWEST_NODES} to {most}"));
+            }
         };
         let names: Vec<String> = match name.as_str() {
-            "all" => NAMES.map(String::from).to_vec(),
-            one if one == ECLIPSE || is_siege || NAMES.contains(&one) => vec![name],
+            "all" => {
+                let small = NAMES.into_iter().filter(|name| !SIEGES.contains(name));
+                small.map(String::from).collect()
+            }
+            one if one == ECLIPSE || NAMES.contains(&one) => vec![name],
             _ => return Err(format!("there is no experiment {name}")),
         };
         let seed = seed.parse().map_err(|_| format!("{seed} is no seed: a whole number"))?;
@@ -65,6 +67,6 @@ impl Order {
 
 /// How it is called.
 pub(crate) fn usage() -> String {
-    let (names, sieges) = (NAMES.join("|"), SIEGES.join("|"));
-    format!("usage: experiments NODES {names}|all|{sieges}|{ECLIPSE} SEED [--json] [--svg FILE]")
+    let names = NAMES.join("|");
+    format!("usage: experiments NODES {names}|all|{ECLIPSE} SEED [--json] [--svg FILE]")
 }

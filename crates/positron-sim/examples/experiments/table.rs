@@ -1,6 +1,6 @@
 //! What was measured, as a table for people.
 
-use positron_sim::experiments::{Figure, Findings, Target};
+use positron_sim::experiments::{Figure, Findings};
 
 const HEAD: [&str; 5] = ["figure", "target", "published", "measured", ""];
 
@@ -31,31 +31,11 @@ pub(crate) fn of(found: &Findings) -> String {
 }
 
 fn row(figure: &Figure) -> [String; 5] {
-    let Figure { what, measured, unit, target, published } = figure;
-    let met = match target {
-        Target::None => "",
-        _ if figure.is_met() => "met",
-        _ => "NOT MET",
-    };
-    let with_unit = |number: String| format!("{number} {unit}").trim_end().to_owned();
-    let target = target.to_string();
-    let target = if target.is_empty() { target } else { with_unit(target) };
     [
-        (*what).to_owned(),
-        target,
-        published.unwrap_or_default().to_owned(),
-        with_unit(shown(*measured)),
-        met.to_owned(),
+        figure.what.to_owned(),
+        figure.promised(),
+        figure.published.unwrap_or_default().to_owned(),
+        figure.shown(),
+        figure.verdict().to_owned(),
     ]
-}
-
-/// No more digits than are meant.
-fn shown(number: f64) -> String {
-    if number.fract() == 0.0 || number.abs() >= 1_000.0 {
-        format!("{number:.0}")
-    } else if number.abs() >= 10.0 {
-        format!("{number:.1}")
-    } else {
-        format!("{number:.3}")
-    }
 }

@@ -3,10 +3,12 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use positron_proto::{
+    handshake::link_public_key,
     id::{NetworkId, NodeId},
-    identity::Identity,
+    identity::{Identity, Signed},
     node::NodeConfig,
     rng::Seed,
+    wire::record::PeerRecord,
 };
 
 /// What a guest knows when it comes.
@@ -24,4 +26,20 @@ pub(crate) struct Arrival {
     /// The first of them that is no bootstrap node.
     pub(crate) victim: NodeId,
     pub(crate) seed: Seed,
+}
+
+impl Arrival {
+    /// What it says of itself, as any node does.
+    pub(super) fn record(&self, sequence: u64) -> Signed<PeerRecord> {
+        let record = PeerRecord {
+            key: *self.identity.public_key(),
+            sequence,
+            noise_static: link_public_key(&self.identity),
+            capabilities: 0,
+            addresses: vec![self.addr.into()],
+            carriers: Vec::new(),
+            software: "guest".into(),
+        };
+        self.identity.sign(record, &self.network).claim().clone()
+    }
 }

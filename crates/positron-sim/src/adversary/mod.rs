@@ -5,9 +5,11 @@ mod byzantine;
 mod guest_sessions;
 mod liar;
 mod outsider;
+mod prophet;
 mod turncoat;
+mod two_faced;
 
-use positron_proto::time::Duration;
+use positron_proto::time::{Duration, Instant};
 
 use crate::{dice::named_dice, machine::Machine};
 pub(crate) use arrival::Arrival;
@@ -36,6 +38,19 @@ pub enum Adversary {
         turn: Turn,
         /// How many links it dials.
         links: usize,
+    },
+    /// Makes so many sessions, and claims numbers, sets and times there that do not exist.
+    Prophet {
+        /// How many sessions.
+        peers: usize,
+    },
+    /// Makes a session with every node, and then says one thing under one number: to each half of
+    /// them something else, if it has two faces.
+    TwoFaced {
+        /// When.
+        at: Duration,
+        /// One or two.
+        faces: u8,
     },
 }
 
@@ -66,6 +81,10 @@ impl Adversary {
             }
             Self::Turncoat { after, turn, links } => {
                 Box::new(turncoat::Turncoat::new((after, turn), links, arrival))
+            }
+            Self::Prophet { peers } => Box::new(prophet::Prophet::new(peers, arrival)),
+            Self::TwoFaced { at, faces } => {
+                Box::new(two_faced::TwoFaced::new(Instant::ORIGIN + at, faces, arrival))
             }
             Self::Liar { peers } => Box::new(liar::Liar::new(peers, arrival)),
         }

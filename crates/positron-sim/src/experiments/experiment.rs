@@ -8,6 +8,7 @@ use std::{
 use positron_proto::{
     id::NodeId,
     time::{Duration, Instant},
+    trust::TrustConfig,
 };
 
 use super::{
@@ -18,6 +19,7 @@ use crate::{
     clock::at,
     report::{Progress, Report},
     scenario::Scenario,
+    witness::Witness,
     world::World,
 };
 
@@ -54,6 +56,18 @@ pub(super) struct Played {
     /// What part of all peers of nodes are guests, when the broadcasts that are looked at begin and
     /// at the end.
     pub(super) guests: [f64; 2],
+    /// What each node that runs makes of each guest, at the end.
+    pub(super) regards: Vec<Regard>,
+}
+
+/// What a node makes of a guest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Regard {
+    /// What of the way from a stranger's score to the one below which a guest is banned it has
+    /// gone: 0 and less is a stranger or better, 1 and more is one that is at the ban.
+    pub(super) fallen: f64,
+    /// How long they are linked, if they are.
+    pub(super) linked_for: Option<Duration>,
 }
 
 /// What an experiment came to.
@@ -78,10 +92,24 @@ pub struct Findings {
 
 impl GossipExperiment {
     /// Plays it with the dice of `seed`, and tells how far it is.
-    pub fn play(&self, seed: u64, mut progress: impl FnMut(&Progress)) -> Findings {
+    pub fn play(&self, seed: u64, progress: impl FnMut(&Progress)) -> Findings {
+        self.play_watched(seed, progress, |_| None)
+    }
+
+    /// The same as [`play`](Self::play), and tells the witness that there is at the beginning
+    /// everything that happens in the story, but not in the one [without](Self::without).
+    pub fn play_watched(
+        &self,
+        seed: u64,
+        mut progress: impl FnMut(&Progress),
+        witness: impl FnOnce(&World) -> Option<Witness>,
+    ) -> Findings {
         let without = self.without.as_ref();
-        let without = without.map(|story| self.play_one(story, seed, &mut progress));
-        let played = self.play_one(&self.story, seed, &mut progress);
+        let without =
+            without.map(|story| self.play_one(story, World::new(story, seed), None, &mut progress));
+        let world = World::new(&self.story, seed);
+        let witness = witness(&world);
+        let played = self.play_one(&self.story, world, witness, &mut progress);
         let mut figures = (self.figures)(&played, without.as_ref());
         let broken = played.report.violations.len() as f64;
         figures
@@ -100,14 +128,17 @@ impl GossipExperiment {
     fn play_one(
         &self,
         story: &Scenario,
-        seed: u64,
+        mut world: World,
+        mut witness: Option<Witness>,
         progress: &mut impl FnMut(&Progress),
     ) -> Played {
-        let mut world = World::new(story, seed);
         let ledger = Ledger::new(story.nodes).with_guests(!story.guests.is_empty());
         let ledger = Arc::new(Mutex::new(ledger));
         let book = Arc::clone(&ledger);
         world.watch(Box::new(move |at, seen| {
+            if let Some(witness) = &mut witness {
+                witness(at, seen);
+            }
             book.lock().unwrap_or_else(PoisonError::into_inner).handle_seen(at, seen);
         }));
         let (mut wire_bytes, mut connected, mut guests) = (vec![0], Vec::new(), [0.0; 2]);
@@ -128,10 +159,20 @@ impl GossipExperiment {
             }
         }
         guests[1] = part_of_guests(&world, story);
+        let regards = regards(&world, story);
         let report = world.finish();
         let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let reach = ledger.reach((at(self.span.0), at(self.span.1)), self.patience);
-        Played { story: story.clone(), report, ledger, reach, wire_bytes, connected, guests }
+        Played {
+            story: story.clone(),
+            report,
+            ledger,
+            reach,
+            wire_bytes,
+            connected,
+            guests,
+            regards,
+        }
     }
 }
 
@@ -189,6 +230,27 @@ fn spread(reach: &Reach) -> Vec<f64> {
     (1..=100).map(|percent| reach.ms(f64::from(percent) / 100.0)).collect()
 }
 
+/// What each node that runs makes of each guest.
+fn regards(world: &World, story: &Scenario) -> Vec<Regard> {
+    let guests: Vec<NodeId> =
+        (0..story.guests.len()).map(|guest| world.id(story.nodes + guest)).collect();
+    let TrustConfig { initial_score, min_threshold, .. } = story.config.trust;
+    let of_node = |node: usize| {
+        let (core, view) = (world.node(node)?, world.view(node)?);
+        let standings = core.trust().standings();
+        let of_guest = |guest: &NodeId| Regard {
+            fallen: (initial_score - standings.of(guest).score) / (initial_score - min_threshold),
+            linked_for: view
+                .peers
+                .iter()
+                .find(|peer| peer.session.peer.id == *guest)
+                .map(|peer| peer.connected_for),
+        };
+        Some(guests.iter().map(of_guest).collect::<Vec<_>>())
+    };
+    world.live().filter_map(of_node).flatten().collect()
+}
+
 /// What part of all peers of nodes are guests.
 fn part_of_guests(world: &World, story: &Scenario) -> f64 {
     let guests: BTreeSet<NodeId> =
@@ -199,6 +261,6 @@ fn part_of_guests(world: &World, story: &Scenario) -> f64 {
     ratio_of(peers.iter().filter(|peer| guests.contains(peer)).count(), peers.len())
 }
 
-fn ratio_of(some: usize, all: usize) -> f64 {
+pub(super) fn ratio_of(some: usize, all: usize) -> f64 {
     some as f64 / all.max(1) as f64
 }

@@ -64,6 +64,39 @@ impl Figure {
             Target::AtLeast(least) => self.measured >= least,
         }
     }
+
+    /// What it came to, with its unit and no more digits than are meant.
+    pub fn shown(&self) -> String {
+        let number = self.measured;
+        self.with_unit(if number.fract() == 0.0 || number.abs() >= 1_000.0 {
+            format!("{number:.0}")
+        } else if number.abs() >= 10.0 {
+            format!("{number:.1}")
+        } else {
+            format!("{number:.3}")
+        })
+    }
+
+    /// What was promised, with its unit; empty where nothing was.
+    pub fn promised(&self) -> String {
+        match self.target {
+            Target::None => String::new(),
+            target => self.with_unit(target.to_string()),
+        }
+    }
+
+    /// Whether the promise was kept, if there is one.
+    pub fn verdict(&self) -> &'static str {
+        match self.target {
+            Target::None => "",
+            _ if self.is_met() => "met",
+            _ => "NOT MET",
+        }
+    }
+
+    fn with_unit(&self, number: String) -> String {
+        if self.unit.is_empty() { number } else { format!("{number} {}", self.unit) }
+    }
 }
 
 impl fmt::Display for Target {
@@ -88,5 +121,18 @@ mod tests {
         assert!(!lateness(f64::NAN).is_met());
         let reached = |percent| Figure::told("reached", percent, "%").at_least(100.0);
         assert!(reached(100.0).is_met() && !reached(99.99).is_met());
+    }
+
+    #[test]
+    fn a_figure_is_told_with_the_digits_that_are_meant() {
+        let figure = |measured| Figure::told("lateness", measured, "ms");
+        let told = [0.12345, 17.56, 1234.5, 3.0].map(|measured| figure(measured).shown());
+        assert_eq!(told, ["0.123 ms", "17.6 ms", "1234 ms", "3 ms"]);
+        assert_eq!((figure(1.0).promised(), figure(1.0).verdict()), (String::new(), ""));
+        let promised = figure(f64::NAN).at_most(2.5);
+        assert_eq!(
+            (promised.promised().as_str(), promised.verdict()),
+            ("at most 2.5 ms", "NOT MET")
+        );
     }
 }

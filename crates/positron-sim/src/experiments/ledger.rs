@@ -15,7 +15,7 @@ use crate::witness::Seen;
 ///
 /// It is told everything that a [`Witness`](crate::Witness) sees, and afterwards answers questions
 /// about spans of time. A broadcast counts as said when its sender has it on disk, which is when it
-/// is sent: one that was lost before that was never said.
+/// is sent: one that was lost before that was never said, and neither was what no node said.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// When processes of each node began and ended.
@@ -25,6 +25,8 @@ pub struct Ledger {
     links: Vec<(Instant, (usize, usize), bool)>,
     /// Whether others speak, too: what none of the nodes said is theirs then, and owed to nobody.
     has_guests: bool,
+    /// When the application of a node was told first that somebody contradicted itself.
+    equivocations: BTreeMap<usize, Instant>,
 }
 
 /// One broadcast.
@@ -78,6 +80,7 @@ impl Ledger {
             Seen::Has { message, node, .. } | Seen::HasFromGuest { message, node } => {
                 self.handle_has(at, message, node);
             }
+            Seen::Equivocated(node) => drop(self.equivocations.entry(node).or_insert(at)),
         }
     }
 
@@ -144,6 +147,25 @@ impl Ledger {
         self.said_in(span).filter_map(last).max().unwrap_or(at).max(at)
     }
 
+    /// When this node's application was told first that somebody signed two contents under one
+    /// number; [`Instant::FAR_FUTURE`]: never.
+    pub fn told_of_equivocation(&self, node: usize) -> Instant {
+        self.equivocations.get(&node).copied().unwrap_or(Instant::FAR_FUTURE)
+    }
+
+    /// Nodes of which no process ran before then, with the beginning of each one's first.
+    pub fn newcomers(&self, after: Instant) -> impl Iterator<Item = (usize, Instant)> {
+        let first = |(node, lives): (usize, &Vec<_>)| Some((node, lives.first().map(begin)?));
+        let nodes = self.lives.iter().enumerate().filter_map(first);
+        nodes.filter(move |(_, begin)| *begin >= after)
+    }
+
+    /// When this node has all broadcasts of a span of time; [`Instant::FAR_FUTURE`] if it never
+    /// does.
+    pub fn has_all(&self, span: (Instant, Instant), node: usize) -> Instant {
+        self.said_in(span).map(|one| one.had[node]).max().unwrap_or(Instant::FAR_FUTURE)
+    }
+
     /// How many links there are at `at` between nodes of which one is in `side`.
     pub fn links_across(&self, side: &[usize], at: Instant) -> usize {
         let mut linked = BTreeSet::new();
@@ -157,6 +179,10 @@ impl Ledger {
         let crosses = |(a, b): &&(usize, usize)| side.contains(a) != side.contains(b);
         linked.iter().filter(crosses).count()
     }
+}
+
+const fn begin((begin, _): &(Instant, Instant)) -> Instant {
+    *begin
 }
 
 impl Reach {

@@ -49,39 +49,42 @@ struct Siege {
     wanted: f64,
 }
 
-/// The attack of this name on so many honest nodes.
-///
-/// - `network-eclipse`: four Sybils for each honest node come after a minute, and drop everything;
-/// - `degradation`: two for each, which drop every second message;
-/// - `censor`: two for each, which drop what one honest node says, who alone speaks;
-/// - `covert-flash`: four for each are there from the beginning and behave, and drop everything
-///   from one moment on;
-/// - `cold-boot`: four for each are there before anybody else, and drop everything.
-pub(super) fn siege(name: &str, nodes: usize) -> Option<GossipExperiment> {
-    let usual = Siege {
-        name: "network-eclipse",
-        sybils: 4,
-        turn: Turn::Drop,
-        come: ATTACK,
-        turns: ATTACK,
-        speaker: None,
-        wanted: 99.9,
-    };
-    let siege = match name {
-        "network-eclipse" => usual,
-        "degradation" => Siege { name: "degradation", sybils: 2, turn: Turn::DropHalf, ..usual },
-        "censor" => {
-            let speaker = Some(Scenario::quiet("", nodes, Duration::ZERO).victim());
-            Siege { name: "censor", sybils: 2, turn: Turn::Censor, speaker, ..usual }
-        }
-        "covert-flash" => Siege { name: "covert-flash", come: secs(4), ..usual },
-        "cold-boot" => {
-            let (come, turns) = (Duration::ZERO, Duration::ZERO);
-            Siege { name: "cold-boot", come, turns, wanted: 99.0, ..usual }
-        }
-        _ => return None,
-    };
-    Some(siege.experiment(nodes))
+/// Four Sybils for each honest node come after a minute, and drop everything.
+const USUAL: Siege = Siege {
+    name: "network-eclipse",
+    sybils: 4,
+    turn: Turn::Drop,
+    come: ATTACK,
+    turns: ATTACK,
+    speaker: None,
+    wanted: 99.9,
+};
+
+/// As [`USUAL`].
+pub(super) fn network_eclipse(nodes: usize) -> GossipExperiment {
+    USUAL.experiment(nodes)
+}
+
+/// Two for each, which drop every second message.
+pub(super) fn degradation(nodes: usize) -> GossipExperiment {
+    Siege { name: "degradation", sybils: 2, turn: Turn::DropHalf, ..USUAL }.experiment(nodes)
+}
+
+/// Two for each, which drop what one honest node says, who alone speaks.
+pub(super) fn censor(nodes: usize) -> GossipExperiment {
+    let speaker = Some(Scenario::quiet("", nodes, Duration::ZERO).victim());
+    Siege { name: "censor", sybils: 2, turn: Turn::Censor, speaker, ..USUAL }.experiment(nodes)
+}
+
+/// Four for each are there from the beginning and behave, and drop everything from one moment on.
+pub(super) fn covert_flash(nodes: usize) -> GossipExperiment {
+    Siege { name: "covert-flash", come: secs(4), ..USUAL }.experiment(nodes)
+}
+
+/// Four for each are there before anybody else, and drop everything.
+pub(super) fn cold_boot(nodes: usize) -> GossipExperiment {
+    let (come, turns) = (Duration::ZERO, Duration::ZERO);
+    Siege { name: "cold-boot", come, turns, wanted: 99.0, ..USUAL }.experiment(nodes)
 }
 
 impl Siege {

@@ -10,9 +10,9 @@ use crate::{
     id::NodeId,
     identity::{Signature, Signed},
     limits::{
-        ANNOUNCE_DELAY, MAX_PAYLOAD, MAX_TTL, MAX_UNANNOUNCED, MAX_WANTED, NEWCOMERS_AT_ONCE,
-        RETENTION_BYTES, SERVED_BYTES, SERVED_IN_TURN, SERVING_INTERVAL, WANT_DELAY, WANT_TIMEOUT,
-        WITHHELD_AFTER,
+        ANNOUNCE_DELAY, LARGE_GOSSIP, MAX_PAYLOAD, MAX_TTL, MAX_UNANNOUNCED, MAX_WANTED,
+        NEWCOMERS_AT_ONCE, RETENTION_BYTES, SERVED_BYTES, SERVED_IN_TURN, SERVING_INTERVAL,
+        WANT_DELAY, WANT_TIMEOUT, WITHHELD_AFTER,
     },
     misbehavior::{Misbehavior, Observation},
     time::Duration,
@@ -57,8 +57,15 @@ fn two_contents_under_one_number_are_held_against_their_sender_only() {
     node.hear(at(START), peer(1), GossipMessage::Gossip(3, one.claim().clone()));
     node.observed.clear();
     let sent = node.hear(at(START), peer(2), GossipMessage::Gossip(3, other.claim().clone()));
-    let proof = GossipMessage::Gossip(0, one.claim().clone());
-    assert_eq!(sent, [(peer(2), proof)], "shown to whom it is news, not forwarded");
+    let first = GossipMessage::Gossip(0, one.claim().clone());
+    let second = GossipMessage::Gossip(0, other.claim().clone());
+    assert_eq!(sent[0], (peer(2), first));
+    let shown: BTreeSet<NodeId> = sent[1..].iter().map(|(to, _)| *to).collect();
+    assert_eq!(shown, BTreeSet::from([peer(1), peer(3)]));
+    assert!(
+        sent[1..].iter().all(|(_, shown)| *shown == second),
+        "each is shown what is news to it, without hops"
+    );
     assert_eq!(node.observed, [wrong(eve.node_id(), Misbehavior::Equivocation)]);
     assert_eq!(node.delivered.len(), 1);
     assert_eq!(node.equivocated, [(eve.node_id(), [one.id(), other.id()])], "the first one first");
@@ -67,6 +74,23 @@ fn two_contents_under_one_number_are_held_against_their_sender_only() {
     node.hear(at(START), peer(2), GossipMessage::Gossip(3, third.claim().clone()));
     assert_eq!(node.verifications, 2, "once proved is enough");
     assert_eq!(node.gossip.counters().equivocations, 2);
+}
+
+#[test]
+fn a_proof_goes_up_the_tree_but_for_what_is_large() {
+    for (bytes, is_shown) in [(LARGE_GOSSIP - 1, true), (LARGE_GOSSIP, false)] {
+        let mut node = node_with(3, config());
+        let eve = identity(EVE);
+        let other = say(&eve, 0, &vec![1; bytes]).claim().clone();
+        let one = say(&eve, 0, b"small").claim().clone();
+        node.hear(at(START), peer(1), GossipMessage::Gossip(3, one));
+        let sent = node.hear(at(START), peer(2), GossipMessage::Gossip(3, other.clone()));
+        let proof = GossipMessage::Gossip(0, other);
+        let shown: BTreeSet<NodeId> =
+            sent.iter().filter(|(_, sent)| *sent == proof).map(|(to, _)| *to).collect();
+        let (all, none) = (BTreeSet::from([peer(1), peer(3)]), BTreeSet::new());
+        assert_eq!(shown, if is_shown { all } else { none }, "{bytes} bytes");
+    }
 }
 
 #[test]
