@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use positron_sim::experiments::{ECLIPSE, NAMES};
+use positron_sim::experiments::{ECLIPSE, NAMES, REPUTATION};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -51,7 +51,8 @@ impl Order {
         };
         let names: Vec<String> = match name.as_str() {
             "all" => NAMES.map(String::from).to_vec(),
-            one if one == ECLIPSE || NAMES.contains(&one) => vec![name],
+            ECLIPSE | REPUTATION => vec![name],
+            one if NAMES.contains(&one) => vec![name],
             _ => return Err(format!("there is no experiment {name}")),
         };
         let seed = seed.parse().map_err(|_| format!("{seed} is no seed: a whole number"))?;
@@ -62,5 +63,7 @@ impl Order {
 /// How it is called.
 pub(crate) fn usage() -> String {
     let names = NAMES.join("|");
-    format!("usage: experiments NODES {names}|all|{ECLIPSE} SEED [--json] [--svg FILE]")
+    format!(
+        "usage: experiments NODES {names}|all|{ECLIPSE}|{REPUTATION} SEED [--json] [--svg FILE]"
+    )
 }

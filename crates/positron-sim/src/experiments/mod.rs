@@ -1,5 +1,5 @@
 //! Experiments: stories, what is promised of them, and what was measured. All are of gossip but
-//! [`eclipse`], which is of the address book.
+//! [`eclipse`], which is of the address book, and [`reputation`], which is of trust.
 //!
 //! ```
 //! use positron_sim::experiments;
@@ -19,6 +19,7 @@ mod liars;
 mod mass_failure;
 mod partitions;
 mod quiet;
+mod reputation;
 
 use positron_proto::time::Duration;
 
@@ -31,6 +32,7 @@ pub use liars::liars;
 pub use mass_failure::mass_failure;
 pub use partitions::partitions;
 pub use quiet::quiet;
+pub use reputation::{REPUTATION, ReputationExperiment, reputation};
 
 /// What the experiments with gossip are called.
 pub const NAMES: [&str; 5] = ["quiet", "mass-failure", "churn", "partitions", "liars"];
