@@ -44,8 +44,8 @@ const JUMPING: usize = 3;
 pub(super) struct Opinions {
     /// Who refused whom, at any time.
     bans: BTreeSet<(usize, NodeId)>,
-    /// Who had whom below a stranger's score, at any time.
-    demoted: BTreeSet<(usize, NodeId)>,
+    /// Who had whom below a stranger's score, at any time, and whether for a wrong.
+    demoted: BTreeMap<(usize, NodeId), bool>,
     /// Scores that there were at the end, and the lowest that there ever was.
     scores: usize,
     lowest: f64,
@@ -79,12 +79,11 @@ pub(super) fn story(nodes: usize, deliveries: usize) -> Scenario {
     story
 }
 
-/// The same among traitors, two of each kind.
+/// The same among traitors, one of each kind.
 pub(super) fn slander(nodes: usize, deliveries: usize) -> Scenario {
     let mut story = story(nodes, deliveries).waive(Check::Isolation);
     story.name = "opinions of the honest among traitors".into();
-    let each = ATTACKS.iter().flat_map(|attack| [*attack; 2]);
-    story.guests = each.map(Adversary::Byzantine).collect();
+    story.guests = ATTACKS.map(Adversary::Byzantine).into();
     story
 }
 
@@ -121,8 +120,10 @@ impl Opinions {
                 if standing.banned_until.is_some() {
                     self.bans.insert((by, peer));
                 }
-                if standing.score < node.trust().account(long_ago(), &peer).initial - ROUNDING {
-                    self.demoted.insert((by, peer));
+                let account = node.trust().account(long_ago(), &peer);
+                if standing.score < account.initial - ROUNDING {
+                    let is_wrong = !account.recent.is_empty();
+                    *self.demoted.entry((by, peer)).or_default() |= is_wrong;
                 }
             }
         }
@@ -141,6 +142,11 @@ impl Opinions {
                 }
             }
         }
+    }
+
+    /// Pairs of whom one has the other below a stranger's score, for nothing but silence.
+    fn silent(&self) -> usize {
+        self.demoted.values().filter(|is_wrong| !**is_wrong).count()
     }
 
     /// How often silence was held against somebody.
@@ -164,6 +170,7 @@ impl Judged {
                 .at_most(0.0),
             told("honest: pairs that have a score", self.opinions.scores as f64),
             told("honest: the lowest score", self.opinions.lowest),
+            told("honest: pairs below it for silence alone", self.opinions.silent() as f64),
             told("honest: silences held against them", self.opinions.silences() as f64),
             told("honest: wrongs held against them", self.opinions.wrongs() as f64),
             told("honest: broken promises of the world's checks", broken as f64).at_most(0.0),

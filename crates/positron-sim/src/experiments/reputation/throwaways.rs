@@ -175,7 +175,9 @@ impl Disk {
         self.written += 1;
         let rows = self.tables.entry(name).or_default();
         match change.value {
-            None => drop(rows.by_key.remove(&change.key)),
+            None => {
+                rows.by_key.remove(&change.key);
+            }
             Some(value) => {
                 let bytes = change.key.len() + value.len();
                 let is_new = rows.by_key.insert(change.key.clone(), bytes).is_none();
@@ -184,8 +186,8 @@ impl Disk {
                 {
                     rows.lines.push_back(change.key);
                     if rows.lines.len() > newest {
-                        let oldest = rows.lines.pop_front();
-                        oldest.iter().for_each(|line| drop(rows.by_key.remove(line)));
+                        let oldest = rows.lines.pop_front().unwrap_or_default();
+                        rows.by_key.remove(&oldest);
                     }
                 }
             }

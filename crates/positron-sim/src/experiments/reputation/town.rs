@@ -307,11 +307,9 @@ impl Town {
         let mut able: Vec<usize> = (0..self.all()).filter(can).collect();
         self.dice.shuffle(&mut able);
         able.truncate(OFFERS);
-        let better = |a: &usize, b: &usize| {
-            let (one, other) = (citizen.regard(&keys[*a]), citizen.regard(&keys[*b]));
-            one.total_cmp(&other).then(a.cmp(b))
-        };
-        able.into_iter().max_by(better)
+        let offers = able.into_iter().map(|other| (citizen.regard(&keys[other]), other));
+        let best = offers.max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        best.map(|(_, other)| other)
     }
 
     fn serves_well(&mut self, who: usize) -> bool {
