@@ -76,12 +76,8 @@ fn who_knew_hardly_anybody_before_the_siege_is_eclipsed_and_that_shows() {
 #[test]
 fn who_would_gain_by_praise_slander_or_numbers_gains_nothing() {
     let whole = experiments::reputation(10);
-    let small = experiments::ReputationExperiment {
-        hours: 1,
-        deliveries: 1_000,
-        liars: 20_000,
-        ..whole
-    };
+    let small =
+        experiments::ReputationExperiment { hours: 1, deliveries: 1_000, liars: 20_000, ..whole };
     let found = small.play(1, |_, _| {});
     let promised = |what: &str| {
         ["ring", "slander", "liars", "honest: bans", "traitors: bans", "traitors: wrongs"]

@@ -41,7 +41,7 @@ struct Outcome {
     banned: usize,
     bytes: usize,
     rows: usize,
-    /// Changes that were given to storage.
+    /// Changes that were given to storage, beyond those that there are without liars.
     written: usize,
     row_bytes: usize,
     /// Of what honest nodes earned, the most that differs from what it is without liars.
@@ -112,21 +112,26 @@ fn play(liars: usize, standing: Standing, wrongs: u32, seed: &Seed) -> Outcome {
     let new = || Trust::new(TrustConfig::default(), Vec::new(), START);
     // The second one never hears of a liar.
     let (mut trust, mut alone) = (new(), new());
+    let mut calm = VecDeque::new();
     let (mut out, mut disk, mut outcome) = (VecDeque::new(), Disk::default(), Outcome::default());
     let mut keys = seed.stream("honest");
     let honest: Vec<NodeId> = (0..HONEST).map(|_| NodeId::from_bytes(keys.bytes())).collect();
     for &peer in &honest {
         for _ in 0..GOOD_DEEDS {
             trust.observe(now, peer, Observation::ValidMessage, &mut out);
-            alone.observe(now, peer, Observation::ValidMessage, &mut VecDeque::new());
+            alone.observe(now, peer, Observation::ValidMessage, &mut calm);
         }
     }
+    // What this one keeps goes to a disk of its own.
+    let mut alone_disk = Disk::default();
+    alone_disk.take(&mut calm);
     disk.take(&mut out);
     let mut keys = seed.stream("liars");
     for liar in 0..liars {
         now = Now { mono: now.mono + PACE, wall: now.wall + PACE };
         trust.handle_timeout(now, &mut out);
-        alone.handle_timeout(now, &mut VecDeque::new());
+        alone.handle_timeout(now, &mut calm);
+        alone_disk.take(&mut calm);
         let peer = NodeId::from_bytes(keys.bytes());
         for _ in 0..wrongs {
             match standing {
@@ -140,7 +145,7 @@ fn play(liars: usize, standing: Standing, wrongs: u32, seed: &Seed) -> Outcome {
             outcome.bytes = outcome.bytes.max(bytes_of_accounts(&trust, now));
         }
     }
-    outcome.written = disk.written;
+    outcome.written = disk.written.saturating_sub(alone_disk.written);
     outcome.row_bytes = disk.bytes();
     for peer in &honest {
         let (with, without) = (trust.standings().of(peer), alone.standings().of(peer));
