@@ -26,8 +26,9 @@ impl Recommendation {
 
 /// The last recommendation of each recommender: one word of each about anybody.
 ///
-/// Bounded by [`MAX_RECOMMENDERS`] and [`MAX_RECOMMENDED`]; who said nothing for the longest time
-/// gives way.
+/// Bounded by [`MAX_RECOMMENDERS`] and [`MAX_RECOMMENDED`]; whose word weighs least gives way, and
+/// of equals who said nothing for the longest time. So a crowd that did one good thing each
+/// silences nobody who did more.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
     said: BTreeMap<NodeId, Instant>,
@@ -36,12 +37,23 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// In place of what it said before. Nobody's word counts for itself.
-    pub(crate) fn hear(&mut self, now: Instant, from: NodeId, recommended: &[Recommendation]) {
+    /// In place of what it said before; `weight` is what the word of each weighs now. Nobody's word
+    /// counts for itself.
+    pub(crate) fn hear(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        recommended: &[Recommendation],
+        weight: impl Fn(&NodeId) -> f64,
+    ) {
         self.forget(&from);
         if self.said.len() >= MAX_RECOMMENDERS {
-            let oldest = self.said.iter().min_by_key(|(_, at)| **at).map(|(from, _)| *from);
-            oldest.iter().for_each(|from| self.forget(from));
+            let all = self.said.iter().map(|(other, at)| (weight(other), *at, *other));
+            let least = all.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            match least {
+                Some((least, _, other)) if least <= weight(&from) => self.forget(&other),
+                _ => return,
+            }
         }
         self.said.insert(from, now);
         for word in recommended.iter().take(MAX_RECOMMENDED).filter(|word| word.node != from) {

@@ -98,6 +98,27 @@ fn who_knew_hardly_anybody_before_the_siege_is_eclipsed_and_that_shows() {
     assert!(found.figures.iter().any(|figure| !figure.is_met()), "{:#?}", found.figures);
 }
 
+/// What trust promises holds in a small town, too, but for what needs many deeds.
+#[test]
+fn who_would_gain_by_praise_slander_or_numbers_gains_nothing() {
+    let whole = experiments::reputation(10);
+    let small =
+        experiments::ReputationExperiment { hours: 1, deliveries: 1_000, liars: 20_000, ..whole };
+    let found = small.play(1, |_, _| {});
+    let promised = |what: &str| {
+        ["ring", "slander", "liars", "honest: bans", "traitors: bans", "traitors: wrongs"]
+            .iter()
+            .any(|begin| what.starts_with(begin))
+    };
+    let of_all = found.figures.iter().filter(|figure| promised(figure.what));
+    let unmet: Vec<_> = of_all.filter(|figure| !figure.is_met()).collect();
+    assert!(unmet.is_empty(), "seed 1: {unmet:#?}");
+    let asked = |what| measured(&found, what);
+    let by_chance = asked("A, anybody is asked, 40 % hostile");
+    assert!(asked("A, offers, 40 % hostile") < by_chance / 2.0);
+    assert!(asked("good 90 times, then bad: refused after") < 10.0);
+}
+
 #[test]
 fn what_is_not_kept_is_shown_as_not_met() {
     let mut halves = experiments::partitions(12, 1);

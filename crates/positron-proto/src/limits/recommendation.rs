@@ -4,7 +4,7 @@ use crate::time::Duration;
 
 /// Nodes in one recommendation: 34 bytes each, so that one fits a datagram.
 pub const MAX_RECOMMENDED: usize = 32;
-/// Peers whose recommendations are kept, the last ones: with [`MAX_RECOMMENDED`] a bound of 2,048
+/// Peers whose recommendations are kept, the weightiest: with [`MAX_RECOMMENDED`] a bound of 2,048
 /// words. Who has earned nothing here has no place.
 pub const MAX_RECOMMENDERS: usize = 64;
 /// How long a recommendation counts. Guess: a day without a word is a peer that is gone.

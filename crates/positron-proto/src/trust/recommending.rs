@@ -24,10 +24,13 @@ impl Trust {
     }
 
     /// A peer says whom it trusts, in place of what it said before. Who has earned nothing here is
-    /// not heard, so that strangers take no place from others.
+    /// not heard, nor, where all places are taken, who has earned less than all who have one: so
+    /// nobody takes the place of somebody better.
     pub fn handle_recommended(&mut self, now: Now, from: NodeId, recommended: &[Recommendation]) {
         if self.standings.weight(&from) > 0.0 {
-            self.standings.words.hear(now.mono, from, recommended);
+            let mut words = core::mem::take(&mut self.standings.words);
+            words.hear(now.mono, from, recommended, |peer| self.standings.weight(peer));
+            self.standings.words = words;
         }
     }
 

@@ -33,7 +33,8 @@ use crate::{
 ///   lifts either.
 /// - Everything else is remembered at the next decay. A peer whose score has drifted back to a
 ///   stranger's is forgotten.
-/// - At most [`MAX_OBSERVED`] peers; bans give way last, but for scores no more than half of them.
+/// - At most [`MAX_OBSERVED`] peers; bans give way last, but for scores no more than half of them,
+///   and of the others those that did wrong and those that did not leave each other half.
 /// - Of a *stranger*, a key that nobody here ever had to do with, nothing is written down and
 ///   nothing told: keys cost nothing. [`observe_stranger`](Self::observe_stranger) remembers the
 ///   last [`MAX_STRANGERS`](crate::limits::MAX_STRANGERS) of them in memory, where they take no
@@ -542,16 +543,21 @@ impl Trust {
             return;
         }
         let initial = self.config.initial_score;
-        // Who can make us ban many keys does not displace what others earned, nor the other way.
+        // Who can make us ban many keys does not displace what others earned, nor the other way;
+        // nor does who comes with many keys that each do one wrong, no ban yet.
         let are_bans_many = self.standings.banned() > MAX_OBSERVED / 2;
+        let is_wrong = |of: &PeerTrust| of.banned_until.is_none() && of.score < initial;
+        let wrong = self.standings.iter().filter(|(_, of)| is_wrong(of)).count();
+        let are_wrongs_many = wrong > (MAX_OBSERVED - self.standings.banned()) / 2;
         let mut least: Vec<_> = self
             .observed
             .iter()
             .map(|(&peer, observed)| {
-                let PeerTrust { score, banned_until } = self.standings.of(&peer);
-                let tenths = ((score - initial).abs() * 10.0).round();
-                let is_last = banned_until.is_some() != are_bans_many;
-                ((observed.ordered.is_some(), is_last), tenths, observed.at, peer)
+                let standing = self.standings.of(&peer);
+                let tenths = ((standing.score - initial).abs() * 10.0).round();
+                let is_last = standing.banned_until.is_some() != are_bans_many;
+                let is_later = is_wrong(&standing) != are_wrongs_many;
+                ((observed.ordered.is_some(), is_last, is_later), tenths, observed.at, peer)
             })
             .collect();
         least.sort_by(|a, b| {

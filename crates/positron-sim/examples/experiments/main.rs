@@ -35,6 +35,15 @@ fn main() -> ExitCode {
 }
 
 fn play(name: &str, order: &Order) -> Findings {
+    if name == experiments::REPUTATION {
+        let mut bar = Bar::new(name);
+        let found = experiments::reputation(order.nodes).play(order.seed, |what, at| match at {
+            Some(progress) => bar.show(progress),
+            None => eprintln!("{name:12} {what}"),
+        });
+        bar.end();
+        return found;
+    }
     let Some(experiment) = experiments::named(name, order.nodes) else {
         return experiments::eclipse(order.nodes).play(order.seed, |attack, restarts| {
             eprintln!("{name:12} attack {}: {restarts} restarts", attack + 1);

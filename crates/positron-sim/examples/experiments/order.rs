@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use positron_sim::experiments::{ECLIPSE, FEWEST_NODES, NAMES, SIEGES};
+use positron_sim::experiments::{ECLIPSE, FEWEST_NODES, NAMES, REPUTATION, SIEGES};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -57,7 +57,8 @@ impl Order {
                 let small = NAMES.into_iter().filter(|name| !SIEGES.contains(name));
                 small.map(String::from).collect()
             }
-            one if one == ECLIPSE || NAMES.contains(&one) => vec![name],
+            ECLIPSE | REPUTATION => vec![name],
+            one if NAMES.contains(&one) => vec![name],
             _ => return Err(format!("there is no experiment {name}")),
         };
         let seed = seed.parse().map_err(|_| format!("{seed} is no seed: a whole number"))?;
@@ -68,5 +69,7 @@ impl Order {
 /// How it is called.
 pub(crate) fn usage() -> String {
     let names = NAMES.join("|");
-    format!("usage: experiments NODES {names}|all|{ECLIPSE} SEED [--json] [--svg FILE]")
+    format!(
+        "usage: experiments NODES {names}|all|{ECLIPSE}|{REPUTATION} SEED [--json] [--svg FILE]"
+    )
 }

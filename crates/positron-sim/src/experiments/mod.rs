@@ -1,5 +1,5 @@
 //! Experiments: stories, what is promised of them, and what was measured. All are of gossip but
-//! [`eclipse`], which is of the address book.
+//! [`eclipse`], which is of the address book, and [`reputation`], which is of trust.
 //!
 //! ```
 //! use positron_sim::experiments;
@@ -21,6 +21,7 @@ mod liars;
 mod mass_failure;
 mod partitions;
 mod quiet;
+mod reputation;
 mod sybils;
 mod turned;
 
@@ -37,6 +38,7 @@ pub use liars::liars;
 pub use mass_failure::mass_failure;
 pub use partitions::partitions;
 pub use quiet::quiet;
+pub use reputation::{REPUTATION, ReputationExperiment, reputation};
 pub use turned::turned;
 
 use crate::title::{Title, names};

@@ -94,3 +94,24 @@ fn bans_and_what_others_earned_do_not_push_each_other_out() {
     timeout(&mut trust, at(62_000));
     assert!(trust.standings().len() <= MAX_OBSERVED);
 }
+
+#[test]
+fn who_did_one_wrong_each_and_what_others_earned_do_not_push_each_other_out() {
+    let mut trust = new(config());
+    let earned = 1..=1_000;
+    for number in earned.clone() {
+        (0..100).for_each(|_| drop(observe(&mut trust, at(1), node(number), VALID)));
+    }
+    let crowd = MAX_OBSERVED as u64;
+    for number in 0..3 * crowd {
+        observe(&mut trust, at(2 + number), node(10_000 + number), FORGED);
+    }
+    assert!(earned.clone().all(|number| score(&trust, node(number)) > 0.8));
+    assert!(trust.standings().len() <= MAX_OBSERVED);
+
+    let wrongs = |trust: &Trust| trust.standings().iter().filter(|(_, of)| of.score < 0.5).count();
+    for number in 0..3 * crowd {
+        observe(&mut trust, at(2 + 3 * crowd + number), node(100_000 + number), VALID);
+    }
+    assert!(wrongs(&trust) > MAX_OBSERVED / 3, "nor do they forget what was wrong");
+}

@@ -113,8 +113,31 @@ fn who_has_earned_nothing_takes_no_place_of_others_and_places_are_bounded() {
         does_well(&mut trust, node(other), 1);
         praise(&mut trust, other, node(other), [7, other + 1]);
     }
-    assert_eq!(trust.account(at(400), &node(7)).words.len(), MAX_RECOMMENDERS);
-    assert!(close(regard(&trust, node(9)), 0.5), "who said nothing for the longest gave way");
+    let heard: Vec<_> =
+        trust.account(at(400), &node(7)).words.iter().map(|word| word.from).collect();
+    assert_eq!(heard.len(), MAX_RECOMMENDERS - 1, "one place is the better one's");
+    assert!(heard.contains(&node(299)) && !heard.contains(&node(100)), "of equals the last stay");
+}
+
+#[test]
+fn a_crowd_that_did_one_good_thing_each_drowns_no_word_of_somebody_better() {
+    let mut trust = new(config());
+    does_well(&mut trust, node(1), 100);
+    praise(&mut trust, 2, node(1), [9]);
+    let before = regard(&trust, node(9));
+    for other in 100..300 {
+        does_well(&mut trust, node(other), 1);
+        praise(&mut trust, other, node(other), [7]);
+    }
+    assert!(close(regard(&trust, node(9)), before));
+
+    for other in 300..300 + MAX_RECOMMENDERS as u64 {
+        does_well(&mut trust, node(other), 200);
+        praise(&mut trust, other, node(other), [8]);
+    }
+    assert!(close(regard(&trust, node(9)), 0.5), "who did more is heard instead");
+    praise(&mut trust, 900, node(1), [9]);
+    assert!(close(regard(&trust, node(9)), 0.5), "and gives no place to who did less");
 }
 
 #[test]
