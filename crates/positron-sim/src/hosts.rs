@@ -101,6 +101,11 @@ impl Hosts {
         all
     }
 
+    /// Bytes that the first `nodes` hosts gave to links.
+    pub(crate) fn wire_bytes(&self, nodes: usize) -> u64 {
+        self.all[..nodes].iter().map(|host| host.tally().wire_bytes).sum()
+    }
+
     /// What all of them share.
     pub(crate) const fn environment(&self) -> &Environment {
         &self.environment

@@ -173,7 +173,7 @@ pub struct Progress {
     pub broadcasts: usize,
     /// Times that one was handed over.
     pub deliveries: u64,
-    /// Bytes given to links.
+    /// Bytes that nodes gave to links, guests not counted.
     pub wire_bytes: u64,
     /// Inputs so far.
     pub events: u64,

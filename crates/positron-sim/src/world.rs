@@ -429,7 +429,7 @@ impl World {
             partitioned: hosts.environment().network.is_parted(),
             broadcasts: oracle.broadcasts(),
             deliveries: oracle.deliveries(),
-            wire_bytes: spent.wire_bytes,
+            wire_bytes: hosts.wire_bytes(self.scenario.nodes),
             events: spent.inputs,
             violations: oracle.violations().len(),
         }

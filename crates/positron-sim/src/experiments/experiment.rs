@@ -196,6 +196,12 @@ impl Played {
         self.wire_bytes.get(steps).or(self.wire_bytes.last()).copied().unwrap_or(0)
     }
 
+    /// Bytes that a node gave to links in the time that is looked at, on average.
+    pub(super) fn bytes_a_node(&self, (from, until): (Duration, Duration)) -> f64 {
+        let bytes = self.bytes_until(at(until)) - self.bytes_until(at(from));
+        bytes as f64 / self.story.nodes as f64
+    }
+
     /// What is told of every story: whom broadcasts reached, and how late.
     pub(super) fn reached(&self) -> Vec<Figure> {
         let Reach { broadcasts, lost, due, .. } = self.reach;

@@ -120,6 +120,8 @@ fn figures<const WANTED: u32>(played: &Played, without: Option<&Played>) -> Vec<
     let before = without.map_or(f64::NAN, |without| without.reach.ms(0.99));
     let [first, last] = played.guests;
     let in_time = played.share_in_time() * 100.0;
+    let bytes = |played: &Played| played.bytes_a_node((MEASURED, SILENCE));
+    let more = bytes(played) / without.map_or(f64::NAN, bytes);
     let mut figures = vec![
         Figure::told("peers that are Sybils", first * 100.0, "%").at_least(1.0),
         Figure::told("peers that are Sybils, at the end", last * 100.0, "%"),
@@ -128,6 +130,8 @@ fn figures<const WANTED: u32>(played: &Played, without: Option<&Played>) -> Vec<
             .at_least(f64::from(WANTED) / 10.0)
             .beside("all, or nearly: GossipSub v1.1"),
     ];
+    figures
+        .push(Figure::told("bytes of a node, times those without Sybils", more, "").at_most(3.0));
     let reached = played.reached().into_iter();
     figures.extend(reached.filter(|figure| figure.what != "deliveries that were missing"));
     figures

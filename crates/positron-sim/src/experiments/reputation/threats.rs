@@ -4,7 +4,7 @@ use positron_proto::rng::Seed;
 
 use super::{
     super::figure::Figure,
-    town::{Choice, Plan, Tally, Threat, play},
+    town::{Choice, Plan, ServiceTally, Threat, play},
 };
 
 /// The names of a curve: a figure at each part of all nodes that means harm.
@@ -59,7 +59,7 @@ pub(super) fn figures(nodes: usize, hours: u64, seed: &Seed) -> impl Iterator<It
     let points = POINTS.iter().map(move |point| {
         let plan = plan(nodes, hours, 4, point.threat, point.choice);
         let tally = play(Plan { mistakes: point.mistakes, ..plan }, &seed.child(point.name));
-        let bad = if point.is_late { Tally::bad_late } else { Tally::bad };
+        let bad = if point.is_late { ServiceTally::bad_late } else { ServiceTally::bad };
         Figure::told(point.name, bad(&tally), "%")
     });
     curves.chain(points)
