@@ -95,13 +95,15 @@ fn figures(played: &Played, without: Option<&Played>) -> Vec<Figure> {
     let (spoke, spoke_beside) = beside(|played| until_all_have(played, SETTLING, JOINING));
     let (flood, flood_beside) = beside(|played| until_all_have(played, FLOOD, END));
     let (_, late_beside) = beside(|played| played.reach.ms(0.99));
-    let wait = played.report.latency_ms.max / 1e3;
+    let longest = |played: &Played| played.report.latency_ms.max / 1e3;
+    let (wait, wait_before) = (longest(played), without.map_or(f64::NAN, longest));
     let mut figures = vec![
         Figure::told("peers that lie when all begin to speak", first * 100.0, "%").at_least(30.0),
         Figure::told("peers that lie at the end", last * 100.0, "%"),
         Figure::told("from a saying to a hearing, the longest", wait, "s")
             .at_most(LONGEST_WAIT.as_secs_f64())
             .beside("without an end, CometBFT (ASA-2025-001)"),
+        Figure::told("the longest without liars", wait_before, "s"),
         Figure::told("who comes late has all, after", caught_up, "s"),
         Figure::told("who comes late, beside without liars", caught_up_beside, "times")
             .at_most(2.0)
