@@ -130,7 +130,7 @@ impl AntiEntropy<'_> {
         let is_new_key = link.digest.as_ref().is_none_or(|digest| *digest.key() != key);
         if is_new_key {
             // Which key it is, is for the end with the smaller id to say; and not all the time.
-            if me < from || !link.may_compare(now.mono, least) {
+            if me < from || !link.may_compare(now.mono, least, (theirs, sum)) {
                 self.counters.rate_limited += 1;
                 return;
             }
@@ -138,12 +138,12 @@ impl AntiEntropy<'_> {
         }
         let Some(link) = self.links.get_mut(&from) else { return };
         if link.digest.is_some_and(|digest| (theirs, sum) == (ours, digest.bytes())) {
-            link.in_step = Some(now.mono);
+            link.handle_in_step(now.mono);
             *self.unheard = Ranges::new();
             return;
         }
         self.counters.anti_entropy_differences += 1;
-        if is_new_key || link.may_compare(now.mono, least) {
+        if is_new_key || link.may_compare(now.mono, least, (theirs, sum)) {
             self.answer(now, from, theirs, out);
         }
     }

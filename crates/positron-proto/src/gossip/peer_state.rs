@@ -13,8 +13,8 @@ use crate::{
     allowance::Allowance,
     id::NodeId,
     limits::{
-        GOSSIP_BUDGET_INTERVAL, LISTED_BYTES_PER_SECOND, MAX_EXAMINED, MAX_OWED, NEWCOMER_INTERVAL,
-        NEWCOMERS_AT_ONCE, SENT_AGAIN_AFTER, SENT_REMEMBERED, SERVED_BYTES,
+        GOSSIP_BUDGET_INTERVAL, LISTED_BYTES_PER_SECOND, MAX_EXAMINED, MAX_OWED, MOST_IN_VAIN,
+        NEWCOMER_INTERVAL, NEWCOMERS_AT_ONCE, SENT_AGAIN_AFTER, SENT_REMEMBERED, SERVED_BYTES,
     },
     time::{Duration, Instant},
 };
@@ -38,8 +38,8 @@ pub(super) struct GossipPeer {
     pub(super) answered: Option<Instant>,
     /// What it may be withholding.
     pub(super) suspicion: Option<Suspicion>,
-    /// When it was last answered a GOSSIP_DIGEST.
-    answered_digest: Option<Instant>,
+    /// The last GOSSIP_DIGEST of it that was answered.
+    answered_digest: Option<AnsweredDigest>,
     /// When it was last sent a list of everything that is here, whether that answered its last
     /// GOSSIP_DIGEST, and from when it may have another.
     pub(super) list_sent: Option<Instant>,
@@ -65,6 +65,18 @@ pub(super) struct GossipPeer {
     pub(super) comparison: Option<Comparison>,
     /// What it may still ask for since its own.
     pub(super) offered_sketch: Option<OfferedSketch>,
+}
+
+/// How many messages a peer keeps, and their sum, as its GOSSIP_DIGEST says.
+pub(super) type DigestSaid = (u64, [u8; 16]);
+
+/// A GOSSIP_DIGEST that was answered.
+#[derive(Clone, Copy, Debug)]
+struct AnsweredDigest {
+    said: DigestSaid,
+    at: Instant,
+    /// How often in a row the same was: in vain, but for the last time.
+    times: u32,
 }
 
 /// It announced `item`, was asked for it, and answered nothing since.
@@ -138,13 +150,26 @@ impl GossipPeer {
         self.newcomers.pay(now, NEWCOMER_INTERVAL, NEWCOMERS_AT_ONCE)
     }
 
-    /// Whether its GOSSIP_DIGEST is answered: `least` after the last one.
-    pub(super) fn may_compare(&mut self, now: Instant, least: Duration) -> bool {
-        if self.answered_digest.is_some_and(|answered| now.since(answered) < least) {
+    /// Whether its GOSSIP_DIGEST is answered: `least` after the last one. Who says the same again
+    /// took nothing of what it was told, and is told the next time after twice as long, and so on,
+    /// [`MOST_IN_VAIN`] times.
+    pub(super) fn may_compare(&mut self, now: Instant, least: Duration, said: DigestSaid) -> bool {
+        let before = self.answered_digest;
+        let times = before.filter(|before| before.said == said).map_or(0, |before| before.times);
+        let wait = least.saturating_mul(1 << times.saturating_sub(1).min(MOST_IN_VAIN));
+        if before.is_some_and(|before| now.since(before.at) < wait) {
             return false;
         }
-        self.answered_digest = Some(now);
+        self.answered_digest = Some(AnsweredDigest { said, at: now, times: times + 1 });
         true
+    }
+
+    /// It has all that is here.
+    pub(super) fn handle_in_step(&mut self, now: Instant) {
+        self.in_step = Some(now);
+        if let Some(answered) = &mut self.answered_digest {
+            answered.times = 0;
+        }
     }
 
     /// Whether it may have a list of everything, of about so many bytes: the next one then when

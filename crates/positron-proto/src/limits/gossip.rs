@@ -162,6 +162,10 @@ pub const EQUIVOCATIONS_AT_ONCE: u32 = 16;
 /// See [`EQUIVOCATIONS_AT_ONCE`].
 pub const EQUIVOCATIONS_TOLD_EVERY: Duration = Duration::from_secs(1);
 
+/// How often the time until a peer is told again how it differs is doubled, while it says the same
+/// as before: up to 12 s of the default interval.
+pub const MOST_IN_VAIN: u32 = 4;
+
 // --- validation ---
 
 /// How long the application may take to say whether a broadcast is valid. Then it is asked for, and

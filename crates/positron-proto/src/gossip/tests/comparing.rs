@@ -253,3 +253,29 @@ fn who_has_the_larger_id_does_not_choose_the_key() {
     assert_eq!(node.hear(at(Duration::ZERO), larger, ask), []);
     assert_eq!(node.gossip.links[&larger].digest.unwrap().key(), &before);
 }
+
+#[test]
+fn who_takes_nothing_of_what_it_is_told_is_told_less_and_less_often() {
+    let mut node = Node::new(0, config(), GossipSnapshot::default(), at(Duration::ZERO));
+    let stranger = identity(STRANGER).node_id();
+    // The end with the smaller id says which key a link has.
+    let smaller = |number: &u32| identity(*number).node_id() < node.id();
+    let other = identity((1..).find(smaller).unwrap()).node_id();
+    for message in one_of_each(0..10) {
+        node.hear(at(SECOND), stranger, GossipMessage::Gossip(0, message.claim().clone()));
+    }
+    node.up(at(SECOND), other);
+    let key = [7; 16];
+    let mut answers = |node: &mut Node, seconds: std::ops::Range<u64>, count: u64| {
+        let ask = |second| {
+            let digest = GossipMessage::Digest { key, count, sum: [9; 16] };
+            let sent = node.hear(at(SECOND * second), other, digest);
+            usize::from(!sent.is_empty())
+        };
+        seconds.map(|second| ask(u32::try_from(second).unwrap())).sum::<usize>()
+    };
+    let first = answers(&mut node, 2..62, 0);
+    assert!((4..=10).contains(&first), "in a minute, {first} times");
+    assert!(answers(&mut node, 62..182, 0) >= 8, "but never seldom");
+    assert_eq!(answers(&mut node, 182..184, 1), 2, "who has something new is told at once");
+}
