@@ -266,8 +266,8 @@ fn who_takes_nothing_of_what_it_is_told_is_told_less_and_less_often() {
     }
     node.up(at(SECOND), other);
     let key = [7; 16];
-    let mut answers = |node: &mut Node, seconds: std::ops::Range<u64>, count: u64| {
-        let ask = |second| {
+    let answers = |node: &mut Node, seconds: std::ops::Range<u64>, count: u64| {
+        let mut ask = |second| {
             let digest = GossipMessage::Digest { key, count, sum: [9; 16] };
             let sent = node.hear(at(SECOND * second), other, digest);
             usize::from(!sent.is_empty())
