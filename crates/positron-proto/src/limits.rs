@@ -266,9 +266,9 @@ pub const MAX_RACING_ADDRESSES: usize = 8;
 /// us knock on a victim's door again and again, and one machine of a private network could be most
 /// of the book.
 pub const MAX_BOOK_PER_IP: usize = 16;
-/// Proven peers of one network group (IPv4 /16, IPv6 /32) in the book: a sixty-fourth of it, so that
-/// many identities in a few places do not push out the rest of the world. With 256, 32 networks took
-/// all of it (the experiment `eclipse`).
+/// Proven peers of one network group (IPv4 /16, IPv6 /32) in the book: a sixty-fourth of it, so
+/// that many identities in a few places do not push out the rest of the world. With 256, 32
+/// networks took all of it (the experiment `eclipse`).
 pub const MAX_GOOD_PER_GROUP: usize = 64;
 /// Dials of hearsay that may fail before it is dropped.
 pub const MAX_HEARSAY_FAILURES: u32 = 4;
