@@ -26,12 +26,12 @@ const LINKS: usize = 8;
 /// How much later one of them passes on what it hears.
 const DELAY: Duration = secs(5);
 
-/// Any nodes say ten things a second. A minute after the beginning so many of a hundred nodes turn,
-/// in equal parts: they drop everything, pass it on five seconds later, forge, equivocate, and
-/// flood.
+/// Any of `nodes` nodes say ten things a second. There are others, so that a minute after the
+/// beginning `percent` of a hundred turn, in equal parts: they drop everything, pass it on five
+/// seconds later, forge, equivocate, and flood.
 pub fn turned(nodes: usize, percent: usize) -> GossipExperiment {
-    let hostile = (nodes * percent).div_ceil(100).min(nodes.saturating_sub(2));
-    let mut story = story("turned", nodes - hostile);
+    let hostile = (nodes * percent).div_ceil(100 - percent.min(99));
+    let mut story = story("turned", nodes);
     let turns = [
         Turn::Drop,
         Turn::Delay(DELAY),
@@ -45,7 +45,7 @@ pub fn turned(nodes: usize, percent: usize) -> GossipExperiment {
     story.guests_after = story.start_within / 2;
     GossipExperiment {
         name: "turned",
-        without: Some(self::story("without turncoats", nodes - hostile)),
+        without: Some(self::story("without turncoats", nodes)),
         story,
         span: (TURN, SILENCE),
         patience: PATIENCE,
