@@ -28,7 +28,8 @@ pub enum Turn {
     Drop,
     /// The same, of every second message.
     DropHalf,
-    /// The same, of what the [victim](super::Arrival) says; everything else goes on.
+    /// The same, of what one node says, the first that is no bootstrap node; everything else goes
+    /// on.
     Censor,
     /// Passes on everything so much later, at most
     /// [`VALIDATION_TIMEOUT`](positron_proto::limits::VALIDATION_TIMEOUT).
