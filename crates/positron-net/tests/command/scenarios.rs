@@ -19,7 +19,7 @@ fn every_scenario_is_listed_with_what_it_is_about() {
     fixture.refuses(
         &["simulate", "--virtual", "--scenario", "lairs"],
         2,
-        &["did you mean", "liars"],
+        &["a similar value exists", "liars"],
     );
 }
 
