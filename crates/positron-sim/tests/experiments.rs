@@ -156,5 +156,7 @@ fn each_experiment_has_a_name_and_its_story_the_same() {
         let experiment = experiments::named(name, 10).unwrap();
         assert_eq!((experiment.name, experiment.story.name.as_str()), (name, name));
         assert_eq!(experiment.story.nodes, 10);
+        let is_siege = experiment.story.guests.len() > experiment.story.nodes;
+        assert_eq!(experiments::SIEGES.contains(&name), is_siege, "{name}");
     }
 }

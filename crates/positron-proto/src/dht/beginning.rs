@@ -23,16 +23,16 @@ impl Beginning<'_> {
         goal: Goal,
         out: &mut VecDeque<DhtEffect>,
     ) {
-        match self.hoped_until(now.mono).filter(|_| ticket.is_some() && !goal.has_first()) {
-            Some(until) => self.0.unbegun.push((ticket, target, goal), until),
+        match ticket.zip(self.hoped_until(now.mono)).filter(|_| !goal.has_first()) {
+            Some((ticket, until)) => self.0.unbegun.push((ticket, target, goal), until),
             None => self.begin_now(now, (ticket, target, goal), out),
         }
     }
 
     /// Begins what waits, with whoever can be asked.
     pub(super) fn begin_all(&mut self, now: Now, out: &mut VecDeque<DhtEffect>) {
-        for want in self.0.unbegun.take() {
-            self.begin_now(now, want, out);
+        for (ticket, target, goal) in self.0.unbegun.take() {
+            self.begin_now(now, (Some(ticket), target, goal), out);
         }
     }
 

@@ -10,17 +10,17 @@ use crate::{id::Ticket, time::Instant};
 /// among the operations, whose number is bounded.
 #[derive(Debug, Default)]
 pub(super) struct UnbegunOperations {
-    wants: Vec<(Option<Ticket>, Place, Goal)>,
+    wants: Vec<(Ticket, Place, Goal)>,
     until: Option<Instant>,
 }
 
 impl UnbegunOperations {
-    pub(super) fn push(&mut self, want: (Option<Ticket>, Place, Goal), until: Instant) {
+    pub(super) fn push(&mut self, want: (Ticket, Place, Goal), until: Instant) {
         self.wants.push(want);
         self.until.get_or_insert(until);
     }
 
-    pub(super) fn take(&mut self) -> Vec<(Option<Ticket>, Place, Goal)> {
+    pub(super) fn take(&mut self) -> Vec<(Ticket, Place, Goal)> {
         self.until = None;
         core::mem::take(&mut self.wants)
     }
@@ -35,6 +35,6 @@ impl UnbegunOperations {
 
     /// The node stops: the tickets of those whom somebody waits for.
     pub(super) fn give_up_all(&mut self) -> impl Iterator<Item = Ticket> + use<> {
-        self.take().into_iter().filter_map(|(ticket, ..)| ticket)
+        self.take().into_iter().map(|(ticket, ..)| ticket)
     }
 }

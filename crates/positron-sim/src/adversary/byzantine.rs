@@ -6,14 +6,14 @@ use bytes::Bytes;
 use positron_proto::{
     direct::DirectMessage,
     gossip::GossipMessage,
-    id::{NetworkId, NodeId, Ticket},
+    id::{NetworkId, NodeId},
     identity::{Identity, PublicKey, Signature, Signed},
     limits::{MAX_HOLDINGS_RANGES, MAX_TRACE_SAMPLE},
-    node::{Command, Effect, Input, Message, Refused},
+    node::Message,
     peers::PeersMessage,
     session::sessions::{Peer, SessionEffect},
     succession::{Succession, SuccessionMessage},
-    time::{Duration, Instant, Now},
+    time::{Duration, Now},
     trace::{SampledNode, TraceAnswer, TraceMessage, TraceSum, TraceTag},
     wire::{
         Reader,
@@ -24,14 +24,9 @@ use positron_proto::{
     },
 };
 
-use super::{arrival::Arrival, guest_sessions::GuestSessions};
-use crate::{
-    dice::{Dice, named_dice},
-    machine::Machine,
-};
+use super::{arrival::Arrival, guest::Conduct, guest_sessions::GuestSessions};
+use crate::dice::{Dice, named_dice};
 
-/// Time between two attacks.
-const PACE: Duration = Duration::from_millis(100);
 /// Keys that it takes for one attack, and throws away: 10,000 in forty seconds.
 const THROWN_AWAY: u64 = 25;
 /// Messages of others that it remembers.
@@ -74,7 +69,6 @@ pub(super) struct Byzantine {
     sequence: u64,
     /// As much as one announcement holds, of senders that nobody knows.
     longest_list: Bytes,
-    next: Instant,
 }
 
 impl Byzantine {
@@ -92,22 +86,6 @@ impl Byzantine {
             successions: Vec::new(),
             sequence: 0,
             longest_list: longest_list(),
-            next: Instant::ORIGIN,
-        }
-    }
-
-    /// Hears what the sessions say.
-    fn settle(&mut self, now: Now) {
-        while let Some(out) = self.sessions.poll(now) {
-            match out {
-                SessionEffect::Up(peer) => {
-                    self.peers.retain(|known| known.id != peer.id);
-                    self.peers.push(peer);
-                }
-                SessionEffect::Down { peer, .. } => self.peers.retain(|known| known.id != peer),
-                SessionEffect::Message { peer, body } => self.hear(now, peer, body),
-                _ => {}
-            }
         }
     }
 
@@ -133,25 +111,6 @@ impl Byzantine {
 
     fn send(&mut self, now: Now, to: NodeId, message: &impl RoomMessage) {
         self.sessions.send(now, to, message.lane(), message.encode());
-    }
-
-    fn act(&mut self, now: Now) {
-        self.dial_somebody(now);
-        for peer in self.peers.clone() {
-            match self.attack {
-                Attack::Forge => self.forge(now, &peer),
-                Attack::Replay => self.replay(now, &peer),
-                Attack::Equivocate => self.equivocate(now, &peer),
-                Attack::ThrowAway => self.throw_away(now, &peer),
-                Attack::Withhold => self.withhold(now, &peer),
-                Attack::Flood => self.flood(now, &peer),
-                Attack::Announce => self.announce(now, &peer),
-                Attack::Usurp => self.usurp(now, &peer),
-                // It waits to be asked.
-                Attack::Boast => {}
-            }
-        }
-        self.sequence += 1;
     }
 
     fn dial_somebody(&mut self, now: Now) {
@@ -285,26 +244,47 @@ fn longest_list() -> Bytes {
     GossipMessage::IHave(holdings).encode()
 }
 
-impl Machine for Byzantine {
-    fn handle(&mut self, now: Now, input: Input) {
-        let is_woken = matches!(input, Input::Timeout);
-        self.sessions.handle(now, input);
-        if is_woken && now.mono >= self.next {
-            self.next = now.mono + PACE;
-            self.act(now);
+impl Conduct for Byzantine {
+    const PACE: Duration = Duration::from_millis(100);
+
+    fn sessions(&self) -> &GuestSessions {
+        &self.sessions
+    }
+
+    fn sessions_mut(&mut self) -> &mut GuestSessions {
+        &mut self.sessions
+    }
+
+    fn act(&mut self, now: Now) {
+        self.dial_somebody(now);
+        for peer in self.peers.clone() {
+            match self.attack {
+                Attack::Forge => self.forge(now, &peer),
+                Attack::Replay => self.replay(now, &peer),
+                Attack::Equivocate => self.equivocate(now, &peer),
+                Attack::ThrowAway => self.throw_away(now, &peer),
+                Attack::Withhold => self.withhold(now, &peer),
+                Attack::Flood => self.flood(now, &peer),
+                Attack::Announce => self.announce(now, &peer),
+                Attack::Usurp => self.usurp(now, &peer),
+                // It waits to be asked.
+                Attack::Boast => {}
+            }
         }
-        self.settle(now);
+        self.sequence += 1;
     }
 
-    fn command(&mut self, _: Now, _: Command) -> Result<Ticket, Refused> {
-        Err(Refused::Stopping)
-    }
-
-    fn poll_effect(&mut self) -> Option<Effect> {
-        self.sessions.poll_effect()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.sessions.poll_timeout().map_or(self.next, |due| due.min(self.next)))
+    fn settle(&mut self, now: Now) {
+        while let Some(out) = self.sessions.poll(now) {
+            match out {
+                SessionEffect::Up(peer) => {
+                    self.peers.retain(|known| known.id != peer.id);
+                    self.peers.push(peer);
+                }
+                SessionEffect::Down { peer, .. } => self.peers.retain(|known| known.id != peer),
+                SessionEffect::Message { peer, body } => self.hear(now, peer, body),
+                _ => {}
+            }
+        }
     }
 }

@@ -8,24 +8,19 @@ use std::{
 use bytes::Bytes;
 use positron_proto::{
     gossip::GossipMessage,
-    id::{NodeId, Ticket},
-    node::{Command, Effect, Input, Message, Refused},
+    id::NodeId,
+    node::Message,
     session::sessions::SessionEffect,
-    time::{Duration, Instant, Now},
+    time::{Duration, Now},
     wire::{
         holdings::{Holdings, Ranges},
         message::RoomMessage,
     },
 };
 
-use super::{arrival::Arrival, guest_sessions::GuestSessions};
-use crate::{
-    dice::{Dice, named_dice},
-    machine::Machine,
-};
+use super::{arrival::Arrival, guest::Conduct, guest_sessions::GuestSessions};
+use crate::dice::{Dice, named_dice};
 
-/// Time between two lies.
-const PACE: Duration = Duration::from_millis(100);
 /// Messages of each sender that it announces beyond the last one that it heard of.
 const AHEAD: u64 = 5;
 
@@ -43,7 +38,6 @@ pub(super) struct Liar {
     highest: BTreeMap<NodeId, u64>,
     /// What has not been announced yet.
     news: Holdings,
-    next: Instant,
 }
 
 impl Liar {
@@ -57,24 +51,6 @@ impl Liar {
             peers: BTreeSet::new(),
             highest: BTreeMap::new(),
             news: Holdings::new(),
-            next: Instant::ORIGIN,
-        }
-    }
-
-    /// Hears what the sessions say.
-    fn settle(&mut self, now: Now) {
-        while let Some(out) = self.sessions.poll(now) {
-            match out {
-                SessionEffect::Up(peer) => {
-                    self.peers.insert(peer.id);
-                    self.tell(now, peer.id, &GossipMessage::IHave(self.everything()));
-                }
-                SessionEffect::Down { peer, .. } => {
-                    self.peers.remove(&peer);
-                }
-                SessionEffect::Message { body, .. } => self.hear(now, body),
-                _ => {}
-            }
         }
     }
 
@@ -129,6 +105,25 @@ impl Liar {
     fn tell(&mut self, now: Now, to: NodeId, message: &GossipMessage) {
         self.sessions.send(now, to, message.lane(), message.encode());
     }
+}
+
+/// What it says that it has of somebody of whom it heard up to `number`.
+fn lie(number: u64) -> Ranges {
+    let mut numbers = Ranges::new();
+    numbers.insert_range(number..=number.saturating_add(AHEAD));
+    numbers
+}
+
+impl Conduct for Liar {
+    const PACE: Duration = Duration::from_millis(100);
+
+    fn sessions(&self) -> &GuestSessions {
+        &self.sessions
+    }
+
+    fn sessions_mut(&mut self) -> &mut GuestSessions {
+        &mut self.sessions
+    }
 
     fn act(&mut self, now: Now) {
         if self.peers.len() < self.wanted_peers {
@@ -140,35 +135,20 @@ impl Liar {
             self.tell_all(now, &GossipMessage::IHave(news));
         }
     }
-}
 
-/// What it says that it has of somebody of whom it heard up to `number`.
-fn lie(number: u64) -> Ranges {
-    let mut numbers = Ranges::new();
-    numbers.insert_range(number..=number.saturating_add(AHEAD));
-    numbers
-}
-
-impl Machine for Liar {
-    fn handle(&mut self, now: Now, input: Input) {
-        let is_woken = matches!(input, Input::Timeout);
-        self.sessions.handle(now, input);
-        if is_woken && now.mono >= self.next {
-            self.next = now.mono + PACE;
-            self.act(now);
+    fn settle(&mut self, now: Now) {
+        while let Some(out) = self.sessions.poll(now) {
+            match out {
+                SessionEffect::Up(peer) => {
+                    self.peers.insert(peer.id);
+                    self.tell(now, peer.id, &GossipMessage::IHave(self.everything()));
+                }
+                SessionEffect::Down { peer, .. } => {
+                    self.peers.remove(&peer);
+                }
+                SessionEffect::Message { body, .. } => self.hear(now, body),
+                _ => {}
+            }
         }
-        self.settle(now);
-    }
-
-    fn command(&mut self, _: Now, _: Command) -> Result<Ticket, Refused> {
-        Err(Refused::Stopping)
-    }
-
-    fn poll_effect(&mut self) -> Option<Effect> {
-        self.sessions.poll_effect()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.sessions.poll_timeout().map_or(self.next, |due| due.min(self.next)))
     }
 }

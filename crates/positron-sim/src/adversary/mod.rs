@@ -2,6 +2,7 @@
 
 mod arrival;
 mod byzantine;
+mod guest;
 mod guest_sessions;
 mod liar;
 mod outsider;
@@ -11,6 +12,7 @@ mod two_faced;
 
 use positron_proto::time::{Duration, Instant};
 
+use self::guest::Guest;
 use crate::{dice::named_dice, machine::Machine};
 pub(crate) use arrival::Arrival;
 pub use byzantine::Attack;
@@ -75,18 +77,21 @@ impl Adversary {
                 let dice = named_dice(&arrival.seed, "stranger");
                 Box::new(outsider::Outsider::new(arrival.targets, dice))
             }
-            Self::Byzantine(attack) => Box::new(byzantine::Byzantine::new(attack, arrival)),
+            Self::Byzantine(attack) => {
+                Box::new(Guest::new(byzantine::Byzantine::new(attack, arrival)))
+            }
             Self::Turncoat { turn: Turn::Into(attack), .. } if arrival.life > 1 => {
                 Self::Byzantine(attack).machine(arrival)
             }
             Self::Turncoat { after, turn, links } => {
                 Box::new(turncoat::Turncoat::new((after, turn), links, arrival))
             }
-            Self::Prophet { peers } => Box::new(prophet::Prophet::new(peers, arrival)),
+            Self::Prophet { peers } => Box::new(Guest::new(prophet::Prophet::new(peers, arrival))),
             Self::TwoFaced { at, faces } => {
-                Box::new(two_faced::TwoFaced::new(Instant::ORIGIN + at, faces, arrival))
+                let face = two_faced::TwoFaced::new(Instant::ORIGIN + at, faces, arrival);
+                Box::new(Guest::new(face))
             }
-            Self::Liar { peers } => Box::new(liar::Liar::new(peers, arrival)),
+            Self::Liar { peers } => Box::new(Guest::new(liar::Liar::new(peers, arrival))),
         }
     }
 }

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use positron_proto::{
     gossip::GossipMessage,
-    id::{MessageId, NodeId, Ticket},
+    id::{MessageId, NodeId},
     identity::{Signed, Statement},
     limits::{MAX_PAYLOAD, MAX_SKETCHED, SKETCH_PIECE, SKETCH_SYMBOLS},
-    node::{Command, Effect, Input, Message, Refused},
+    node::Message,
     peers::PeersMessage,
     recommendation::RecommendationMessage,
     reconciliation::{Code, Sketch, Symbol},
     session::sessions::{Peer, SessionEffect},
-    time::{Duration, Instant, Now, WallTime},
+    time::{Duration, Now, WallTime},
     trace::{TraceMessage, TraceOrder},
     wire::{
         holdings::{Holdings, Ranges},
@@ -22,14 +22,9 @@ use positron_proto::{
     words::Recommendation,
 };
 
-use super::{arrival::Arrival, guest_sessions::GuestSessions};
-use crate::{
-    dice::{Dice, named_dice},
-    machine::Machine,
-};
+use super::{arrival::Arrival, guest::Conduct, guest_sessions::GuestSessions};
+use crate::dice::{Dice, named_dice};
 
-/// Time between two claims.
-const PACE: Duration = Duration::from_millis(100);
 /// The highest number that a list can name; a message has at most this one.
 const HIGHEST: u64 = (1 << 62) - 1;
 /// Senders that it remembers.
@@ -53,7 +48,6 @@ pub(super) struct Prophet {
     /// Of a set that it does not have.
     symbols: Vec<Symbol>,
     round: u64,
-    next: Instant,
 }
 
 impl Prophet {
@@ -68,19 +62,6 @@ impl Prophet {
             heard: BTreeMap::new(),
             symbols: Sketch::new(codes, SKETCH_SYMBOLS).symbols().to_vec(),
             round: 0,
-            next: Instant::ORIGIN,
-        }
-    }
-
-    /// Hears what the sessions say.
-    fn settle(&mut self, now: Now) {
-        while let Some(out) = self.sessions.poll(now) {
-            match out {
-                SessionEffect::Up(peer) => self.greet(now, &peer),
-                SessionEffect::Down { peer, .. } => drop(self.peers.remove(&peer)),
-                SessionEffect::Message { peer, body } => self.hear(now, peer, body),
-                _ => {}
-            }
         }
     }
 
@@ -180,17 +161,6 @@ impl Prophet {
         self.sessions.send(now, to, message.lane(), message.encode());
     }
 
-    fn act(&mut self, now: Now) {
-        if self.peers.len() < self.wanted_peers {
-            let to = self.arrival.targets[self.dice.index(self.arrival.targets.len())];
-            self.sessions.dial(now, to);
-        }
-        self.round += 1;
-        for (peer, key) in self.peers.clone() {
-            self.claim(now, peer, key);
-        }
-    }
-
     /// One claim of each kind, in turn.
     fn claim(&mut self, now: Now, to: NodeId, key: Option<[u8; 16]>) {
         let round = self.round;
@@ -268,26 +238,36 @@ impl Prophet {
     }
 }
 
-impl Machine for Prophet {
-    fn handle(&mut self, now: Now, input: Input) {
-        let is_woken = matches!(input, Input::Timeout);
-        self.sessions.handle(now, input);
-        if is_woken && now.mono >= self.next {
-            self.next = now.mono + PACE;
-            self.act(now);
+impl Conduct for Prophet {
+    const PACE: Duration = Duration::from_millis(100);
+
+    fn sessions(&self) -> &GuestSessions {
+        &self.sessions
+    }
+
+    fn sessions_mut(&mut self) -> &mut GuestSessions {
+        &mut self.sessions
+    }
+
+    fn act(&mut self, now: Now) {
+        if self.peers.len() < self.wanted_peers {
+            let to = self.arrival.targets[self.dice.index(self.arrival.targets.len())];
+            self.sessions.dial(now, to);
         }
-        self.settle(now);
+        self.round += 1;
+        for (peer, key) in self.peers.clone() {
+            self.claim(now, peer, key);
+        }
     }
 
-    fn command(&mut self, _: Now, _: Command) -> Result<Ticket, Refused> {
-        Err(Refused::Stopping)
-    }
-
-    fn poll_effect(&mut self) -> Option<Effect> {
-        self.sessions.poll_effect()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.sessions.poll_timeout().map_or(self.next, |due| due.min(self.next)))
+    fn settle(&mut self, now: Now) {
+        while let Some(out) = self.sessions.poll(now) {
+            match out {
+                SessionEffect::Up(peer) => self.greet(now, &peer),
+                SessionEffect::Down { peer, .. } => drop(self.peers.remove(&peer)),
+                SessionEffect::Message { peer, body } => self.hear(now, peer, body),
+                _ => {}
+            }
+        }
     }
 }

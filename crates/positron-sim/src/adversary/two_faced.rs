@@ -5,19 +5,16 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use positron_proto::{
     gossip::GossipMessage,
-    id::{NodeId, Ticket},
-    node::{Command, Effect, Input, Message, Refused},
+    id::NodeId,
+    node::Message,
     peers::PeersMessage,
     session::sessions::{Peer, SessionEffect},
     time::{Duration, Instant, Now, WallTime},
     wire::message::{AppMessage, Audience, RoomMessage},
 };
 
-use super::{arrival::Arrival, guest_sessions::GuestSessions};
-use crate::machine::Machine;
+use super::{arrival::Arrival, guest::Conduct, guest_sessions::GuestSessions};
 
-/// Time between two dials.
-const PACE: Duration = Duration::from_millis(50);
 /// The one number that it uses.
 const NUMBER: u64 = 1;
 /// Links over which what it says is pushed.
@@ -36,7 +33,6 @@ pub(super) struct TwoFaced {
     peers: BTreeMap<NodeId, usize>,
     dialled: usize,
     has_spoken: bool,
-    next: Instant,
 }
 
 impl TwoFaced {
@@ -60,7 +56,48 @@ impl TwoFaced {
             peers: BTreeMap::new(),
             dialled: 0,
             has_spoken: false,
-            next: Instant::ORIGIN,
+        }
+    }
+
+    fn meet(&mut self, now: Now, peer: &Peer) {
+        let mut targets = self.arrival.targets.iter();
+        if let Some(place) = targets.position(|target| target.ip() == peer.addr.ip()) {
+            self.peers.insert(peer.id, place);
+        }
+        self.say_hello(now, peer.id, false);
+    }
+
+    fn say_hello(&mut self, now: Now, to: NodeId, answer: bool) {
+        let (record, observed) = (self.arrival.record(1), self.arrival.addr.into());
+        let hello = PeersMessage::Hello { answer, record, observed, peers: Vec::new() };
+        self.sessions.send(now, to, hello.lane(), hello.encode());
+    }
+}
+
+impl Conduct for TwoFaced {
+    const PACE: Duration = Duration::from_millis(50);
+
+    fn sessions(&self) -> &GuestSessions {
+        &self.sessions
+    }
+
+    fn sessions_mut(&mut self) -> &mut GuestSessions {
+        &mut self.sessions
+    }
+
+    fn act(&mut self, now: Now) {
+        let all = self.arrival.targets.len();
+        if now.mono < self.at {
+            let place = self.dialled % all;
+            self.dialled += 1;
+            if !self.peers.values().any(|known| *known == place) {
+                self.sessions.dial(now, self.arrival.targets[place]);
+            }
+        } else if !std::mem::replace(&mut self.has_spoken, true) {
+            for (peer, place) in self.peers.clone() {
+                let face = &self.faces[usize::from(place >= all / 2)];
+                self.sessions.send(now, peer, face.lane(), face.encode());
+            }
         }
     }
 
@@ -80,59 +117,5 @@ impl TwoFaced {
                 _ => {}
             }
         }
-    }
-
-    fn meet(&mut self, now: Now, peer: &Peer) {
-        let mut targets = self.arrival.targets.iter();
-        if let Some(place) = targets.position(|target| target.ip() == peer.addr.ip()) {
-            self.peers.insert(peer.id, place);
-        }
-        self.say_hello(now, peer.id, false);
-    }
-
-    fn say_hello(&mut self, now: Now, to: NodeId, answer: bool) {
-        let (record, observed) = (self.arrival.record(1), self.arrival.addr.into());
-        let hello = PeersMessage::Hello { answer, record, observed, peers: Vec::new() };
-        self.sessions.send(now, to, hello.lane(), hello.encode());
-    }
-
-    fn act(&mut self, now: Now) {
-        let all = self.arrival.targets.len();
-        if now.mono < self.at {
-            let place = self.dialled % all;
-            self.dialled += 1;
-            if !self.peers.values().any(|known| *known == place) {
-                self.sessions.dial(now, self.arrival.targets[place]);
-            }
-        } else if !std::mem::replace(&mut self.has_spoken, true) {
-            for (peer, place) in self.peers.clone() {
-                let face = &self.faces[usize::from(place >= all / 2)];
-                self.sessions.send(now, peer, face.lane(), face.encode());
-            }
-        }
-    }
-}
-
-impl Machine for TwoFaced {
-    fn handle(&mut self, now: Now, input: Input) {
-        let is_woken = matches!(input, Input::Timeout);
-        self.sessions.handle(now, input);
-        if is_woken && now.mono >= self.next {
-            self.next = now.mono + PACE;
-            self.act(now);
-        }
-        self.settle(now);
-    }
-
-    fn command(&mut self, _: Now, _: Command) -> Result<Ticket, Refused> {
-        Err(Refused::Stopping)
-    }
-
-    fn poll_effect(&mut self) -> Option<Effect> {
-        self.sessions.poll_effect()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.sessions.poll_timeout().map_or(self.next, |due| due.min(self.next)))
     }
 }

@@ -45,8 +45,7 @@ struct Siege {
     turns: Duration,
     /// Who speaks; `None`: anybody.
     speaker: Option<usize>,
-    /// Of a hundred deliveries.
-    wanted: f64,
+    figures: fn(&Played, Option<&Played>) -> Vec<Figure>,
 }
 
 /// Four Sybils for each honest node come after a minute, and drop everything.
@@ -57,7 +56,7 @@ const USUAL: Siege = Siege {
     come: ATTACK,
     turns: ATTACK,
     speaker: None,
-    wanted: 99.9,
+    figures: figures::<999>,
 };
 
 /// As [`USUAL`].
@@ -84,7 +83,7 @@ pub(super) fn covert_flash(nodes: usize) -> GossipExperiment {
 /// Four for each are there before anybody else, and drop everything.
 pub(super) fn cold_boot(nodes: usize) -> GossipExperiment {
     let (come, turns) = (Duration::ZERO, Duration::ZERO);
-    Siege { name: "cold-boot", come, turns, wanted: 99.0, ..USUAL }.experiment(nodes)
+    Siege { name: "cold-boot", come, turns, figures: figures::<990>, ..USUAL }.experiment(nodes)
 }
 
 impl Siege {
@@ -100,7 +99,7 @@ impl Siege {
             story,
             span: (MEASURED, SILENCE),
             patience: PATIENCE,
-            figures: if self.wanted < 99.9 { figures::<990> } else { figures::<999> },
+            figures: self.figures,
         }
     }
 

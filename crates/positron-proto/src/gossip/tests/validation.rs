@@ -134,6 +134,21 @@ fn the_second_of_two_contents_is_a_proof_whatever_the_application_thinks_of_it()
 }
 
 #[test]
+fn of_two_contents_that_wait_at_once_the_second_that_is_judged_is_a_proof() {
+    for word in [Validity::Accept, Validity::Ignore, Validity::Reject] {
+        let mut node = node();
+        for (bringer, payload) in [(1, b". yes"), (2, b". no ")] {
+            node.hear(at(START), peer(bringer), push(&say(&identity(9), 7, payload)));
+        }
+        let [(first, _), (second, _)] = node.validations[..] else { panic!("both wait") };
+        node.judge(at(START), first, Validity::Accept);
+        node.judge(at(START), second, word);
+        assert_eq!((node.delivered.len(), node.equivocated.len()), (1, 1), "{word:?}");
+        assert!(reported(&node).is_empty());
+    }
+}
+
+#[test]
 fn whoever_brings_more_than_the_application_judges_waits_and_nothing_is_lost() {
     let mut node = node();
     let messages: Vec<_> = (0..2_000).map(|n| say(&identity(9), n, b". slow")).collect();
