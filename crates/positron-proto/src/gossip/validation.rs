@@ -47,7 +47,7 @@ impl Validating<'_> {
         out: &mut VecDeque<GossipEffect>,
     ) {
         let Some(Unjudged { message, from, ttl, .. }) = self.0.unvalidated.take(id) else { return };
-        // Where another content of its number was accepted meanwhile it is a proof, whatever it says.
+        // Where another content of its number was accepted meanwhile, it is a proof.
         let is_proof = self.0.store.get(&MessageKey::of(message.content())).is_some();
         match if is_proof { Validity::Accept } else { validity } {
             Validity::Accept => self.0.take(now, from, ttl, message, standings, out),
