@@ -16,7 +16,8 @@ use crate::{
 /// Of `n` places at random the `i`th nearest to any place is expected at `i / (n + 1)` of the whole
 /// space: each lookup says which `n` fits it best (least squares). Of the last [`SIZE_SAMPLES`]
 /// lookups the middle one is taken, and a place counts once. So neither who crowds a few keys nor
-/// who hides the nodes near a few others moves it far, as both would move a mean.
+/// who hides the nodes near a few others moves it far, as both would move a mean. A lookup that finds
+/// fewer than [`REPLICAS`] found them all, and says how many.
 #[derive(Debug, Default)]
 pub(super) struct SizeEstimate {
     samples: VecDeque<Sample>,
@@ -52,8 +53,7 @@ impl SizeEstimate {
         }
         self.awaited = self.awaited.saturating_sub(1);
         let spacings: Vec<_> = self.samples.iter().map(|sample| sample.spacing).collect();
-        // At least one: somebody answered.
-        self.nodes = median(&spacings).map(|median| (1.0 / median - 1.0).max(1.0));
+        self.nodes = median(&spacings).map(|median| 1.0 / median - 1.0);
     }
 
     /// What is older than the last few samples counts no more if these tell of many more nodes.
@@ -132,8 +132,12 @@ impl SizeEstimate {
     }
 }
 
-/// The slope of the line through the origin that fits the distances of so many best.
+/// The slope of the line through the origin that fits the distances of so many best. Fewer than
+/// [`REPLICAS`] are all that there are, however near: two nodes are two, not a crowd.
 fn spacing(target: &Place, nearest: &[Contact], count: usize) -> Option<f64> {
+    if nearest.len() < REPLICAS {
+        return (!nearest.is_empty()).then(|| 1.0 / (number(nearest.len()) + 1.0));
+    }
     let distances = nearest.iter().take(count).map(|node| target.distance(&node.place()));
     let (mut products, mut squares) = (0.0, 0.0);
     for (distance, i) in distances.zip(1_u32..) {
@@ -267,11 +271,11 @@ mod tests {
         assert_eq!((size.nodes(), size.density(&target, &[])), (None, None));
         let key = *Identity::from_seed([1; 32]).public_key();
         let one = Contact::new(key, [0; 32], "11.1.1.1:1".parse().unwrap());
+        // However near to what is looked for.
         size.add(&one.place(), &[one]);
-        assert!(size.nodes().unwrap() >= 1.0);
-        for n in 0..9 {
-            size.add(&Place::from_bytes([n * 27; 32]), &[one]);
-        }
-        assert!(size.nodes().unwrap() < 20.0 && size.reach(REPLICAS, 4).is_none());
+        assert_eq!((size.nodes(), size.reach(REPLICAS, 4)), (Some(1.0), None));
+        assert_eq!(size.density(&one.place(), &[one]), Some(1.0));
+        size.handle_neighbours(Instant::ORIGIN, &one.place(), &[one]);
+        assert_eq!(size.poll_timeout(), None, "it has not grown");
     }
 }
