@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 use super::{
-    Gossip, GossipEffect, GossipMessage, SHAPES, announcements::Unannounced, peer_state::places,
-    push_tree::Rumour, telling::trace,
+    Gossip, GossipEffect, GossipMessage, SHAPES, announcements::Unannounced,
+    message_key::MessageKey, peer_state::places, push_tree::Rumour, telling::trace,
 };
 use crate::{
-    id::NodeId,
+    id::{MessageId, NodeId},
     identity::Verified,
     journey::{Forwarding, JourneyStep},
     limits::{LARGE_GOSSIP, MAX_TTL, SHAPE_INTERVAL},
@@ -40,15 +40,7 @@ impl EagerPush<'_> {
             self.0.tell_of_large(item, nth, message, others, out);
             return false;
         }
-        let shapes = ttl & SHAPES != 0 && {
-            let stays = self.0.rng.duration(SHAPE_INTERVAL / 2..=2 * SHAPE_INTERVAL);
-            self.0.tree.takes_shape(now.mono, item, message.id(), stays)
-        };
-        if shapes {
-            self.0.tree_links().handle_shape();
-        } else {
-            self.0.tree.handle_message();
-        }
+        let shapes = self.shape(now, item, ttl, message.id());
         let mut to = Vec::new();
         if let Some(hops) = (ttl & !SHAPES).min(MAX_TTL).checked_sub(1) {
             if shapes {
@@ -69,6 +61,20 @@ impl EagerPush<'_> {
         if !lacking.is_empty() || !besides.is_empty() {
             self.0.announcements.add(Unannounced { item, lacking, besides });
             self.0.announce_soon(now);
+        }
+        shapes
+    }
+
+    /// A message that is not large came first or is ours; returns whether it shapes the tree.
+    pub(super) fn shape(&mut self, now: Now, item: MessageKey, ttl: u8, id: MessageId) -> bool {
+        let shapes = ttl & SHAPES != 0 && {
+            let stays = self.0.rng.duration(SHAPE_INTERVAL / 2..=2 * SHAPE_INTERVAL);
+            self.0.tree.takes_shape(now.mono, item, id, stays)
+        };
+        if shapes {
+            self.0.tree_links().handle_shape();
+        } else {
+            self.0.tree.handle_message();
         }
         shapes
     }

@@ -291,9 +291,7 @@ impl Gossip {
         }
         let rumour = Rumour { item, nth, ttl, has, besides };
         if self.eager_push().push(now, rumour, &message, Some(standings), out) {
-            let mut links = self.tree_links();
-            links.graft(from, out);
-            also.into_iter().for_each(|peer| links.prune(peer, out));
+            self.tree_links().handle_bringers(from, also, out);
         }
         self.acknowledge(item, message.content().payload.len(), out);
         self.trim(now, out);
@@ -469,6 +467,7 @@ impl Gossip {
         } else if self.store.is_refused(&item) {
             self.counters.refused += 1;
             trace_dropped(item, None, from, DropReason::NotAccepted, out);
+            self.tree_links().handle_repeat(now, from, item, out);
             return;
         } else if self.store.is_old(&item) {
             self.counters.stale += 1;

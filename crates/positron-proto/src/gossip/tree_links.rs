@@ -50,9 +50,20 @@ impl TreeLinks<'_> {
         self.links.values_mut().for_each(|link| link.shapes_sent <<= 1);
     }
 
+    /// The message that shapes came from `first`, and then from the others.
+    pub(super) fn handle_bringers(
+        &mut self,
+        first: NodeId,
+        others: impl IntoIterator<Item = NodeId>,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        self.graft(first, out);
+        others.into_iter().for_each(|other| self.prune(other, out));
+    }
+
     /// A message that shapes came from `peer` first: both push to each other from now on, whatever
     /// the other one held the link for.
-    pub(super) fn graft(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+    fn graft(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         if let Some(link) = self.links.get_mut(&peer) {
             link.shapes_sent |= 1;
             self.tree.graft(peer);
@@ -91,7 +102,7 @@ impl TreeLinks<'_> {
 
     /// A message that shapes came again from `peer`: neither pushes to the other from now on,
     /// whatever the other one held the link for.
-    pub(super) fn prune(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
+    fn prune(&mut self, peer: NodeId, out: &mut VecDeque<GossipEffect>) {
         self.tell_pruned(peer, out);
         if let Some(link) = self.links.get_mut(&peer) {
             link.shapes_sent |= 1;
@@ -193,7 +204,7 @@ impl TreeLinks<'_> {
         }
     }
 
-    /// `item` is here and came again, from `from`.
+    /// `item` is here, or refused, and came again, from `from`.
     pub(super) fn handle_repeat(
         &mut self,
         now: Now,
@@ -201,6 +212,9 @@ impl TreeLinks<'_> {
         item: MessageKey,
         out: &mut VecDeque<GossipEffect>,
     ) {
+        if !self.links.contains_key(&from) {
+            return;
+        }
         if let Some((whom, lag)) = self.tree.handle_repeat(now.mono, &item, from) {
             lag.into_iter().for_each(|lag| self.wanted.handle_late_push(lag));
             if self.tree.is_shaped_by(&item) {

@@ -7,8 +7,14 @@ use super::{
     unvalidated::Unjudged,
 };
 use crate::{
-    id::NodeId, identity::Verified, journey::DropReason, limits::VALIDATION_TIMEOUT,
-    misbehavior::Observation, standings::TrustTable, time::Now, wire::message::AppMessage,
+    id::NodeId,
+    identity::Verified,
+    journey::DropReason,
+    limits::{LARGE_GOSSIP, VALIDATION_TIMEOUT},
+    misbehavior::Observation,
+    standings::TrustTable,
+    time::Now,
+    wire::message::AppMessage,
 };
 
 /// Gossip, for the application that says which broadcasts are valid.
@@ -51,23 +57,28 @@ impl Validating<'_> {
         let is_proof = self.0.store.get(&MessageKey::of(message.content())).is_some();
         match if is_proof { Validity::Accept } else { validity } {
             Validity::Accept => self.0.take(now, from, ttl, message, standings, out),
-            Validity::Ignore => _ = self.refuse(from, &message, out),
+            Validity::Ignore => {
+                let bringers = self.refuse(from, &message, out);
+                self.follow(now, (from, ttl), bringers, &message, out);
+            }
             Validity::Reject => {
                 let what = Observation::Reported;
-                for peer in self.refuse(from, &message, out) {
+                let MessageKey { sender, .. } = MessageKey::of(message.content());
+                let to_blame = self.refuse(from, &message, out).into_iter().chain([sender]);
+                for peer in to_blame.collect::<BTreeSet<_>>() {
                     out.push_back(GossipEffect::Observed { peer, what });
                 }
             }
         }
     }
 
-    /// It is not asked for, nor taken, again. Who signed it, and who brought it.
+    /// It is not asked for, nor taken, again. Returns who brought it.
     fn refuse(
         &mut self,
         from: NodeId,
         message: &Verified<AppMessage>,
         out: &mut VecDeque<GossipEffect>,
-    ) -> BTreeSet<NodeId> {
+    ) -> Vec<NodeId> {
         let item = MessageKey::of(message.content());
         let check = self.0.checks.take(&item, message.claim());
         let bringers = check.map_or_else(|| vec![from], |check| check.from);
@@ -76,7 +87,26 @@ impl Validating<'_> {
         self.0.store.refuse(item);
         trace_dropped(item, Some(message.id()), from, DropReason::NotAccepted, out);
         self.0.acknowledge(item, message.content().payload.len(), out);
-        bringers.into_iter().chain([item.sender]).collect()
+        bringers
+    }
+
+    /// Where others pass on what is ignored here, and shape their tree by it, this node has its
+    /// place in that tree, as a leaf: whoever pruned nobody would be pushed everything over all
+    /// links. What is rejected shapes nothing.
+    fn follow(
+        &mut self,
+        now: Now,
+        (from, ttl): (NodeId, u8),
+        bringers: Vec<NodeId>,
+        message: &Verified<AppMessage>,
+        out: &mut VecDeque<GossipEffect>,
+    ) {
+        let item = MessageKey::of(message.content());
+        let is_large = message.content().payload.len() >= LARGE_GOSSIP;
+        if !is_large && self.0.eager_push().shape(now, item, ttl, message.id()) {
+            let others = bringers.into_iter().filter(|peer| *peer != from);
+            self.0.tree_links().handle_bringers(from, others, out);
+        }
     }
 
     /// What the application said nothing about for too long is asked for, and about, again.

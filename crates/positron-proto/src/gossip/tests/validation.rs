@@ -1,7 +1,7 @@
 //! What the application says of broadcasts before anybody hears of them.
 
 use super::{
-    super::{GossipConfig, GossipMessage, GossipSnapshot, Validity},
+    super::{GossipConfig, GossipMessage, GossipSnapshot, SHAPES, Validity},
     harness::{Node, Sent, World, at, config, identity, say},
 };
 use crate::{
@@ -107,6 +107,29 @@ fn what_it_rejects_goes_no_further_and_who_signed_and_who_brought_it_is_to_blame
         // What follows it is as welcome as ever.
         node.hear(at(SECOND * 20), peer(1), push(&say(&identity(9), 8, b"fine")));
         assert_eq!(node.delivered, [(peer(9), 8)]);
+    }
+}
+
+#[test]
+fn who_ignores_a_message_that_shapes_the_tree_is_a_leaf_of_it_and_who_rejects_it_is_not() {
+    for (payload, is_followed) in [(&b"? hm"[..], true), (b"- a lie", false)] {
+        let mut node = node();
+        let message = say(&identity(9), 7, payload);
+        let shape = || GossipMessage::Gossip(10 | SHAPES, message.claim().clone());
+        let to = |sent: &Sent, what: &GossipMessage| {
+            let those = sent.iter().filter(|(_, message)| message == what);
+            those.map(|(whom, _)| *whom).collect::<Vec<_>>()
+        };
+        let sent = node.hear(at(SECOND), peer(4), shape());
+        let grafted = if is_followed { vec![peer(4)] } else { Vec::new() };
+        assert_eq!((to(&sent, &GossipMessage::Graft), pushes(&sent)), (grafted, 0));
+        for number in [1, 2, 5] {
+            let sent = node.hear(at(SECOND), peer(number), shape());
+            let pruned = if is_followed { vec![peer(number)] } else { Vec::new() };
+            assert_eq!(to(&sent, &GossipMessage::Prune), pruned);
+        }
+        let next = node.hear(at(SECOND), peer(4), push(&say(&identity(9), 8, b"fine")));
+        assert_eq!(pushes(&next) > 1, !is_followed, "{next:?}");
     }
 }
 
