@@ -16,8 +16,8 @@ use crate::{
 /// Of `n` places at random the `i`th nearest to any place is expected at `i / (n + 1)` of the whole
 /// space: each lookup says which `n` fits it best (least squares). Of the last [`SIZE_SAMPLES`]
 /// lookups the middle one is taken, and a place counts once. So neither who crowds a few keys nor
-/// who hides the nodes near a few others moves it far, as both would move a mean. A lookup that finds
-/// fewer than [`REPLICAS`] found them all, and says how many.
+/// who hides the nodes near a few others moves it far, as both would move a mean. A lookup that
+/// finds fewer than [`REPLICAS`] found them all, and says how many.
 #[derive(Debug, Default)]
 pub(super) struct SizeEstimate {
     samples: VecDeque<Sample>,
