@@ -277,5 +277,9 @@ mod tests {
         assert_eq!(size.density(&one.place(), &[one]), Some(1.0));
         size.handle_neighbours(Instant::ORIGIN, &one.place(), &[one]);
         assert_eq!(size.poll_timeout(), None, "it has not grown");
+        for n in 0..9 {
+            size.add(&Place::from_bytes([n * 27; 32]), &[one]);
+        }
+        assert_eq!((size.nodes(), size.reach(REPLICAS, 4)), (Some(1.0), None));
     }
 }

@@ -440,12 +440,9 @@ impl Gossip {
         item: MessageKey,
         out: &mut VecDeque<GossipEffect>,
     ) {
-        if !self.links.contains_key(&from) {
-            return;
-        }
         // It would count us among those who have it from there. Who repeats without end is not told
         // of each time.
-        if !self.announcements.is_full() {
+        if self.links.contains_key(&from) && !self.announcements.is_full() {
             let besides = places(&self.links, [&from]);
             self.announcements.add(Unannounced { item, lacking: PlaceSet::default(), besides });
             self.announce_soon(now);
