@@ -98,7 +98,8 @@ pub struct LinkId(u64);
 
 impl LinkId {
     const OF_DRIVER: u64 = 1 << 63;
-    const NUMBER: u64 = Self::OF_DRIVER - 1;
+    const OF_RELAY: u64 = 1 << 62;
+    const NUMBER: u64 = Self::OF_RELAY - 1;
 
     /// The `n`th link that the core names: it dialled it, or its endpoint of datagrams accepted it.
     pub const fn of_core(n: u64) -> Self {
@@ -108,6 +109,11 @@ impl LinkId {
     /// The `n`th link that the driver names: it accepted a stream.
     pub const fn of_driver(n: u64) -> Self {
         Self(n & Self::NUMBER | Self::OF_DRIVER)
+    }
+
+    /// The `n`th link that a relay brought.
+    pub(crate) const fn of_relay(n: u64) -> Self {
+        Self(n & Self::NUMBER | Self::OF_RELAY)
     }
 
     /// The `n` of whoever named it.

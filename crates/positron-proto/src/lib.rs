@@ -22,7 +22,7 @@
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
 //! peers · gossip · direct · request · substream · trust · succession · recommendation ·
-//! trace · dht                           who says what
+//! trace · relay · dht                   who says what
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
@@ -48,6 +48,7 @@ pub mod node;
 pub mod peers;
 pub mod reason;
 pub mod recommendation;
+pub mod relay;
 pub mod reconciliation;
 pub mod request;
 pub mod rng;

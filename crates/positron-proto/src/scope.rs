@@ -25,6 +25,23 @@ pub(crate) enum Group {
     V6([u8; 4]),
 }
 
+/// How this node, and no other, calls a node that it reaches through a relay: an address of a block
+/// that is of no network (RFC 4291, 2.4). All that are behind one relay are in one [`Group`], and
+/// count as one address wherever something is bounded by address.
+pub(crate) const fn relayed(relay: u16, node: u32) -> SocketAddr {
+    let [hi, lo] = [(node >> 16) as u16, node as u16];
+    let ip = Ipv6Addr::new(RELAYED, relay, 0, 0, 0, 0, hi, lo);
+    SocketAddr::new(IpAddr::V6(ip), 1)
+}
+
+/// Whether an address is one of [`relayed`].
+pub(crate) fn is_relayed(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(v6) if v6.segments()[0] == RELAYED)
+}
+
+/// The beginning of what [`relayed`] gives: within 100::/8.
+const RELAYED: u16 = 0x0172;
+
 impl Scope {
     /// How far `ip` reaches; `None` for what cannot be a node's address.
     pub(crate) fn of(ip: IpAddr) -> Option<Self> {
@@ -59,7 +76,8 @@ impl Scope {
         // Unspecified and the deprecated IPv4-compatible addresses share ::/96. A link-local
         // address means nothing without its interface, which a record does not carry.
         let compatible = ip.segments()[..6] == [0; 6];
-        if compatible || ip.is_multicast() || ip.is_unicast_link_local() {
+        let nowhere = is_relayed(ip.into());
+        if compatible || nowhere || ip.is_multicast() || ip.is_unicast_link_local() {
             return None;
         }
         Some(if ip.is_unique_local() { Self::Private } else { Self::Public })
@@ -69,7 +87,7 @@ impl Scope {
 impl Group {
     /// In whose network `ip` is.
     pub(crate) fn of(ip: IpAddr) -> Self {
-        if Scope::of(ip) != Some(Scope::Public) {
+        if Scope::of(ip) != Some(Scope::Public) && !is_relayed(ip) {
             return Self::Near;
         }
         match ip.to_canonical() {

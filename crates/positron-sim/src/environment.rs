@@ -60,6 +60,8 @@ impl Environment {
     pub(crate) fn filter(&mut self, host: usize, transport: LinkKind, drops: bool) {
         let traffic: &[Traffic] = match transport {
             LinkKind::Udp => &[Traffic::DatagramsOut, Traffic::DatagramsIn],
+            // What a relay forwards is inside of its links.
+            LinkKind::Relay => &[],
             LinkKind::Tcp => &[Traffic::Streams],
         };
         for traffic in traffic {

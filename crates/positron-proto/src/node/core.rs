@@ -33,6 +33,7 @@ use crate::{
     peers::Peers,
     reason::Reason,
     recommendation::Recommendations,
+    relay::Relays,
     request::Requests,
     rng::Seed,
     session::{
@@ -73,6 +74,7 @@ pub struct NodeCore {
     pub(super) successions: Successions,
     pub(super) recommendations: Recommendations,
     pub(super) traces: Traces,
+    pub(super) relays: Relays,
     pub(super) dht: Dht,
     pub(super) table: TableCarrier,
     pub(super) pending: PendingVerification,
@@ -128,6 +130,7 @@ impl NodeCore {
             successions: Successions::new(id, snapshot.successions),
             recommendations: Recommendations::new(now),
             traces: Traces::new(config.trace, id, network, seed.stream("trace")),
+            relays: Relays::new(config.relay),
             dht: Dht::new(Arc::clone(&me), network, snapshot.dht, seed.stream("dht"), now),
             table,
             pending: PendingVerification::default(),
@@ -291,6 +294,7 @@ impl NodeCore {
             (self.trust.poll_timeout(), Wake::Trust),
             (self.recommendations.poll_timeout(), Wake::Recommendation),
             (self.traces.poll_timeout(), Wake::Trace),
+            (self.relays.poll_timeout(), Wake::Relay),
             (self.dht.poll_timeout(), Wake::Dht),
             (self.held.poll_timeout(), Wake::HeldLinks),
             (self.unread.poll_timeout(), Wake::Unread),
@@ -383,6 +387,7 @@ impl NodeCore {
                 succession: self.successions.counters(),
                 recommendation: self.recommendations.counters(),
                 trace: self.traces.counters(),
+                relay: self.relays.counters(),
                 dht: self.dht.counters(),
                 node: NodeCounters {
                     changes_dropped: self.persistence.dropped(),
@@ -405,6 +410,7 @@ impl NodeCore {
             succession: self.successions.levels(),
             trust: self.trust.levels(),
             trace: self.traces.levels(),
+            relay: self.relays.levels(),
             dht: self.dht.levels(),
             node: NodeLevels { checks: self.pending.level() },
             store: self.persistence.levels(),
@@ -446,6 +452,7 @@ impl NodeCore {
         self.trust.handle_timeout(now, &mut self.queues.trust);
         self.recommendations.handle_timeout(now, &mut self.queues.recommendation);
         self.traces.handle_timeout(now, &mut self.queues.trace);
+        self.relays.handle_timeout(now, &mut self.queues.relay);
         self.handle_table_timeout(now);
         if due(self.held.poll_timeout()) {
             let due = self.held.take_due(now.mono);

@@ -3,6 +3,7 @@
 use super::{
     Event, NodeCore, Outcome, Refused,
     node_finder::{PendingWish, Search, SearchProgress, Wish},
+    relaying::Relaying,
 };
 use crate::{
     dht::{DhtOutcome, FoundRecord, NameHash, ReadFrom, ReadMode, RecordKind, SoughtNode},
@@ -37,6 +38,7 @@ impl Finding<'_> {
         }
         if !self.0.table.finder.is_seeking(&peer) {
             self.begin(now, peer)?;
+            Relaying(self.0).reach(now, peer);
         }
         let ticket = self.0.publisher.ticket();
         self.0.table.finder.wait(&peer, PendingWish { ticket, wish, since: now.mono });
@@ -47,6 +49,9 @@ impl Finding<'_> {
     /// knows where it is now.
     pub(super) fn connect(&mut self, now: Now, peer: NodeId) {
         self.0.peers.connect(now, peer, &mut self.0.queues.peers);
+        if !self.0.peers.has_met(&peer) || self.0.peers.is_missed(&peer) {
+            Relaying(self.0).reach(now, peer);
+        }
         if self.0.peers.is_missed(&peer) {
             self.seek(now, peer);
         }
@@ -90,7 +95,8 @@ impl Finding<'_> {
             let out = &mut self.0.queues.peers;
             self.0.peers.handle_found_record(now, record, told_over, standings, out)
         });
-        if !is_checked {
+        self.0.table.finder.set_checking(&peer, is_checked);
+        if !is_checked && !self.0.relays.is_reaching(&peer) {
             self.finish(now, peer);
         }
         None
@@ -100,6 +106,21 @@ impl Finding<'_> {
     pub(super) fn handle_checked(&mut self, now: Now, from: NodeId, node: NodeId) {
         if from == node && self.0.table.finder.is_checking(&node) {
             self.finish(now, node);
+        }
+    }
+
+    /// A session is up: perhaps with a node that is looked for, through a relay.
+    pub(super) fn peer_up(&mut self, now: Now, peer: NodeId) {
+        if self.0.table.finder.is_seeking(&peer) {
+            self.finish(now, peer);
+        }
+    }
+
+    /// No relay could reach a node. The search goes on as long as the table is read.
+    pub(super) fn handle_not_reached(&mut self, now: Now, peer: NodeId) {
+        let finder = &self.0.table.finder;
+        if finder.is_read(&peer) && !finder.is_checking(&peer) {
+            self.finish(now, peer);
         }
     }
 
@@ -131,7 +152,7 @@ impl Finding<'_> {
 
     /// The node is known now, or will not be found: whatever waits for it goes on, or ends.
     fn finish(&mut self, now: Now, peer: NodeId) {
-        let Some(Search { waiting, progress }) = self.0.table.finder.end(&peer) else { return };
+        let Some(Search { waiting, progress, .. }) = self.0.table.finder.end(&peer) else { return };
         let is_known = self.0.sessions.is_up(&peer) || self.0.peers.knows(&peer);
         let why_not = match progress {
             _ if is_known => None,

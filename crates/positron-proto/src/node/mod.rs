@@ -56,6 +56,7 @@ pub mod readiness;
 pub mod reasons;
 mod recognition;
 mod recommending;
+mod relaying;
 mod room_name;
 mod rooms;
 mod route;

@@ -53,6 +53,7 @@ pub(super) struct Search {
     /// What waits for it, in order.
     pub(super) waiting: Vec<PendingWish>,
     pub(super) progress: SearchProgress,
+    is_checking: bool,
 }
 
 /// How far a search is.
@@ -108,6 +109,12 @@ impl NodeFinder {
         self.sought.contains_key(peer)
     }
 
+    /// Whether a node is looked for, and the table was read for it.
+    pub(super) fn is_read(&self, peer: &NodeId) -> bool {
+        let progress = self.sought.get(peer).map(|search| search.progress);
+        matches!(progress, Some(SearchProgress::Read { .. }))
+    }
+
     /// Whether a node for which nothing waits is looked for now: not again within
     /// [`SEEK_INTERVAL`].
     pub(super) fn may_seek(&mut self, now: Instant, peer: NodeId) -> bool {
@@ -122,7 +129,7 @@ impl NodeFinder {
     /// The hash table is read for this node, under this ticket.
     pub(super) fn begin(&mut self, peer: NodeId, read: Ticket) {
         let progress = SearchProgress::Reading;
-        self.sought.insert(peer, Search { waiting: Vec::new(), progress });
+        self.sought.insert(peer, Search { waiting: Vec::new(), progress, is_checking: false });
         self.reads.insert(read, peer);
     }
 
@@ -148,8 +155,14 @@ impl NodeFinder {
 
     /// Whether the record of this node that was found is being checked.
     pub(super) fn is_checking(&self, peer: &NodeId) -> bool {
-        let progress = self.sought.get(peer).map(|search| search.progress);
-        progress.is_some_and(|progress| progress != SearchProgress::Reading)
+        self.sought.get(peer).is_some_and(|search| search.is_checking)
+    }
+
+    /// Whether it is, from now on.
+    pub(super) fn set_checking(&mut self, peer: &NodeId, is_checking: bool) {
+        if let Some(search) = self.sought.get_mut(peer) {
+            search.is_checking = is_checking;
+        }
     }
 
     /// The search is over.

@@ -21,6 +21,8 @@ pub enum RoomName {
     Recommendation,
     /// The way of messages.
     Trace,
+    /// What is forwarded for others.
+    Relay,
     /// The hash table.
     Dht,
 }
@@ -35,6 +37,7 @@ label! {
         Succession => "succession",
         Recommendation => "recommendation",
         Trace => "trace",
+        Relay => "relay",
         Dht => "dht",
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersLevels, PeersMessage, Reservation,
     },
     recommendation::{RecommendationCounters, RecommendationEffect, RecommendationMessage},
+    relay::{RelayConfig, RelayCounters, RelayEffect, RelayLevels, RelayMessage},
     request::{RequestCounters, RequestEffect, RequestLevels, RequestMessage},
     session::sessions::{SessionConfig, SessionCounters, SessionEffect, SessionLevels},
     storage::{Remembered, Row, Table},
@@ -43,6 +44,7 @@ messages! {
     Succession(SuccessionMessage) "Keys that gave way to others.";
     Recommendation(RecommendationMessage) "Whom others trust.";
     Trace(TraceMessage) "The way of messages.";
+    Relay(RelayMessage) "What is forwarded for others.";
     Dht(DhtMessage) "The hash table.";
 }
 
@@ -62,6 +64,8 @@ pub struct NodeConfig {
     pub trust: TrustConfig,
     /// Traces.
     pub trace: TraceConfig,
+    /// Relaying.
+    pub relay: RelayConfig,
     /// The hash table.
     pub dht: DhtConfig,
 }
@@ -75,6 +79,7 @@ impl Default for NodeConfig {
             gossip: GossipConfig::default(),
             trust: TrustConfig::default(),
             trace: TraceConfig::default(),
+            relay: RelayConfig::default(),
             dht: DhtConfig::default(),
         }
     }
@@ -166,6 +171,7 @@ pub(super) struct RoomQueues {
     pub(super) succession: VecDeque<SuccessionEffect>,
     pub(super) recommendation: VecDeque<RecommendationEffect>,
     pub(super) trace: VecDeque<TraceEffect>,
+    pub(super) relay: VecDeque<RelayEffect>,
     pub(super) dht: VecDeque<DhtEffect>,
 }
 
@@ -191,6 +197,8 @@ pub enum Wake {
     Recommendation,
     /// Traces whose answers are waited for.
     Trace,
+    /// What is forwarded at a rate.
+    Relay,
     /// Lookups, records that end or are renewed.
     Dht,
     /// Links that are not read for a while.
@@ -228,6 +236,8 @@ pub struct AllCounters {
     pub recommendation: RecommendationCounters,
     /// The way of messages.
     pub trace: TraceCounters,
+    /// Relaying.
+    pub relay: RelayCounters,
     /// The hash table.
     pub dht: DhtCounters,
     /// Wiring, checks of signatures, events.
@@ -238,11 +248,12 @@ impl AllCounters {
     /// Every number of every room with what it is, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, MetricValue<'_>)> {
         let Self { session, datagrams, peers, gossip, direct, .. } = self;
-        let Self { requests, substream, succession, recommendation, trace, dht, node, .. } = self;
+        let Self { requests, substream, succession, recommendation, trace, .. } = self;
+        let Self { relay, dht, node, .. } = self;
         let links = session.iter().chain(datagrams.iter());
         let to_one = direct.iter().chain(requests.iter()).chain(substream.iter());
         let of_others = succession.iter().chain(recommendation.iter()).chain(trace.iter());
-        let rest = of_others.chain(dht.iter()).chain(node.iter());
+        let rest = of_others.chain(relay.iter()).chain(dht.iter()).chain(node.iter());
         links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(rest)
     }
 }
@@ -266,6 +277,8 @@ pub struct AllLevels {
     pub trust: TrustLevels,
     /// The way of messages.
     pub trace: TraceLevels,
+    /// Relaying.
+    pub relay: RelayLevels,
     /// The hash table.
     pub dht: DhtLevels,
     /// Checks of signatures.
@@ -278,11 +291,12 @@ impl AllLevels {
     /// Every number of every room with what it is, always in the same order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, MetricValue<'_>)> {
         let Self { session, peers, gossip, requests, substream, .. } = self;
-        let Self { succession, trust, trace, dht, node, store, .. } = self;
+        let Self { succession, trust, trace, relay, dht, node, store, .. } = self;
         let linked = session.iter().chain(peers.iter());
         let said = gossip.iter().chain(requests.iter()).chain(substream.iter());
         let kept = succession.iter().chain(trust.iter()).chain(trace.iter());
-        let kept = kept.chain(dht.iter()).chain(node.iter()).chain(store.iter());
+        let kept = kept.chain(relay.iter()).chain(dht.iter()).chain(node.iter());
+        let kept = kept.chain(store.iter());
         linked.chain(said).chain(kept)
     }
 }

@@ -8,7 +8,7 @@ use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     commands::Commands, finding::Finding, hash_table::HashTable, hearing::Hearing,
     inheritance::Inheritance, judging::Judging, pending_verification::Claim, persistence::Awaited,
-    recognition::Recognition, recommending::Recommending, room_name::RoomName, sending::Speaking,
+    recognition::Recognition, recommending::Recommending, relaying::Relaying, room_name::RoomName, sending::Speaking,
     tracing::Tracing, verification::Verification,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     misbehavior::Observation,
     peers::{self, PeersMessage},
     request,
+    scope::is_relayed,
     session::sessions::{self, DialOutcome, DownReason, Flow, LinkDown, Peer, Reading},
     storage::Change,
     substream,
@@ -72,6 +73,8 @@ impl NodeCore {
                 Recommending(self).route(now, out);
             } else if let Some(out) = self.queues.trace.pop_front() {
                 Tracing(self).route(now, out);
+            } else if let Some(out) = self.queues.relay.pop_front() {
+                Relaying(self).route(now, out);
             } else if let Some(out) = self.queues.dht.pop_front() {
                 HashTable(self).route(now, out);
             } else {
@@ -81,6 +84,7 @@ impl NodeCore {
     }
 
     fn route_session(&mut self, now: Now, out: sessions::SessionEffect) {
+        let Some(out) = Relaying(self).take(out) else { return };
         match out {
             sessions::SessionEffect::Dial { link, kind, to } => {
                 self.effects.push_back(Effect::Dial { link, kind, to });
@@ -103,6 +107,7 @@ impl NodeCore {
                 self.handle_used_twice(now, peer, addrs.into());
             }
             sessions::SessionEffect::Moved { peer, addr } => {
+                Relaying(self).handle_place(peer, addr);
                 let standings = self.trust.standings();
                 self.peers.handle_moved(now, peer, addr, standings, &mut self.queues.peers);
             }
@@ -112,6 +117,11 @@ impl NodeCore {
             sessions::SessionEffect::Down { reason, session, .. } => {
                 Hearing(self).peer_down(now, session.peer.id, &reason);
                 self.peer_down(now, &session, reason);
+            }
+            sessions::SessionEffect::DialEnded { dial, .. } if is_relayed(dial.to.ip()) => {
+                if let Some(peer) = Relaying(self).handle_dial_ended(&dial) {
+                    Finding(self).handle_not_reached(now, peer);
+                }
             }
             sessions::SessionEffect::DialEnded { dial, outcome } => {
                 self.counters.dials_ended.add(((&outcome).into(),), 1);
@@ -389,7 +399,9 @@ impl NodeCore {
         self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
         self.recommendations.peer_up(peer.id);
         self.traces.peer_up(now, peer.id);
+        Relaying(self).handle_place(peer.id, peer.addr);
         HashTable(self).peer_up(now, &peer);
+        Finding(self).peer_up(now, peer.id);
     }
 
     fn peer_down(&mut self, now: Now, session: &sessions::EndedSession, reason: DownReason) {
@@ -409,6 +421,7 @@ impl NodeCore {
         self.successions.peer_down(&peer);
         self.recommendations.peer_down(&peer, &mut self.queues.recommendation);
         self.traces.peer_down(now, peer, &mut self.queues.trace);
+        self.relays.peer_down(&peer, &mut self.queues.relay);
         self.dht.peer_down(&peer);
         self.emit(Event::PeerLeft { peer, reason });
     }
@@ -435,6 +448,9 @@ impl NodeCore {
                 Recommending(self).handle_message(now, from, message);
             }
             Message::Trace(message) => Tracing(self).handle_message(now, from, message),
+            Message::Relay(message) => {
+                self.relays.handle_message(now, from, message, &mut self.queues.relay);
+            }
             Message::Dht(message) => HashTable(self).handle_message(now, from, message),
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     limits::{MAX_HOLD, WORK_BURST, WORK_PATIENCE, WORK_PER_MESSAGE, WORK_PER_SECOND, WORK_SHARE},
     metric::Level,
     request::{CANCEL, REQUEST, RESPONSE},
+    relay::{RELAY_DATA, RELAY_TYPES},
     substream::{SUBSTREAM_DATA, SUBSTREAM_TYPES},
     time::{Duration, Instant},
     wire::message::{CUSTOM_DATA, GOSSIP_MESSAGE},
@@ -55,6 +56,7 @@ impl WorkBudgets {
         let is_for_us = |kind: &u8| {
             matches!(*kind, CUSTOM_DATA | REQUEST | RESPONSE | CANCEL)
                 || SUBSTREAM_TYPES.contains(kind)
+                || RELAY_TYPES.contains(kind)
         };
         let may_drop = !message.first().is_some_and(is_for_us);
         match self.add(now, peer, cost(message)) {
@@ -114,7 +116,7 @@ impl Debt {
 
 /// What `message` costs whoever says it.
 pub(super) fn cost(message: &[u8]) -> u64 {
-    if message.first() == Some(&SUBSTREAM_DATA) {
+    if let Some(&(SUBSTREAM_DATA | RELAY_DATA)) = message.first() {
         return WORK_PER_MESSAGE.saturating_sub(as_u64(message.len()) / STREAM_WORTH);
     }
     let brings_payload =

@@ -55,7 +55,7 @@ impl Carriers {
     pub(super) fn of(&mut self, kind: LinkKind) -> &mut dyn Carrier {
         match kind {
             LinkKind::Udp => &mut self.datagrams,
-            LinkKind::Tcp => &mut self.streams,
+            LinkKind::Tcp | LinkKind::Relay => &mut self.streams,
             #[cfg(test)]
             LinkKind::Foreign => &mut self.foreign,
         }

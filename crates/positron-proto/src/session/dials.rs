@@ -18,6 +18,7 @@ use crate::{
     handshake::{Expect, HandshakeFailure},
     id::{LinkId, NodeId},
     limits::{BACK_FIRST, MAX_HALF_OPEN},
+    scope::is_relayed,
     time::{Duration, Instant, Now},
     wire::frame::CloseReason,
 };
@@ -69,7 +70,8 @@ impl Dials {
             return;
         }
         self.counters.dials += 1;
-        self.attempt(table, now, dial, Reason::Requested, self.transports, out);
+        let over = self.transports.towards(dial.to);
+        self.attempt(table, now, dial, Reason::Requested, over, out);
     }
 
     /// The link of a session fell silent: one of a less preferred kind to the same address stands
@@ -82,6 +84,9 @@ impl Dials {
         out: &mut VecDeque<SessionEffect>,
     ) {
         let Some(SessionLink { peer, kind, .. }) = table.link(link) else { return };
+        if is_relayed(peer.addr.ip()) {
+            return;
+        }
         if !self.attempts.is_under_way(peer.id, Reason::Failover) {
             self.counters.failovers += 1;
             let over = self.transports.after(*kind);
@@ -99,6 +104,9 @@ impl Dials {
         out: &mut VecDeque<SessionEffect>,
     ) {
         let Some(SessionLink { peer, kind, .. }) = table.link(link) else { return };
+        if is_relayed(peer.addr.ip()) {
+            return;
+        }
         if !self.attempts.is_under_way(peer.id, Reason::Upgrade) {
             self.counters.upgrades += 1;
             let over = self.transports.before(*kind);

@@ -1,6 +1,7 @@
 //! What links are made of, and in which order that is tried.
 
 use core::ops::{Index, IndexMut};
+use std::net::SocketAddr;
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
@@ -8,6 +9,7 @@ use super::effort::Effort;
 use crate::{
     limits::{HEAD_START, PROBE_HEAD_START, STREAM_SYN_PATIENCE, STREAM_SYN_TIMEOUT, UDP_ALONE},
     metric::label,
+    scope::is_relayed,
     time::Duration,
 };
 
@@ -20,6 +22,8 @@ pub enum LinkKind {
     Udp,
     /// Sealed records over a byte stream `[PROTOCOL 5]`.
     Tcp,
+    /// Sealed records over a stream that a third node forwards `[PROTOCOL 3.10]`.
+    Relay,
     /// What the tests make up.
     #[cfg(test)]
     Foreign,
@@ -29,6 +33,7 @@ label! {
     LinkKind as "transport" {
         Udp => "udp",
         Tcp => "tcp",
+        Relay => "relay",
         #[cfg(test)]
         Foreign => "foreign",
     }
@@ -63,6 +68,7 @@ const TABLE: &[Row] = &[
         alone: None,
         repeats: Some(STREAM_SYN_TIMEOUT),
     },
+    Row { kind: LinkKind::Relay, name: "relay", own_port: false, alone: None, repeats: None },
     #[cfg(test)]
     Row { kind: LinkKind::Foreign, name: "foreign", own_port: false, alone: None, repeats: None },
 ];
@@ -129,6 +135,15 @@ impl LinkKinds {
     pub const UDP: Self = Self::of(&[LinkKind::Udp]);
     /// Byte streams only.
     pub const TCP: Self = Self::of(&[LinkKind::Tcp]);
+
+    /// Relayed streams only.
+    pub(crate) const RELAY: Self = Self::of(&[LinkKind::Relay]);
+
+    /// Those by which somebody at this address is dialled: a node behind a relay has no other way,
+    /// and whoever is not has no relay in its address.
+    pub(super) fn towards(self, to: SocketAddr) -> Self {
+        if is_relayed(to.ip()) { Self::RELAY } else { Self(self.0 & !Self::RELAY.0) }
+    }
 
     /// These.
     pub const fn of(kinds: &[LinkKind]) -> Self {

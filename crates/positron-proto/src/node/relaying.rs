@@ -1,0 +1,113 @@
+//! Links that go through a third node: to the sessions byte streams like any other.
+
+use std::net::SocketAddr;
+
+use super::{NodeCore, judging::Judging, room_name::RoomName};
+use crate::{
+    handshake::{Direction, Expect},
+    id::NodeId,
+    limits::RELAYS_ASKED,
+    relay::RelayEffect,
+    scope::is_relayed,
+    session::sessions::{DialRequest, Effort, LinkKind, Purpose, SessionEffect},
+    time::Now,
+    wire::message::RoomMessage as _,
+};
+
+/// A node, while something is forwarded through it, by it, or to it.
+pub(super) struct Relaying<'a>(pub(super) &'a mut NodeCore);
+
+impl Relaying<'_> {
+    /// Does what is to be done with links that go through a relay: what is left is for the driver,
+    /// or for others to hear.
+    pub(super) fn take(&mut self, out: SessionEffect) -> Option<SessionEffect> {
+        let (relays, queue) = (&mut self.0.relays, &mut self.0.queues.relay);
+        match out {
+            SessionEffect::Dial { link, kind: LinkKind::Relay, to } => relays.dial(link, to, queue),
+            SessionEffect::Write { link, bytes } if relays.carries(link) => {
+                relays.write(link, bytes, queue);
+            }
+            SessionEffect::Hangup { link, how } if relays.carries(link) => {
+                relays.hang_up(link, how, queue);
+            }
+            SessionEffect::Read { link, reading } if relays.carries(link) => {
+                relays.set_reading(link, reading, queue);
+            }
+            out => return Some(out),
+        }
+        None
+    }
+
+    pub(super) fn route(&mut self, now: Now, out: RelayEffect) {
+        let session = &mut self.0.queues.session;
+        match out {
+            RelayEffect::Send { to, message } => {
+                let (lane, body) = (message.lane(), message.encode_parts());
+                if !self.0.send(now, to, RoomName::Relay, lane, body, None) {
+                    self.0.relays.handle_unsent(&to, &message, &mut self.0.queues.relay);
+                }
+            }
+            RelayEffect::Accepted { link, from } => {
+                self.0.sessions.handle_accepted(now, LinkKind::Relay, link, from, None, session);
+            }
+            RelayEffect::Connected(link) => {
+                self.0.sessions.handle_connected(now, link, None, session);
+            }
+            RelayEffect::Bytes { link, bytes } => {
+                self.0.sessions.handle_bytes(now, link, bytes, session);
+            }
+            RelayEffect::Written { link, bytes } => {
+                self.0.sessions.handle_written(now, link, bytes, session);
+            }
+            RelayEffect::Down { link, reason } => {
+                self.0.sessions.handle_link_down(now, link, reason, session);
+            }
+            RelayEffect::Misbehaved { peer, what } => {
+                Judging(self.0).observe_misbehavior(now, peer, what);
+            }
+        }
+    }
+
+    /// A session is up, or goes on over another link: who is reached through a relay is none.
+    pub(super) fn handle_place(&mut self, peer: NodeId, addr: SocketAddr) {
+        if is_relayed(addr.ip()) {
+            self.0.relays.peer_out_of_reach(&peer, &mut self.0.queues.relay);
+        } else {
+            self.0.relays.peer_in_reach(peer);
+        }
+    }
+
+    /// A dial through one relay of several is over: to whom, if it was the last one.
+    pub(super) fn handle_dial_ended(&mut self, dial: &DialRequest) -> Option<NodeId> {
+        let Expect::Node(peer) = dial.expect else { return None };
+        self.0.relays.handle_dial_ended(&peer).then_some(peer)
+    }
+
+    /// A link to a node is wanted that may be nowhere where it can be dialled: every peer that is
+    /// linked directly, those first that we dialled, is asked to forward to it. The first that does
+    /// wins.
+    pub(super) fn reach(&mut self, now: Now, peer: NodeId) {
+        let core = &mut *self.0;
+        let standings = core.trust.standings();
+        let is_unwelcome = standings.is_banned(&peer, now.wall) || standings.is_retired(&peer);
+        let is_taken = core.sessions.is_up(&peer) || core.relays.is_reaching(&peer);
+        if is_unwelcome || is_taken || peer == core.id() {
+            return;
+        }
+        let direct = core.sessions.views().map(|session| session.peer);
+        let mut relays: Vec<_> = direct
+            .filter(|relay| !is_relayed(relay.addr.ip()))
+            .map(|relay| (relay.direction == Direction::Inbound, relay.id))
+            .collect();
+        relays.sort();
+        let record = core.peers.record_of(&peer);
+        let noise_static = record.map(|record| record.content().noise_static);
+        for (_, relay) in relays.into_iter().take(RELAYS_ASKED) {
+            let to = core.relays.address_of(relay, peer);
+            let (expect, purpose) = (Expect::Node(peer), Purpose::Connect);
+            let dial = DialRequest { to, expect, noise_static, purpose, effort: Effort::Full };
+            core.relays.handle_dial(peer);
+            core.sessions.dial(now, dial, &mut core.queues.session);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! What a relay does for others.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    RelayCounters, RelayEffect, RelayMessage, RelayRefusal, message::RelayLabel, rate::ByteRate,
+};
+use crate::{
+    allowance::Allowance,
+    deadlines::Deadlines,
+    id::NodeId,
+    limits::{
+        MAX_RELAY_PAIRS, MAX_RELAY_PAIRS_PER_PEER, RELAY_IDLE, RELAY_OPEN_BURST, RELAY_OPEN_PACE,
+        RELAY_PIECE, RELAY_RATE_ALL, RELAY_RATE_PAIR, RELAY_RATE_PEER, RELAY_WINDOW,
+    },
+    metric::Level,
+    misbehavior::Misbehavior,
+    time::{Instant, Now},
+};
+
+/// The pairs of linked peers between which this node forwards.
+///
+/// Who opened a pair pays for what is forwarded in it, in both directions. What may be said is
+/// granted by the reader and passed on as fast as the three rates allow, so that a writer is never
+/// further ahead than what there is room and time for; one that is, did wrong.
+///
+/// **Bounds**: [`MAX_RELAY_PAIRS`], [`MAX_RELAY_PAIRS_PER_PEER`] of them opened by one peer; two
+/// windows of [`RELAY_WINDOW`] for each, in the queues of the sessions. When there are too many,
+/// the pair that was silent longest gives way, if that is [`RELAY_IDLE`] or more.
+#[derive(Debug)]
+pub struct Forwarding {
+    is_on: bool,
+    peers: BTreeMap<NodeId, Client>,
+    pairs: BTreeMap<u64, Pair>,
+    numbered: u64,
+    all: ByteRate,
+    /// Pairs for whose credit there was no time yet.
+    slowed: Deadlines<u64>,
+}
+
+/// A linked peer.
+#[derive(Debug)]
+struct Client {
+    rate: ByteRate,
+    asking: Allowance,
+}
+
+/// Two peers and what is under way between them.
+#[derive(Debug)]
+struct Pair {
+    /// Who opened it, and to whom.
+    ends: [NodeId; 2],
+    /// What each end says to the other.
+    directions: [Heading; 2],
+    rate: ByteRate,
+    used: Instant,
+}
+
+/// One direction: bytes since the beginning.
+#[derive(Debug)]
+struct Heading {
+    /// What the reader granted.
+    granted: u64,
+    /// What of it was passed on to the writer.
+    passed_on: u64,
+    /// What the writer said.
+    said: u64,
+}
+
+impl Forwarding {
+    /// Forwards nothing yet; never, if it `is_on` not.
+    pub fn new(is_on: bool) -> Self {
+        Self {
+            is_on,
+            peers: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            numbered: 0,
+            all: ByteRate::new(RELAY_RATE_ALL),
+            slowed: Deadlines::new(),
+        }
+    }
+
+    /// A session is up.
+    pub fn peer_up(&mut self, peer: NodeId) {
+        let new = || Client { rate: ByteRate::new(RELAY_RATE_PEER), asking: Allowance::new() };
+        self.peers.entry(peer).or_insert_with(new);
+    }
+
+    /// A session is over, and so is all that went over it.
+    pub fn peer_down(&mut self, peer: &NodeId, out: &mut VecDeque<RelayEffect>) {
+        self.peers.remove(peer);
+        let of_peer = |pair: &Pair| pair.ends.contains(peer);
+        let over: Vec<u64> =
+            self.pairs.iter().filter(|(_, pair)| of_peer(pair)).map(|(number, _)| *number).collect();
+        for number in over {
+            self.close(number, Some(peer), out);
+        }
+    }
+
+    /// `from` wants us to forward between it and `peer`.
+    pub(super) fn handle_open(
+        &mut self,
+        now: Now,
+        (from, peer): (NodeId, NodeId),
+        counters: &mut RelayCounters,
+        out: &mut VecDeque<RelayEffect>,
+    ) {
+        if let Err(why) = self.make_room(now, from, peer, out) {
+            counters.pairs_refused += 1;
+            let message = RelayMessage::Refused { peer, why };
+            return out.push_back(RelayEffect::Send { to: from, message });
+        }
+        counters.pairs_opened += 1;
+        let number = self.numbered;
+        self.numbered += 1;
+        let heading = || Heading { granted: RELAY_WINDOW, passed_on: 0, said: 0 };
+        let pair = Pair {
+            ends: [from, peer],
+            directions: [heading(), heading()],
+            rate: ByteRate::new(RELAY_RATE_PAIR),
+            used: now.mono,
+        };
+        self.pairs.insert(number, pair);
+        for (to, peer, asked) in [(peer, from, false), (from, peer, true)] {
+            let message = RelayMessage::Opened { number, peer, asked };
+            out.push_back(RelayEffect::Send { to, message });
+        }
+        self.pass_on(now.mono, number, out);
+    }
+
+    fn make_room(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        peer: NodeId,
+        out: &mut VecDeque<RelayEffect>,
+    ) -> Result<(), RelayRefusal> {
+        if !self.is_on {
+            return Err(RelayRefusal::Off);
+        }
+        let client = self.peers.get_mut(&from).ok_or(RelayRefusal::NotLinked)?;
+        if !client.asking.pay(now.mono, RELAY_OPEN_PACE, RELAY_OPEN_BURST) {
+            return Err(RelayRefusal::TooOften);
+        }
+        if from == peer || !self.peers.contains_key(&peer) {
+            return Err(RelayRefusal::NotLinked);
+        }
+        // Who asks again has given up the one before.
+        let same = |pair: &&Pair| pair.ends == [from, peer];
+        if let Some(number) = self.find(same) {
+            self.close(number, None, out);
+        }
+        let of_peer = |pair: &&Pair| pair.ends[0] == from;
+        if self.pairs.values().filter(of_peer).count() >= MAX_RELAY_PAIRS_PER_PEER {
+            return Err(RelayRefusal::Full);
+        }
+        if self.pairs.len() >= MAX_RELAY_PAIRS {
+            let (_, idlest) =
+                self.pairs.iter().map(|(number, pair)| (pair.used, *number)).min().unzip();
+            let is_idle = |pair: &Pair| now.mono.since(pair.used) >= RELAY_IDLE;
+            match idlest {
+                Some(number) if self.pairs.get(&number).is_some_and(is_idle) => {
+                    self.close(number, None, out);
+                }
+                _ => return Err(RelayRefusal::Full),
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, which: impl Fn(&&Pair) -> bool) -> Option<u64> {
+        self.pairs.iter().find(|(_, pair)| which(pair)).map(|(number, _)| *number)
+    }
+
+    /// One end of a pair said something of it.
+    pub(super) fn handle_message(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        message: RelayMessage,
+        counters: &mut RelayCounters,
+        out: &mut VecDeque<RelayEffect>,
+    ) {
+        let (RelayMessage::Data { label, .. }
+        | RelayMessage::Credit { label, .. }
+        | RelayMessage::Close(label)) = message
+        else {
+            return;
+        };
+        let number = label.number;
+        let Some(pair) = self.pairs.get_mut(&number) else { return };
+        let Some(end) = pair.ends.iter().position(|end| *end == from) else { return };
+        let to = pair.ends[1 - end];
+        pair.used = now.mono;
+        match message {
+            RelayMessage::Data { bytes, .. } => {
+                let len = as_u64(bytes.len());
+                let heading = &mut pair.directions[end];
+                heading.said += len;
+                if heading.said > heading.passed_on {
+                    self.close(number, None, out);
+                    let what = Misbehavior::Flooding;
+                    return out.push_back(RelayEffect::Misbehaved { peer: from, what });
+                }
+                counters.forwarded_bytes += len;
+                let message = RelayMessage::Data { label: by_relay(number), bytes };
+                out.push_back(RelayEffect::Send { to, message });
+            }
+            RelayMessage::Credit { limit, .. } => {
+                let heading = &mut pair.directions[1 - end];
+                // No reader has room for more than a window beyond what it was sent.
+                heading.granted = heading.granted.max(limit.min(heading.said + RELAY_WINDOW));
+                self.pass_on(now.mono, number, out);
+            }
+            _ => self.close(number, Some(&from), out),
+        }
+    }
+
+    /// Passes on what the readers of a pair granted, as far as the rates allow it now.
+    fn pass_on(&mut self, now: Instant, number: u64, out: &mut VecDeque<RelayEffect>) {
+        let Some(pair) = self.pairs.get_mut(&number) else { return };
+        let Some(client) = self.peers.get_mut(&pair.ends[0]) else { return };
+        let mut wake = None;
+        for end in 0..2 {
+            let heading = &mut pair.directions[end];
+            let wanted = heading.granted - heading.passed_on;
+            // In pieces that are worth a message.
+            let least = wanted.min(as_u64(RELAY_PIECE));
+            let rates = [&mut pair.rate, &mut client.rate, &mut self.all];
+            let may = rates.iter().map(|rate| rate.available(now)).min().unwrap_or_default();
+            let may = may.min(wanted);
+            if may < least {
+                let when = rates.iter().map(|rate| rate.when(now, least)).max();
+                wake = [wake, when].into_iter().flatten().min();
+            } else if may > 0 {
+                rates.into_iter().for_each(|rate| rate.take(now, may));
+                heading.passed_on += may;
+                let message = RelayMessage::Credit { label: by_relay(number), limit: heading.passed_on };
+                out.push_back(RelayEffect::Send { to: pair.ends[end], message });
+                // What is left waits for its time.
+                if may < wanted {
+                    let rest = (wanted - may).min(as_u64(RELAY_PIECE));
+                    let rates = [&pair.rate, &client.rate, &self.all];
+                    let when = rates.iter().map(|rate| rate.when(now, rest)).max();
+                    wake = [wake, when].into_iter().flatten().min();
+                }
+            }
+        }
+        self.slowed.set_or_clear(number, wake);
+    }
+
+    /// A pair lost something on its way.
+    pub(super) fn give_up(&mut self, number: u64, out: &mut VecDeque<RelayEffect>) {
+        self.close(number, None, out);
+    }
+
+    /// A pair is over: its ends are told, but for the one that said so.
+    fn close(&mut self, number: u64, by: Option<&NodeId>, out: &mut VecDeque<RelayEffect>) {
+        self.slowed.clear(number);
+        let Some(pair) = self.pairs.remove(&number) else { return };
+        for to in pair.ends.into_iter().filter(|end| Some(end) != by) {
+            out.push_back(RelayEffect::Send { to, message: RelayMessage::Close(by_relay(number)) });
+        }
+    }
+
+    /// When something waits for its time.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.slowed.next().map(|(at, _)| at)
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<RelayEffect>) {
+        let mut due = Vec::new();
+        while let Some(number) = self.slowed.pop_due(now.mono) {
+            due.push(number);
+        }
+        for number in due {
+            self.pass_on(now.mono, number, out);
+        }
+    }
+
+    /// Pairs, and the most that there can be.
+    pub(super) fn level(&self) -> Level {
+        Level::new(self.pairs.len(), MAX_RELAY_PAIRS)
+    }
+}
+
+const fn by_relay(number: u64) -> RelayLabel {
+    RelayLabel { number, by_relay: true }
+}
+
+fn as_u64(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,205 @@
+//! Both sides of relaying, as one room.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+};
+
+use bytes::Bytes;
+
+use super::{
+    Forwarding, RelayCounters, RelayEffect, RelayLevels, RelayMessage,
+    addresses::{RelayedAddresses, Route},
+    streams::RelayedStreams,
+};
+use crate::{
+    id::{LinkId, NodeId},
+    stream::contract::{Hangup, Reading},
+    time::{Instant, Now},
+};
+
+/// What relaying is told once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayConfig {
+    /// Whether this node forwards for others, within its rates.
+    pub forwards: bool,
+}
+
+impl Default for RelayConfig {
+    fn default() -> Self {
+        Self { forwards: true }
+    }
+}
+
+/// Relayed streams that end here, and those of others that are forwarded.
+///
+/// To the sessions it is what a kernel is to TCP: [`dial`](Self::dial), [`write`](Self::write),
+/// [`set_reading`](Self::set_reading), [`hang_up`](Self::hang_up). What it wants done is appended to
+/// `out`, in order.
+#[derive(Debug)]
+pub struct Relays {
+    addresses: RelayedAddresses,
+    streams: RelayedStreams,
+    forwarding: Forwarding,
+    /// Dials through relays that are under way, of each node.
+    reaching: BTreeMap<NodeId, usize>,
+    counters: RelayCounters,
+}
+
+impl Relays {
+    /// Nobody is linked.
+    pub fn new(config: RelayConfig) -> Self {
+        Self {
+            addresses: RelayedAddresses::default(),
+            streams: RelayedStreams::default(),
+            forwarding: Forwarding::new(config.forwards),
+            reaching: BTreeMap::new(),
+            counters: RelayCounters::default(),
+        }
+    }
+
+    /// What `peer` is called when it is reached through `relay`.
+    pub fn address_of(&mut self, relay: NodeId, peer: NodeId) -> SocketAddr {
+        self.addresses.of(Route { relay, peer })
+    }
+
+    /// Through whom the node at this address is reached, if it is a relayed one.
+    pub fn relay_of(&self, address: SocketAddr) -> Option<NodeId> {
+        self.addresses.route(address).map(|route| route.relay)
+    }
+
+    /// A node is dialled through one more relay; each is answered by
+    /// [`handle_dial_ended`](Self::handle_dial_ended).
+    pub(crate) fn handle_dial(&mut self, peer: NodeId) {
+        *self.reaching.entry(peer).or_default() += 1;
+    }
+
+    /// Such a dial is over: whether it was the last one of its node.
+    pub(crate) fn handle_dial_ended(&mut self, peer: &NodeId) -> bool {
+        let Some(dials) = self.reaching.get_mut(peer) else { return false };
+        *dials -= 1;
+        let was_last = *dials == 0;
+        if was_last {
+            self.reaching.remove(peer);
+        }
+        was_last
+    }
+
+    /// Whether a node is being dialled through relays.
+    pub(crate) fn is_reaching(&self, peer: &NodeId) -> bool {
+        self.reaching.contains_key(peer)
+    }
+
+    /// Whether a link goes through a relay.
+    pub fn carries(&self, link: LinkId) -> bool {
+        self.streams.carries(link)
+    }
+
+    /// A session with this peer goes on over a link of its own: there may be forwarded to it.
+    pub fn peer_in_reach(&mut self, peer: NodeId) {
+        self.forwarding.peer_up(peer);
+    }
+
+    /// A session goes on over a relay: nothing is forwarded twice.
+    pub fn peer_out_of_reach(&mut self, peer: &NodeId, out: &mut VecDeque<RelayEffect>) {
+        self.forwarding.peer_down(peer, out);
+    }
+
+    /// A session is over.
+    pub fn peer_down(&mut self, peer: &NodeId, out: &mut VecDeque<RelayEffect>) {
+        self.streams.peer_down(peer, out);
+        self.forwarding.peer_down(peer, out);
+    }
+
+    /// Opens a stream to a relayed address.
+    pub fn dial(&mut self, link: LinkId, to: SocketAddr, out: &mut VecDeque<RelayEffect>) {
+        self.counters.dialled += 1;
+        self.streams.dial(link, self.addresses.route(to), out);
+    }
+
+    /// Writes all of it.
+    pub fn write(&mut self, link: LinkId, bytes: Bytes, out: &mut VecDeque<RelayEffect>) {
+        self.streams.write(link, bytes, out);
+    }
+
+    /// Reads a stream, or not.
+    pub fn set_reading(
+        &mut self,
+        link: LinkId,
+        reading: Reading,
+        out: &mut VecDeque<RelayEffect>,
+    ) {
+        self.streams.set_reading(link, reading, out);
+    }
+
+    /// Ends a stream; [`RelayEffect::Down`] answers.
+    pub fn hang_up(&mut self, link: LinkId, how: Hangup, out: &mut VecDeque<RelayEffect>) {
+        self.streams.hang_up(link, how, out);
+    }
+
+    /// A linked peer said something, as a relay, as its client, or as both.
+    pub fn handle_message(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        message: RelayMessage,
+        out: &mut VecDeque<RelayEffect>,
+    ) {
+        let counters = &mut self.counters;
+        match &message {
+            RelayMessage::Open(peer) => {
+                return self.forwarding.handle_open(now, (from, *peer), counters, out);
+            }
+            RelayMessage::Refused { .. } => counters.refused += 1,
+            RelayMessage::Opened { asked, .. } => counters.accepted += u64::from(!asked),
+            RelayMessage::Data { label, .. }
+            | RelayMessage::Credit { label, .. }
+            | RelayMessage::Close(label)
+                if !label.by_relay =>
+            {
+                return self.forwarding.handle_message(now, from, message, counters, out);
+            }
+            RelayMessage::Data { .. } | RelayMessage::Credit { .. } | RelayMessage::Close(_) => {}
+        }
+        self.streams.handle_message(from, message, &mut self.addresses, out);
+    }
+
+    /// The session took no more of what was to be sent: the stream that lacks it is over.
+    pub fn handle_unsent(
+        &mut self,
+        to: &NodeId,
+        message: &RelayMessage,
+        out: &mut VecDeque<RelayEffect>,
+    ) {
+        match message {
+            RelayMessage::Opened { number, .. } => self.forwarding.give_up(*number, out),
+            RelayMessage::Data { label, .. } if label.by_relay => {
+                self.forwarding.give_up(label.number, out);
+            }
+            RelayMessage::Data { label, .. } => self.streams.give_up(to, label.number, out),
+            RelayMessage::Open(peer) => self.streams.handle_unasked(*to, *peer, out),
+            // What is granted later says it too; who waits for an end is told by silence.
+            RelayMessage::Credit { .. } | RelayMessage::Close(_) | RelayMessage::Refused { .. } => {}
+        }
+    }
+
+    /// When something waits for its time.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.forwarding.poll_timeout()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut VecDeque<RelayEffect>) {
+        self.forwarding.handle_timeout(now, out);
+    }
+
+    /// What happened and what was dropped.
+    pub const fn counters(&self) -> RelayCounters {
+        self.counters
+    }
+
+    /// What is there.
+    pub fn levels(&self) -> RelayLevels {
+        RelayLevels { links: self.streams.level(), pairs: self.forwarding.level() }
+    }
+}
