@@ -18,6 +18,7 @@
 //! reconciliation                        how two sets differ, in as few bytes as they do
 //! storage                               what is remembered, as rows of tables
 //! handshake                             from two keys to shared secrets
+//! stun                                  how an address looks from outside, asked of any server
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
@@ -58,6 +59,7 @@ pub mod shown;
 pub mod standings;
 pub mod storage;
 pub mod stream;
+pub mod stun;
 pub mod subnet;
 pub mod substream;
 pub mod succession;

@@ -11,6 +11,7 @@ mod recommendation;
 mod relay;
 mod request;
 mod silence;
+mod stun;
 mod substream;
 mod trace;
 
@@ -25,6 +26,7 @@ pub use recommendation::*;
 pub use relay::*;
 pub use request::*;
 pub use silence::*;
+pub use stun::*;
 pub use substream::*;
 pub use trace::*;
 

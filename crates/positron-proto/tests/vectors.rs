@@ -11,6 +11,8 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 #[path = "vectors/packets.rs"]
 mod packets;
+#[path = "vectors/stun.rs"]
+mod stun;
 #[path = "vectors/table.rs"]
 mod table;
 
@@ -25,6 +27,7 @@ use positron_proto::{
     recommendation::RecommendationMessage,
     reconciliation::{Code, Sketch},
     request::{RequestMessage, Status},
+    stun::StunMessage,
     substream::{Label, SubstreamEnd, SubstreamMessage},
     succession::{Succession, SuccessionMessage},
     time::{Duration, WallTime},
@@ -548,6 +551,25 @@ fn unhex(text: &str) -> Vec<u8> {
         .step_by(2)
         .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
         .collect()
+}
+
+#[test]
+fn messages_of_stun_are_read_and_written_as_written_down() {
+    let stated = include_str!("vectors/stun.txt");
+    let value = |name: &str| {
+        let found = stated.lines().filter_map(|line| line.split_once(" = "));
+        unhex(found.into_iter().find(|(of, _)| *of == name).unwrap().1)
+    };
+    let mut lines = Lines::default();
+    for (name, says) in stun::read() {
+        let bytes = value(name);
+        assert_eq!(StunMessage::decode(&bytes), Ok(says), "{name}");
+        lines.add(name, &bytes);
+    }
+    for (name, bytes) in stun::written() {
+        lines.add(name, &bytes);
+    }
+    lines.compare_with(stated);
 }
 
 #[test]

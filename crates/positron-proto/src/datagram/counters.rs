@@ -60,5 +60,9 @@ counters! {
         high "A flood of queries: see the firewall if it goes on.";
     tickets_refused: Counter Count "Queries whose ticket was wrong or too old."
         high "Somebody sends copies of queries, or from made-up addresses; they are not answered.";
+    stun_answered: Counter Count "STUN requests of others that were answered.";
+    stun_over_limit: Counter Count "STUN requests above what is answered in a second."
+        high "A flood of STUN requests: see the firewall if it goes on.";
+    stun_ignored: Counter Count "STUN datagrams that were no whole binding requests.";
     extensions_ignored: Counter Count "Frames of a later version that were ignored.";
 }

@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    bindings::Bindings,
     client_handshake::{ClientHandshake, HandshakeProgress},
     connection::Connection,
     contract::{
@@ -114,6 +115,7 @@ pub struct Endpoint {
     asking: Asking,
     answering: Answering,
     query_events: VecDeque<QueryEvent>,
+    bindings: Bindings,
     deadlines: Deadlines<EndpointWake>,
     transmits: TransmitQueue,
     events: VecDeque<EndpointEvent>,
@@ -164,6 +166,7 @@ impl Endpoint {
             asking: Asking::new(),
             answering: Answering::new(),
             query_events: VecDeque::new(),
+            bindings: Bindings::default(),
             deadlines: Deadlines::new(),
             transmits: TransmitQueue::default(),
             events: VecDeque::new(),

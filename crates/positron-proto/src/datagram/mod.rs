@@ -34,6 +34,7 @@
 
 mod ack_tracker;
 mod batching;
+mod bindings;
 mod client_handshake;
 mod congestion;
 mod connection;

@@ -1,8 +1,11 @@
 //! What a datagram claims to be, before anything of it is believed `[PROTOCOL 9.2]`.
 
-use crate::wire::packet::{
-    Flags, HEADER_LEN, Header, Hint, MAGIC, PacketType, Syn, VERSION, checksum,
-    syn_of_another_version,
+use crate::{
+    stun::is_stun,
+    wire::packet::{
+        Flags, HEADER_LEN, Header, Hint, MAGIC, PacketType, Syn, VERSION, checksum,
+        syn_of_another_version,
+    },
 };
 
 /// A datagram as far as it can be read without knowing any connection.
@@ -26,6 +29,8 @@ pub(super) enum ReceivedDatagram<'a> {
     OtherSyn { theirs: u32 },
     /// The hint of a node that speaks another version; where it has the id is a guess.
     OtherHint { of: u32 },
+    /// It is STUN, whole or not.
+    Stun,
     /// It is none of ours, or not whole.
     Malformed,
 }
@@ -64,6 +69,9 @@ impl<'a> ReceivedDatagram<'a> {
     }
 
     fn foreign(datagram: &[u8]) -> Self {
+        if is_stun(datagram) {
+            return Self::Stun;
+        }
         if let Some((_, theirs)) = syn_of_another_version(datagram) {
             return Self::OtherSyn { theirs };
         }

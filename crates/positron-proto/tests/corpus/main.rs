@@ -40,6 +40,8 @@ mod queries;
 mod seeds;
 #[path = "../../../../fuzz/checks/sessions.rs"]
 mod sessions;
+#[path = "../../../../fuzz/checks/stun.rs"]
+mod stun;
 
 /// The name of a target, its check, how many inputs are kept at least, and of how many mutants
 /// every `cargo test` has the time.
@@ -47,6 +49,7 @@ type Target = (&'static str, fn(&[u8]), usize, u64);
 
 const HEADER: Target = ("header", header::check, 30, 2_000);
 const FRAMES: Target = ("frames", frames::check, 30, 2_000);
+const STUN: Target = ("stun", stun::check, 10, 2_000);
 const MESSAGE: Target = ("message", message::check, 30, 2_000);
 const LINK_FRAMES: Target = ("link_frames", link_frames::check, 20, 2_000);
 const CLAIMS: Target = ("claims", claims::check, 30, 1_000);
@@ -56,9 +59,10 @@ const QUERIES: Target = ("queries", queries::check, 15, 300);
 const MACHINE: Target = ("machine", machine::check, 20, 300);
 const SESSIONS: Target = ("sessions", sessions::check, 15, 300);
 const NODE: Target = ("node", node::check, 15, 200);
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 12] = [
     HEADER,
     FRAMES,
+    STUN,
     MESSAGE,
     LINK_FRAMES,
     CLAIMS,
@@ -78,6 +82,11 @@ fn every_header_that_fuzzing_kept_and_its_mutants_pass_their_check() {
 #[test]
 fn every_packet_of_frames_that_fuzzing_kept_and_its_mutants_pass_their_check() {
     replay(FRAMES);
+}
+
+#[test]
+fn all_of_stun_that_fuzzing_kept_and_its_mutants_pass_their_check() {
+    replay(STUN);
 }
 
 #[test]

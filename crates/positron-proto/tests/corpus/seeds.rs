@@ -8,6 +8,11 @@ pub(crate) fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     for (name, bytes) in vectors("packets.txt") {
         all.push(("header", name, bytes));
     }
+    for (name, bytes) in vectors("stun.txt") {
+        let front = bytes[..bytes.len() - 8].to_vec();
+        all.push(("stun", format!("{name}.without_fingerprint"), front));
+        all.push(("stun", name, bytes));
+    }
     for (name, bytes) in vectors("packet_frames.txt") {
         // DATA, unless only another type may carry it.
         let kind = if name.starts_with("close") { 4 } else { 7 };

@@ -125,6 +125,12 @@ impl Endpoint {
                 self.transmits.push(from, hint);
             }
             ReceivedDatagram::OtherHint { of } => self.handle_other_hint(from, of),
+            ReceivedDatagram::Stun => {
+                let answer = self.bindings.answer(now.mono, from, datagram, &mut self.counters);
+                if let Some(answer) = answer {
+                    self.transmits.push(from, answer);
+                }
+            }
             ReceivedDatagram::Malformed => self.counters.malformed += 1,
         }
     }

@@ -30,7 +30,7 @@ pub(in crate::datagram) struct Answering {
 
 impl Answering {
     pub(in crate::datagram) fn new() -> Self {
-        Self { admission: QueryAdmission::new(), mint: None }
+        Self { admission: QueryAdmission::default(), mint: None }
     }
 
     /// Takes a SYN that asks.

@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod attacks;
+mod bindings;
 mod dialling;
 mod pressure;
 mod queries;
