@@ -22,8 +22,8 @@
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! peers · gossip · direct · request · substream · trust · succession · recommendation ·
-//! trace · relay · dht                   who says what
+//! nat · peers · gossip · direct · request · substream · trust · succession ·
+//! recommendation · trace · relay · dht  what stands before us · who says what
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
@@ -44,6 +44,7 @@ pub mod limits;
 mod lru;
 pub mod metric;
 pub mod misbehavior;
+pub mod nat;
 mod netgroup;
 pub mod node;
 pub mod peers;

@@ -30,6 +30,7 @@ use crate::{
     gossip::Gossip,
     id::{MessageId, NetworkId, NodeId, Ticket},
     identity::Identity,
+    nat::Nat,
     peers::Peers,
     reason::Reason,
     recommendation::Recommendations,
@@ -65,6 +66,7 @@ pub struct NodeCore {
     pub(super) me: Arc<Identity>,
     pub(super) network: NetworkId,
     pub(super) sessions: Sessions,
+    pub(super) nat: Nat,
     pub(super) peers: Peers,
     pub(super) gossip: Gossip,
     pub(super) direct: Direct,
@@ -115,11 +117,13 @@ impl NodeCore {
         let mut trust = Trust::new(config.trust, snapshot.standings, now)
             .with_trail(snapshot.trust_events)
             .with_address_bans(snapshot.address_bans, now);
+        let nat = Nat::new(&config.peers.external);
         let mut peers =
             Peers::new(config.peers, Arc::clone(&me), network, snapshot.peers, peers_dice, now);
         let reserved = (configured, snapshot.reserved);
         restore_reservations(now, id, reserved, (&mut trust, &mut peers), &mut queues);
         let mut core = Self {
+            nat,
             sessions: Sessions::new(config.session, Arc::clone(&me), session_dice),
             peers,
             gossip: Gossip::new(config.gossip, id, snapshot.gossip, seed.stream("gossip"), now),
@@ -166,6 +170,7 @@ impl NodeCore {
                 self.peers.handle_listening(now, &addresses, &mut self.queues.peers);
             }
             Input::Interfaces(addresses) => {
+                self.nat.handle_interfaces(&addresses);
                 self.peers.handle_interfaces(now, &addresses, &mut self.queues.peers);
                 self.sessions.handle_network_changed(now);
             }
@@ -361,6 +366,7 @@ impl NodeCore {
         NodeView {
             id: self.id(),
             external_addresses: self.peers.external_addresses(),
+            nat: self.nat.info(now.mono),
             peers: peers.map(|session| PeerView::new(session, standings, now.mono)).collect(),
             min_peers: self.peers.min_peers(),
             known_peers: self.peers.known().count(),

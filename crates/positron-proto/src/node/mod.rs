@@ -62,6 +62,7 @@ mod rooms;
 mod route;
 mod sending;
 mod sequence;
+mod sightings;
 mod table_carrier;
 mod table_view;
 mod tracing;

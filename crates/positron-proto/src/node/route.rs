@@ -8,8 +8,9 @@ use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     commands::Commands, finding::Finding, hash_table::HashTable, hearing::Hearing,
     inheritance::Inheritance, judging::Judging, pending_verification::Claim, persistence::Awaited,
-    recognition::Recognition, recommending::Recommending, relaying::Relaying, room_name::RoomName, sending::Speaking,
-    tracing::Tracing, verification::Verification,
+    recognition::Recognition, recommending::Recommending, relaying::Relaying,
+    room_name::RoomName, sending::Speaking, sightings::Sightings, tracing::Tracing,
+    verification::Verification,
 };
 use crate::{
     dht::RoutingTable,
@@ -413,6 +414,7 @@ impl NodeCore {
         }
         let ended = ((&reason).into(), (&reason).into());
         self.counters.sessions_lost.add(ended, 1);
+        self.nat.peer_down(now.mono, &peer);
         self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
         self.gossip.peer_down(now, peer, &mut self.queues.gossip);
         self.direct.peer_down(now, peer, &mut self.queues.direct);
@@ -470,6 +472,7 @@ impl NodeCore {
 
     fn tell_peers(&mut self, now: Now, from: NodeId, incoming: PeersMessage) {
         Inheritance(self).handle_records(now, from, &incoming);
+        Sightings(self).handle_message(now, from, &incoming);
         let standings = self.trust.standings();
         self.peers.handle_message(now, from, incoming, standings, &mut self.queues.peers);
     }

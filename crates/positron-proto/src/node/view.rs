@@ -7,6 +7,7 @@ use super::{AllCounters, AllLevels, SubscriptionView, Wake};
 use crate::{
     id::NodeId,
     metric::Level,
+    nat::NatInfo,
     peers::{Bootstrap, BootstrapState, Given, Reservation},
     reason::Reason,
     session::sessions,
@@ -90,6 +91,8 @@ pub struct NodeView {
     pub id: NodeId,
     /// Where others can reach it, as far as it knows.
     pub external_addresses: Vec<SocketAddr>,
+    /// What stands between it and the internet.
+    pub nat: NatInfo,
     /// Its peers, in order of their ids.
     pub peers: Vec<PeerView>,
     /// How many it should have at least.

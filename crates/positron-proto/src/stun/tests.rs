@@ -99,7 +99,8 @@ fn what_is_not_whole_is_refused() {
     for at in 8..whole.len() {
         let mut changed = whole.clone();
         changed[at] ^= 1;
-        assert!(what(&changed).is_err() || at < 20, "{at}");
+        // With another type, FINGERPRINT is an attribute that is read past, and covers nothing.
+        assert!(what(&changed).is_err() || matches!(at, 48 | 49), "{at}");
         assert_ne!(StunMessage::decode(&changed), StunMessage::decode(&whole), "{at}");
     }
     let mut no_cookie = whole.clone();

@@ -1,0 +1,318 @@
+//! How our port is mapped: the verdict, and the evidence for it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+};
+
+use crate::{
+    handshake::Direction,
+    id::NodeId,
+    limits::{MAPPING_OWNERS, MAX_INTERFACE_ADDRESSES, MAX_SIGHTINGS, SIGHTING_LIFE},
+    metric::label,
+    netgroup::Owner,
+    scope::{Scope, canonical},
+    time::{Duration, Instant},
+};
+
+/// How a translator maps our listening UDP socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mapping {
+    /// To one address and port towards everybody, or not at all: others reach us there, if nothing
+    /// filters.
+    Same,
+    /// To another port towards each: what one peer sees is of no use to another.
+    Varies,
+    /// Nobody knows: too few peers said where they see us.
+    #[default]
+    Unknown,
+}
+
+label! {
+    Mapping as "mapping" { Same => "same", Varies => "varies", Unknown => "unknown" }
+}
+
+/// From whom packets are let in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filtering {
+    /// It is not judged.
+    #[default]
+    Unknown,
+}
+
+/// What is known of the translators before a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct NatInfo {
+    /// Over IPv4.
+    pub ipv4: FamilyNat,
+    /// Over IPv6, where an address is seldom translated.
+    pub ipv6: FamilyNat,
+}
+
+/// What is known of one family.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct FamilyNat {
+    /// Where the internet sees our listening UDP socket: what the operator says, or what most
+    /// owners of peers see, if our port is mapped to the [same](Mapping::Same) everywhere.
+    pub public_addresses: Vec<SocketAddr>,
+    /// The IP address of them, which is known before the port is.
+    pub public_ip: Option<IpAddr>,
+    /// How our port is mapped.
+    pub mapping: Mapping,
+    /// From whom packets are let in.
+    pub filtering: Filtering,
+    /// Whether another machine has the address at which we are seen; `None` if nobody knows.
+    pub behind_nat: Option<bool>,
+    /// Whether the operator named the address, which goes before all that peers see.
+    pub is_forced: bool,
+    /// Who saw us where, in order of their ids.
+    pub evidence: Vec<SeenAt>,
+}
+
+/// One peer's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SeenAt {
+    /// Who said so.
+    pub peer: NodeId,
+    /// Where it saw us.
+    pub addr: SocketAddr,
+    /// Whether it saw our listening UDP socket; of another it tells our IP address only.
+    pub is_listening_socket: bool,
+    /// How long ago it said so.
+    #[serde(serialize_with = "seconds")]
+    pub age: Duration,
+}
+
+/// Where a peer sees us, as it just said.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting {
+    /// The peer.
+    pub peer: NodeId,
+    /// Where we see the peer: whose it is.
+    pub from: SocketAddr,
+    /// Who dialled.
+    pub direction: Direction,
+    /// Where it sees us.
+    pub seen: SocketAddr,
+    /// Whether the link goes over our listening UDP socket.
+    pub is_listening_socket: bool,
+}
+
+/// Keeps where peers see us, and judges by it.
+///
+/// *Same* needs [`MAPPING_OWNERS`] owners of peers (a /16 of IPv4, a /32 of IPv6) who see one
+/// address and port, and more than see all other ports there. *Varies* needs as many who see one
+/// address, and no port that more than half of them see. All else is *unknown*: it is never a guess.
+/// Of several addresses that one counts which most owners see.
+///
+/// Only words from the internet about the internet count: on a private network everybody sees us
+/// as we are. A link from a port of its own, as over TCP, says nothing of the mapping.
+///
+/// A peer's word stands while it is linked and [`SIGHTING_LIFE`] longer. When one sees another
+/// address than before, that of all who left is forgotten: it was of the old one. When an interface
+/// of this machine gains or loses an address, all is.
+///
+/// **Bounds**: [`MAX_SIGHTINGS`] peers.
+#[derive(Debug, Default)]
+pub struct Nat {
+    /// Where the operator says that others reach us.
+    external: Vec<SocketAddr>,
+    interfaces: BTreeSet<IpAddr>,
+    seen: BTreeMap<NodeId, Kept>,
+}
+
+/// A word that counts.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    addr: SocketAddr,
+    owner: Owner,
+    is_listening_socket: bool,
+    /// Whether we dialled who said it.
+    chosen: bool,
+    at: Instant,
+    /// Since when it is linked no more.
+    gone: Option<Instant>,
+}
+
+impl Nat {
+    /// Nothing is known but what the operator says.
+    pub fn new(external: &[SocketAddr]) -> Self {
+        let external = external.iter().copied().map(canonical);
+        Self { external: external.collect(), ..Self::default() }
+    }
+
+    /// The addresses of this machine's interfaces, all of them.
+    pub fn handle_interfaces(&mut self, addresses: &[IpAddr]) {
+        let addresses = addresses.iter().take(MAX_INTERFACE_ADDRESSES).map(IpAddr::to_canonical);
+        let before = core::mem::replace(&mut self.interfaces, addresses.collect());
+        if !before.is_empty() && before != self.interfaces {
+            self.seen.clear();
+        }
+    }
+
+    /// A linked peer says where it sees us.
+    pub fn handle_seen(&mut self, now: Instant, sighting: Sighting) {
+        let Sighting { peer, from, direction, seen, is_listening_socket } = sighting;
+        let (addr, owner) = (canonical(seen), Owner::of(from));
+        let of_internet = Scope::of(addr.ip()) == Some(Scope::Public) && addr.port() != 0;
+        if !of_internet || !matches!(owner, Owner::Network(_)) {
+            return;
+        }
+        self.forget_old(now);
+        let before = self.seen.get(&peer).map(|before| before.addr.ip());
+        if before.is_some_and(|ip| ip != addr.ip() && ip.is_ipv4() == addr.is_ipv4()) {
+            self.seen.retain(|_, kept| kept.gone.is_none() || kept.addr.ip() == addr.ip());
+        }
+        if before.is_none() && !self.has_room() {
+            return;
+        }
+        let chosen = direction == Direction::Outbound;
+        let kept = Kept { addr, owner, is_listening_socket, chosen, at: now, gone: None };
+        self.seen.insert(peer, kept);
+    }
+
+    /// A session is over.
+    pub fn peer_down(&mut self, now: Instant, peer: &NodeId) {
+        if let Some(kept) = self.seen.get_mut(peer) {
+            kept.gone = Some(now);
+        }
+    }
+
+    /// What is known, with the age of each word.
+    pub fn info(&self, now: Instant) -> NatInfo {
+        NatInfo { ipv4: self.of_family(now, false), ipv6: self.of_family(now, true) }
+    }
+
+    fn of_family(&self, now: Instant, is_ipv6: bool) -> FamilyNat {
+        let fits = |kept: &Kept| kept.addr.is_ipv6() == is_ipv6 && !kept.is_old(now);
+        let kept = || self.seen.iter().filter(|(_, kept)| fits(kept));
+        let evidence = kept().map(|(peer, kept)| SeenAt {
+            peer: *peer,
+            addr: kept.addr,
+            is_listening_socket: kept.is_listening_socket,
+            age: now.since(kept.at),
+        });
+        let forced = self.external.iter().filter(|addr| addr.is_ipv6() == is_ipv6);
+        let forced: Vec<SocketAddr> = forced.copied().collect();
+        let words: Vec<Kept> = kept().map(|(_, kept)| *kept).collect();
+        let mut info = FamilyNat { evidence: evidence.collect(), ..judged(&words) };
+        if let Some(first) = forced.first() {
+            info.public_ip = Some(first.ip());
+            info.mapping = Mapping::Same;
+            info.public_addresses = forced;
+            info.is_forced = true;
+        }
+        let is_ours = |ip: IpAddr| self.interfaces.contains(&ip);
+        let is_told = info.is_forced || info.public_ip.is_some_and(|ip| is_believed(ip, &words));
+        info.behind_nat = info.public_ip.and_then(|ip| match is_ours(ip) {
+            true => Some(false),
+            false => (is_told && !self.interfaces.is_empty()).then_some(true),
+        });
+        info
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        self.seen.retain(|_, kept| !kept.is_old(now));
+    }
+
+    /// Makes room, if anybody is there who left.
+    fn has_room(&mut self) -> bool {
+        if self.seen.len() < MAX_SIGHTINGS {
+            return true;
+        }
+        let gone = self.seen.iter().filter_map(|(peer, kept)| Some((kept.gone?, *peer)));
+        let oldest = gone.min();
+        oldest.is_some_and(|(_, peer)| self.seen.remove(&peer).is_some())
+    }
+}
+
+impl NatInfo {
+    /// Whether the node is behind a translator: over IPv4, or over IPv6 if only that is known.
+    pub fn is_behind_nat(&self) -> Option<bool> {
+        self.ipv4.behind_nat.or(self.ipv6.behind_nat)
+    }
+
+    /// Where the internet sees the node, IPv4 first.
+    pub fn public_addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        [&self.ipv4, &self.ipv6].into_iter().flat_map(|family| &family.public_addresses).copied()
+    }
+
+    /// In one line, for people.
+    pub fn in_words(&self) -> String {
+        let (ipv4, ipv6) = (self.ipv4.in_words(), self.ipv6.in_words());
+        match (ipv4, ipv6) {
+            (None, None) => "unknown: no peer on the internet has said how it sees us".to_owned(),
+            (Some(one), None) => one,
+            (None, Some(other)) => format!("IPv6: {other}"),
+            (Some(one), Some(other)) => format!("{one}; IPv6: {other}"),
+        }
+    }
+}
+
+impl FamilyNat {
+    /// `None` if nothing is known.
+    fn in_words(&self) -> Option<String> {
+        let ip = self.public_ip?;
+        let behind = match self.behind_nat {
+            Some(true) => "behind a NAT",
+            Some(false) => "no NAT",
+            None => "perhaps behind a NAT",
+        };
+        let owners = self.evidence.iter().filter(|seen| seen.is_listening_socket).count();
+        Some(match (self.mapping, self.public_addresses.first()) {
+            (_, Some(at)) if self.is_forced => format!("{behind}: {at}, by `external_addresses`"),
+            (Mapping::Same, Some(at)) => format!("{behind}: seen as {at} by everybody"),
+            (Mapping::Varies, _) => format!("{behind}: {ip}, and another port for each peer"),
+            _ => format!("{behind}: {ip}, the port unknown ({owners} peers said so)"),
+        })
+    }
+}
+
+impl Kept {
+    fn is_old(&self, now: Instant) -> bool {
+        self.gone.is_some_and(|gone| now.since(gone) >= SIGHTING_LIFE)
+    }
+}
+
+/// What follows from words about one family, without what this machine itself knows.
+fn judged(words: &[Kept]) -> FamilyNat {
+    let mut by_ip: BTreeMap<IpAddr, BTreeSet<Owner>> = BTreeMap::new();
+    for word in words {
+        by_ip.entry(word.addr.ip()).or_default().insert(word.owner);
+    }
+    // Of as many the one that was said last.
+    let said = |ip: &IpAddr| words.iter().filter(|w| w.addr.ip() == *ip).map(|w| w.at).max();
+    let most = by_ip.iter().max_by_key(|(ip, owners)| (owners.len(), said(ip)));
+    let Some((&ip, _)) = most else { return FamilyNat::default() };
+    let mut by_port: BTreeMap<SocketAddr, BTreeSet<Owner>> = BTreeMap::new();
+    for word in words.iter().filter(|word| word.is_listening_socket && word.addr.ip() == ip) {
+        by_port.entry(word.addr).or_default().insert(word.owner);
+    }
+    let all: BTreeSet<Owner> = by_port.values().flatten().copied().collect();
+    let best = by_port.iter().max_by_key(|(_, owners)| owners.len());
+    let (addr, owners) = best.map_or((None, 0), |(addr, owners)| (Some(*addr), owners.len()));
+    let is_most = owners * 2 > all.len();
+    let mapping = match is_most {
+        true if owners >= MAPPING_OWNERS => Mapping::Same,
+        false if all.len() >= MAPPING_OWNERS => Mapping::Varies,
+        _ => Mapping::Unknown,
+    };
+    let at = addr.filter(|_| mapping == Mapping::Same);
+    let public_addresses = Vec::from_iter(at);
+    FamilyNat { public_addresses, public_ip: Some(ip), mapping, ..FamilyNat::default() }
+}
+
+/// Whether an address that no interface has is believed to be ours: two owners see it, or all who
+/// see any, and we dialled one of them.
+fn is_believed(ip: IpAddr, words: &[Kept]) -> bool {
+    let of_it = || words.iter().filter(|word| word.addr.ip() == ip);
+    let owners: BTreeSet<Owner> = of_it().map(|word| word.owner).collect();
+    let is_unanimous = of_it().count() == words.len();
+    owners.len() > 1 || (is_unanimous && of_it().any(|word| word.chosen))
+}
+
+fn seconds<S: serde::Serializer>(age: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(age.as_secs())
+}
