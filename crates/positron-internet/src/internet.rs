@@ -107,7 +107,8 @@ impl<P: Payload> Internet<P> {
         }
     }
 
-    /// A host has another address and port from now on. Its streams are dead, and nobody is told.
+    /// The internet knows a host by another address from now on, and it has another port. Its
+    /// streams are dead, and nobody is told.
     pub fn move_host(&mut self, host: HostId, from: SocketAddr, to: SocketAddr) {
         let kernel = &mut self.kernels[host.index()];
         kernel.unbind(from.port());

@@ -12,6 +12,7 @@ use crate::{
     context::Context,
     event::{Closed, Event, Hangup, StreamId},
     middlebox::{Header, Middlebox, Protocol},
+    nat::{INSIDE, NatType},
     path::{Loss, Path},
     queue::{Arrival, EventQueue, Packet, StreamEnd},
     tcp::{Streams, refuse},
@@ -95,6 +96,21 @@ impl<P: Payload> Kernel<P> {
         self.uplink.install(middlebox);
     }
 
+    /// Makes it a home of this type, in place of the boxes that are there. The internet knows it by
+    /// the same address as before; if that is translated, its own is [`INSIDE`].
+    pub fn put_behind(&mut self, nat_type: NatType, seed: u64) {
+        let outside = self.uplink.outside();
+        let inside = nat_type.behavior().map_or(outside, |_| INSIDE.into());
+        self.uplink.put_behind(nat_type.boxes(outside, seed), inside);
+    }
+
+    /// The boxes on its way out forget everything. Its streams are dead, and nobody is told: they
+    /// were flows too.
+    pub fn reboot_boxes(&mut self) {
+        self.uplink.reboot();
+        self.streams.sever(|_| true);
+    }
+
     // --- the process ---
 
     /// A process starts that listens on this port, for streams and datagrams.
@@ -148,8 +164,9 @@ impl<P: Payload> Kernel<P> {
         self.ports.retain(|bound| *bound != port);
     }
 
-    /// The host has another address: its streams are dead, and nobody is told. The topology must
-    /// be [told](Topology::move_host) too.
+    /// The internet knows the host by another address: that of its outermost translator, or its own
+    /// if there is none. Its streams are dead, and nobody is told. The topology must be
+    /// [told](Topology::move_host) too.
     pub fn renumber(&mut self, ip: IpAddr) {
         self.uplink.renumber(ip);
         self.streams.sever(|_| true);

@@ -11,7 +11,7 @@
 //! - *Who reaches whom* ([`Topology`]): partitions, cuts of one direction, black holes at a host
 //!   ([`Traffic`]) or by size (the MTU), addresses that change.
 //! - *Uplinks*: boxes before a host ([`Middlebox`]) that filter, translate addresses, and count
-//!   hops: [`Firewall`], [`Translator`].
+//!   hops: [`Firewall`], [`Translator`], and homes of ten types ([`NatType`]) made of them.
 //! - *Hosts* ([`Kernel`]): processes that start, end, stop reading; machines that lose power.
 //!
 //! What is kept is bounded by what its user sends: a chunk that nobody reads by the kernel buffer,
@@ -20,7 +20,7 @@
 //! Not modelled: routes and shared lines (each pair of hosts has its own line), congestion control
 //! and acknowledgments of streams (a stream is as fast as its rate), fragmentation, ICMP, boxes
 //! before streams that stand (they see the question for a stream only), and one box before several
-//! hosts.
+//! hosts: nobody has a neighbour at home.
 //!
 //! An [`Internet`] is a handful of hosts driven by one caller. A world of many hosts has a
 //! [`Kernel`] in each of them and a [`Topology`] for all, and may run them on several threads.
@@ -51,6 +51,7 @@ mod internet;
 mod kernel;
 mod laws;
 mod middlebox;
+mod nat;
 mod path;
 mod payload;
 mod queue;
@@ -67,7 +68,11 @@ pub use event::{Closed, Event, Hangup, StreamId};
 pub use internet::{DEFAULT_TTL, Delivery, Internet};
 pub use kernel::Kernel;
 pub use laws::{Bursts, PathLaws, Range, StreamLaws};
-pub use middlebox::{Filtering, Firewall, Header, Middlebox, Protocol, Translator, Verdict};
+pub use middlebox::{Header, Middlebox, Protocol, Verdict};
+pub use nat::{
+    FLOW_TIMEOUT, Filtering, Firewall, INSIDE, MAX_FLOWS, Mapping, NatBehavior, NatType,
+    PortAssignment, StreamsOnly, Translator, UnknownNatType, Unsolicited,
+};
 pub use path::{Damage, Loss};
 pub use payload::Payload;
 pub use queue::{Arrival, StreamEnd};

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::{
-    Closed, DEFAULT_TTL, Delivery, Event, Filtering, Firewall, Hangup, HostId, Internet, Loss,
-    PathLaws, StreamId, StreamLaws, Time, Traffic, Translator,
+    Closed, DEFAULT_TTL, Delivery, Event, Firewall, Hangup, HostId, Internet, Loss, PathLaws,
+    StreamId, StreamLaws, Time, Traffic,
 };
 
 const MS: Time = Time::from_millis(1);
@@ -271,46 +271,6 @@ fn a_firewall_lets_in_only_what_answers_and_only_for_a_while() {
     let id = stage.internet.connect(stage.now, stage.hosts[1], addr(0));
     assert_eq!(closed(&stage.pass(60 * SECOND)), [(1, Closed::TimedOut)], "{id:?}");
     stage.connected();
-}
-
-#[test]
-fn a_translator_shows_another_address_and_lets_in_whom_its_kind_does() {
-    use Filtering::{AddressAndPortDependent, AddressDependent, EndpointIndependent};
-    let kinds = [
-        // Whether others on its port, the asked one on another port, and the asked one get in.
-        (EndpointIndependent, [true, true, true]),
-        (AddressDependent, [false, true, true]),
-        (AddressAndPortDependent, [false, false, true]),
-    ];
-    for (filtering, gets_in) in kinds {
-        let mut stage = Stage::calm();
-        let [host, asked] = stage.hosts;
-        let other = stage.internet.add_host(SocketAddr::from(([10, 9, 9, 9], 8888)));
-        let outside = SocketAddr::from(([203, 0, 113, 1], addr(0).port()));
-        let translator = Translator::new(outside.ip(), filtering, 30 * SECOND);
-        stage.internet.install(host, Box::new(translator));
-        // The internet knows the host by the address of its box only.
-        stage.internet.topology_mut().move_host(host, outside.ip());
-        let bytes = |text: &str| text.as_bytes().to_vec();
-        let (now, port) = (stage.now, addr(0).port());
-        let ask = |stage: &mut Stage, payload| {
-            stage.internet.send_from(now, host, port, addr(1), payload, DEFAULT_TTL).unwrap();
-            stage.pass(SECOND)
-        };
-        let heard = ask(&mut stage, bytes("hello"));
-        let hello = Event::Datagram { from: outside, to: addr(1), payload: bytes("hello") };
-        assert_eq!(heard[0].event, hello);
-        let from = [(other, 8888), (asked, addr(1).port() + 1), (asked, addr(1).port())];
-        for ((from, port), gets_in) in from.into_iter().zip(gets_in) {
-            let (now, answer) = (stage.now, bytes("answer"));
-            stage.internet.send_from(now, from, port, outside, answer, DEFAULT_TTL).unwrap();
-            let got = stage.texts(0, SECOND);
-            assert_eq!(got.len() == 1, gets_in, "{filtering:?} from {from:?}, port {port}");
-        }
-        // Streams were never asked for from that port.
-        stage.internet.connect(stage.now, asked, outside);
-        assert_eq!(closed(&stage.pass(60 * SECOND)), [(1, Closed::TimedOut)], "{filtering:?}");
-    }
 }
 
 #[test]

@@ -24,8 +24,33 @@ impl Uplink {
         self.ip
     }
 
-    pub(crate) const fn renumber(&mut self, ip: IpAddr) {
+    /// The address by which the internet knows the host.
+    pub(crate) fn outside(&self) -> IpAddr {
+        let shown = self.boxes.iter().rev().find_map(|middlebox| middlebox.outside());
+        shown.unwrap_or(self.ip)
+    }
+
+    /// The internet knows the host by another address from now on: the outermost translator shows
+    /// it, and the host has it if there is none.
+    pub(crate) fn renumber(&mut self, ip: IpAddr) {
+        for middlebox in self.boxes.iter_mut().rev() {
+            middlebox.renumber(ip);
+            if middlebox.outside().is_some() {
+                return;
+            }
+        }
         self.ip = ip;
+    }
+
+    /// The boxes forget everything.
+    pub(crate) fn reboot(&mut self) {
+        self.boxes.iter_mut().for_each(|middlebox| middlebox.reboot());
+    }
+
+    /// Puts the host behind these boxes, the innermost first, at an address that only they know.
+    pub(crate) fn put_behind(&mut self, boxes: Vec<Box<dyn Middlebox>>, inside: IpAddr) {
+        self.boxes = boxes;
+        self.ip = inside;
     }
 
     /// One box more, before the internet and behind all that are there.
@@ -48,10 +73,10 @@ impl Uplink {
     /// A packet arrives from the internet: as it reads at the host.
     pub(crate) fn inbound(&mut self, now: Time, mut header: Header) -> Option<Header> {
         for middlebox in self.boxes.iter_mut().rev() {
-            header.ttl = header.ttl.checked_sub(1).filter(|ttl| *ttl > 0)?;
+            header.ttl = header.ttl.checked_sub(1)?;
             match middlebox.inbound(now, header) {
-                Verdict::Forward(changed) => header = changed,
-                Verdict::Drop => return None,
+                Verdict::Forward(changed) if changed.ttl > 0 => header = changed,
+                Verdict::Forward(_) | Verdict::Drop => return None,
             }
         }
         Some(header)

@@ -55,8 +55,9 @@ impl Cast {
             })
             .collect();
         let mut environment = Environment::new(physics.clone(), count, &self.seed);
-        for (node, gateway) in &self.scenario.gateways {
-            hosts[*node].put_behind(*gateway);
+        for (node, nat_type) in &self.scenario.homes {
+            let seed = self.seed.child(&format!("host {node}"));
+            hosts[*node].put_behind(*nat_type, seed.stream("boxes").next_u64());
         }
         environment.name(BOOTSTRAP_NAME, (0..*bootstraps).map(address).collect());
         Hosts::new(hosts, environment)

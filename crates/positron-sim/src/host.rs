@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
@@ -32,7 +32,7 @@ use crate::{
     reader_writer::ReaderWriter,
     report::StreamTally,
     run_hash::RunHash,
-    scenario::Gateway,
+    scenario::NatType,
     stack::{Stack, Told},
     trace::{Trace, brief},
 };
@@ -139,9 +139,10 @@ impl Host {
         }
     }
 
-    /// Something stands between it and the internet, before anything runs on it.
-    pub(crate) fn put_behind(&mut self, gateway: Gateway) {
-        self.addr.set_ip(self.stack.put_behind(gateway, self.addr.ip()));
+    /// It is at home, before anything runs on it.
+    pub(crate) fn put_behind(&mut self, nat_type: NatType, seed: u64) {
+        self.stack.put_behind(nat_type, seed);
+        self.addr.set_ip(self.stack.ip());
     }
 
     // --- what it is like ---
@@ -313,10 +314,10 @@ impl Host {
         &mut self.stack
     }
 
-    /// It has another address; its process finds out when it looks.
-    pub(crate) fn renumber(&mut self, to: SocketAddr) {
-        self.addr = to;
-        self.stack.renumber(to.ip());
+    /// It is known by another address; its process finds out when it looks, if it has it itself.
+    pub(crate) fn renumber(&mut self, to: IpAddr) {
+        self.stack.renumber(to);
+        self.addr.set_ip(self.stack.ip());
         let after = self.dice.between((Duration::ZERO, INTERFACES_INTERVAL));
         self.later(self.now + after, Event::Interfaces);
     }

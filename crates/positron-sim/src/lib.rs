@@ -9,6 +9,7 @@
 //! - *time*: virtual; each host has a wall clock that is wrong and drifts;
 //! - *the network*: a [`positron_internet`], with datagrams and streams; a delay for each pair of
 //!   hosts, jitter, loss, an optional rate;
+//! - *homes*: nodes behind any of the ten NAT types ([`NatType`]);
 //! - *partitions*: streams are held back until they heal, or are dead for good and nobody is told;
 //! - *processes*: killed, frozen, stopped, or without power; started again with what their disk
 //!   has;
@@ -81,8 +82,7 @@ pub use physics::{Physics, Range};
 pub use questions::Question;
 pub use report::{Directs, Dissemination, Hops, Latency, Progress, Report, StreamTally, Violation};
 pub use scenario::{
-    BootstrapBy, Check, Cut, Death, Fault, Filtering, Gateway, Listen, Scenario, Workload,
-    default_config,
+    BootstrapBy, Check, Cut, Death, Fault, Listen, NatType, Scenario, Workload, default_config,
 };
 pub use selector::Selector;
 pub use way::WayPoint;

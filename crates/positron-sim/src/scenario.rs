@@ -1,6 +1,6 @@
 //! A story as data: who is there, what they say, and what goes wrong when.
 
-pub use positron_internet::Filtering;
+pub use positron_internet::NatType;
 use positron_proto::{id::NetworkId, node::NodeConfig, session::sessions, time::Duration};
 
 use crate::{adversary::Adversary, physics::Physics, selector::Selector};
@@ -32,8 +32,8 @@ pub struct Scenario {
     pub physics: Physics,
     /// What every node is told; its bootstrap addresses are added.
     pub config: NodeConfig,
-    /// What is in front of which nodes.
-    pub gateways: Vec<(usize, Gateway)>,
+    /// Nodes that are at home, and behind what. The others have public addresses.
+    pub homes: Vec<(usize, NatType)>,
     /// Hosts that are no nodes of ours.
     pub guests: Vec<Adversary>,
     /// When they start.
@@ -56,15 +56,6 @@ pub enum Listen {
     Address,
     /// The port only: `0.0.0.0`. They learn from others where they are.
     Port,
-}
-
-/// What lets in only what a node asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gateway {
-    /// A stateful firewall: what answers, from whom was asked.
-    Firewall,
-    /// A home router, at whose address the node is seen.
-    Translator(Filtering),
 }
 
 /// How nodes are told of the bootstrap nodes.
@@ -181,8 +172,11 @@ pub enum Fault {
     /// port from now on, and whatever is sent to a former one is lost.
     Rebind(Selector),
     /// Machines move to another network: each has another address from now on and nobody its
-    /// former one, and its streams are dead.
+    /// former one, and its streams are dead. A [home](Scenario::homes) stays as it is inside.
     Renumber(Selector),
+    /// The boxes between these nodes and the internet start again, and know of no flow. Streams of
+    /// the nodes are dead, and nobody is told.
+    RebootBoxes(Selector),
     /// The second machine with the key of this node, if it [has one](Scenario::twins), starts with
     /// what its disk has.
     Double(usize),
@@ -258,7 +252,7 @@ impl Scenario {
             faults: Vec::new(),
             physics: Physics::default(),
             config: default_config(),
-            gateways: Vec::new(),
+            homes: Vec::new(),
             guests: Vec::new(),
             guests_after: start_within(nodes),
             twins: Vec::new(),
@@ -283,6 +277,13 @@ impl Scenario {
     pub(crate) fn twin_of(&self, node: usize) -> Option<usize> {
         let twin = self.twins.iter().position(|owner| *owner == node)?;
         Some(self.nodes + self.guests.len() + twin)
+    }
+
+    /// Puts a node at home. No bootstrap node should be: others know where it is from outside.
+    #[must_use]
+    pub fn at_home(mut self, node: usize, nat_type: NatType) -> Self {
+        self.homes.push((node, nat_type));
+        self
     }
 
     /// Adds what goes wrong.

@@ -1,29 +1,22 @@
 //! The network stack of a host, in the words of a node.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use positron_internet::{
-    self as internet, Arrival, Closed, DEFAULT_TTL, Event, Firewall, HostId, Kernel, StreamEnd,
-    StreamId, Topology, Translator,
+    self as internet, Arrival, Closed, DEFAULT_TTL, Event, HostId, Kernel, NatType, StreamEnd,
+    StreamId, Topology,
 };
 use positron_proto::{
     datagram::contract::Transmit,
     id::LinkId,
     node::Input,
     session::sessions::{Hangup, LinkDown, LinkKind},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use crate::{
-    clock::{at, since_beginning},
-    scenario::Gateway,
-};
+use crate::clock::{at, since_beginning};
 
-/// How long a firewall or a home router remembers a flow (RFC 4787, 4.3: at least).
-const FLOW_TIMEOUT: Duration = Duration::from_secs(120);
-/// The address of every host behind a home router.
-const INSIDE: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 2);
 /// The first port that no service has by agreement (RFC 6335, 6).
 const FIRST_DYNAMIC_PORT: u16 = 49_152;
 
@@ -135,19 +128,14 @@ impl Stack {
         }
     }
 
-    /// Something stands between the host, until now at `ip`, and the internet. Where it is now.
-    pub(crate) fn put_behind(&mut self, gateway: Gateway, ip: IpAddr) -> IpAddr {
-        match gateway {
-            Gateway::Firewall => {
-                self.kernel.install(Box::new(Firewall::new(FLOW_TIMEOUT)));
-                ip
-            }
-            Gateway::Translator(filtering) => {
-                self.kernel.renumber(INSIDE.into());
-                self.kernel.install(Box::new(Translator::new(ip, filtering, FLOW_TIMEOUT)));
-                INSIDE.into()
-            }
-        }
+    /// Its address, as it knows it itself.
+    pub(crate) const fn ip(&self) -> IpAddr {
+        self.kernel.ip()
+    }
+
+    /// It is at home, behind boxes that draw from `seed`.
+    pub(crate) fn put_behind(&mut self, nat_type: NatType, seed: u64) {
+        self.kernel.put_behind(nat_type, seed);
     }
 
     // --- what goes wrong ---
@@ -159,9 +147,14 @@ impl Stack {
         self.move_datagrams(former);
     }
 
-    /// The host has another address; its streams are dead.
+    /// The host is known by another address; its streams are dead.
     pub(crate) fn renumber(&mut self, ip: IpAddr) {
         self.kernel.renumber(ip);
+    }
+
+    /// The boxes before it know of no flow; its streams are dead.
+    pub(crate) fn reboot_boxes(&mut self) {
+        self.kernel.reboot_boxes();
     }
 
     fn move_datagrams(&mut self, former: u16) {

@@ -385,7 +385,15 @@ impl Stage {
         self.disturb(hosts.iter().copied());
         for host in hosts {
             let to = self.hosts.environment_mut().renumber(host);
-            self.change(host, |host, _| host.renumber(to));
+            self.change(host, |host, _| host.renumber(to.ip()));
+        }
+    }
+
+    /// The boxes before these hosts start again.
+    pub(crate) fn reboot_boxes(&mut self, hosts: Vec<usize>) {
+        self.disturb(hosts.iter().copied());
+        for host in hosts {
+            self.change(host, |host, _| host.stack().reboot_boxes());
         }
     }
 

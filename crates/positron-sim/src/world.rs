@@ -284,6 +284,10 @@ impl World {
                 let whose = self.those(who, all);
                 self.stage.renumber(whose);
             }
+            Fault::RebootBoxes(who) => {
+                let whose = self.those(who, all);
+                self.stage.reboot_boxes(whose);
+            }
             Fault::Double(node) => self.double(*node),
             Fault::Single => self.end_twins(),
             Fault::StopReading(who) => {
@@ -383,7 +387,7 @@ impl World {
         self.stage.hosts()[node].identity().node_id()
     }
 
-    /// Where it is now.
+    /// Where it is now, as it knows it itself: inside, if it is at home.
     pub fn address(&self, node: usize) -> SocketAddr {
         self.stage.hosts()[node].addr()
     }

@@ -19,8 +19,8 @@ use positron_proto::{
     time::Duration,
 };
 use positron_sim::{
-    Adversary, Attack, BootstrapBy, Check, Cut, Death, Fault, Filtering, Gateway, Listen, Physics,
-    Report, Scenario, Selector, Workload, World, run, stories,
+    Adversary, Attack, BootstrapBy, Check, Cut, Death, Fault, Listen, NatType, Physics, Report,
+    Scenario, Selector, Workload, World, run, stories,
 };
 
 const fn secs(seconds: u64) -> Duration {
