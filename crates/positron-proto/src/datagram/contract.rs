@@ -8,6 +8,7 @@ use crate::{
     id::{NetworkId, NodeId},
     limits::{CONNECTION_QUEUE_BYTES, CONNECTION_WINDOW_LONGEST},
     misbehavior::Misbehavior,
+    stun::TransactionId,
     time::{Duration, Instant},
     wire::frame::CloseReason,
 };
@@ -303,6 +304,17 @@ pub struct Transmit {
     pub segment_size: usize,
     /// Bytes in all.
     pub len: usize,
+    /// How many hops it goes, if not as far as it gets.
+    pub hops: Option<u8>,
+}
+
+/// Somebody says how it sees us, as a STUN request asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StunAnswered {
+    /// Who answered, as far as the address says.
+    pub from: SocketAddr,
+    /// Which request of ours, if it is one.
+    pub id: TransactionId,
 }
 
 /// Bytes of one link on the wire since it began, as far as they are sealed.

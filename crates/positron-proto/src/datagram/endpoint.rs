@@ -16,7 +16,7 @@ use super::{
     connection::Connection,
     contract::{
         Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters,
-        EndpointEvent, LaneNumber, NotDialled, NotQueued, QueryEvent, StreamId, Transmit,
+        EndpointEvent, LaneNumber, NotDialled, NotQueued, QueryEvent, StreamId, StunAnswered, Transmit,
         WireBytes,
     },
     demux::Demux,
@@ -25,7 +25,7 @@ use super::{
     per_second::PerSecond,
     protection::Tuning,
     query::{Answering, Asking},
-    transmit_queue::TransmitQueue,
+    transmit_queue::{TransmitQueue, Unsealed},
     window::WindowBudget,
 };
 use crate::{
@@ -116,6 +116,7 @@ pub struct Endpoint {
     answering: Answering,
     query_events: VecDeque<QueryEvent>,
     bindings: Bindings,
+    stun_answers: VecDeque<StunAnswered>,
     deadlines: Deadlines<EndpointWake>,
     transmits: TransmitQueue,
     events: VecDeque<EndpointEvent>,
@@ -167,6 +168,7 @@ impl Endpoint {
             answering: Answering::new(),
             query_events: VecDeque::new(),
             bindings: Bindings::default(),
+            stun_answers: VecDeque::new(),
             deadlines: Deadlines::new(),
             transmits: TransmitQueue::default(),
             events: VecDeque::new(),
@@ -430,11 +432,11 @@ impl Endpoint {
         buf: &mut Vec<u8>,
     ) -> Option<Transmit> {
         buf.clear();
-        if let Some((to, datagram)) = self.transmits.pop() {
+        if let Some(Unsealed { to, datagram, hops }) = self.transmits.pop() {
             buf.extend_from_slice(&datagram);
             self.counters.datagrams_sent += 1;
             self.counters.bytes_sent += u64::try_from(buf.len()).unwrap_or(0);
-            return Some(Transmit { to, segment_size: buf.len(), len: buf.len() });
+            return Some(Transmit { to, segment_size: buf.len(), len: buf.len(), hops });
         }
         while let Some(id) = self.transmits.next_ready() {
             let sent = self.demux.get_mut(id).and_then(|connection| {

@@ -15,22 +15,36 @@ use crate::limits::MAX_UNSEALED_QUEUE;
 /// **Bounds**: [`MAX_UNSEALED_QUEUE`] datagrams; more are dropped, as on any network.
 #[derive(Debug, Default)]
 pub(super) struct TransmitQueue {
-    unsealed: VecDeque<(SocketAddr, Vec<u8>)>,
+    unsealed: VecDeque<Unsealed>,
     ready: BTreeSet<ConnectionId>,
     /// The connection that was served last: the one after it is next.
     served: Option<ConnectionId>,
 }
 
+/// A whole datagram.
+#[derive(Debug)]
+pub(super) struct Unsealed {
+    pub(super) to: SocketAddr,
+    pub(super) datagram: Vec<u8>,
+    /// How many hops it goes, if not as far as it gets.
+    pub(super) hops: Option<u8>,
+}
+
 impl TransmitQueue {
     /// Queues an unsealed datagram, unless too many wait.
     pub(super) fn push(&mut self, to: SocketAddr, datagram: Vec<u8>) {
+        self.push_hops(to, datagram, None);
+    }
+
+    /// The same for one that goes so many hops only.
+    pub(super) fn push_hops(&mut self, to: SocketAddr, datagram: Vec<u8>, hops: Option<u8>) {
         if self.unsealed.len() < MAX_UNSEALED_QUEUE {
-            self.unsealed.push_back((to, datagram));
+            self.unsealed.push_back(Unsealed { to, datagram, hops });
         }
     }
 
     /// The next unsealed datagram.
-    pub(super) fn pop(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+    pub(super) fn pop(&mut self) -> Option<Unsealed> {
         self.unsealed.pop_front()
     }
 

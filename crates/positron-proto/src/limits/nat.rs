@@ -11,3 +11,46 @@ pub const MAX_SIGHTINGS: usize = 64;
 /// How long the word of a peer stands that is not linked any more (guess: a home keeps its address
 /// for a day, and its mapping as long as the port is used).
 pub const SIGHTING_LIFE: Duration = Duration::from_mins(10);
+
+/// Addresses that one side offers for a direct path: its public ones, and those of its interfaces.
+pub const MAX_CANDIDATES: usize = 8;
+/// Nodes reached through relays for which a direct path is looked for.
+pub const MAX_PUNCHED: usize = 128;
+/// When a direct path is looked for again after it was in vain; the last of them for ever.
+pub const PUNCH_AGAIN: [Duration; 5] = [
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+];
+/// When requests go to each address, after the first of a round.
+pub const PUNCH_PROBES: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(400),
+];
+/// Packets that open our own translator, and die before they reach the other's, to each address.
+pub const PUNCH_OPENERS: u32 = 2;
+/// How long each step of a round is waited for: over a relay and back.
+pub const PUNCH_STEP: Duration = Duration::from_secs(2);
+/// Packets to an address that never answered, within [`PUNCH_BUDGET_TIME`]: whoever names it may
+/// aim at somebody.
+pub const PUNCH_BUDGET: u32 = 10;
+/// After so long an address has its whole budget again.
+pub const PUNCH_BUDGET_TIME: Duration = Duration::from_secs(60);
+/// Addresses of which it is known what was spent on them.
+pub const MAX_PUNCH_BUDGETS: usize = 1_024;
+/// Rounds that a peer may ask for in a minute.
+pub const PUNCH_ROUNDS_BURST: u32 = 10;
+/// One such round in so long.
+pub const PUNCH_ROUNDS_PACE: Duration = Duration::from_secs(6);
+/// Hops that an opener goes at the most: nobody is in a translator's network that is deeper.
+pub const MAX_OPENER_HOPS: u8 = 5;
+/// How long answers are waited for that tell how many hops away a peer is.
+pub const HOPS_WAIT: Duration = Duration::from_millis(500);
+/// How much longer, when the first of them came: they left together.
+pub const HOPS_GRACE: Duration = Duration::from_millis(20);
+/// How long that is believed.
+pub const HOPS_LIFE: Duration = Duration::from_secs(600);

@@ -17,6 +17,8 @@ pub const BINDINGS_PER_SECOND: u32 = 256;
 pub const SHORT_BINDINGS_PER_ADDRESS: u32 = 1;
 /// The same of all addresses: 64 answers of 32 bytes for 64 requests of 20.
 pub const SHORT_BINDINGS_PER_SECOND: u32 = 64;
+/// Answers to STUN requests that wait to be heard of: as many as one input brings.
+pub const MAX_STUN_ANSWERS: usize = 64;
 /// Transactions of ours that wait for their answers: each configured server, on two families.
 pub const MAX_STUN_TRANSACTIONS: usize = 16;
 /// RTO of RFC 8489, 6.2.1: after it a request is sent again, and after twice as long each time.

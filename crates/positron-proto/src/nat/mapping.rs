@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use super::OwnPlaces;
 use crate::{
     handshake::Direction,
     id::NodeId,
@@ -177,6 +178,20 @@ impl Nat {
     pub fn peer_down(&mut self, now: Instant, peer: &NodeId) {
         if let Some(kept) = self.seen.get_mut(peer) {
             kept.gone = Some(now);
+        }
+    }
+
+    /// Where a peer may find us that is willing to try: beside what is sure, whatever peers say of
+    /// our listening socket, the newest first.
+    pub(crate) fn places(&self, now: Instant, port: u16) -> OwnPlaces {
+        let mut seen: Vec<_> = self.seen.values().filter(|it| it.is_listening_socket).collect();
+        seen.sort_by_key(|kept| (kept.gone.is_some(), core::cmp::Reverse(kept.at)));
+        let sure = self.info(now).public_addresses().collect::<Vec<_>>();
+        let public = sure.into_iter().chain(seen.into_iter().map(|kept| kept.addr));
+        OwnPlaces {
+            public: public.collect(),
+            interfaces: self.interfaces.iter().copied().collect(),
+            port,
         }
     }
 

@@ -3,9 +3,43 @@
 //! A translator (NAT) gives our listening socket another address. Whether it gives the *same* one
 //! towards everybody decides whether others reach us there: RFC 4787, section 4.1, calls that
 //! endpoint-independent mapping.
+//!
+//! # A direct path
+//!
+//! Two nodes that talk through a relay look for a path of their own. Who dialled begins:
+//!
+//! ```text
+//!   A                                         B            (through the relay)
+//!   CONNECT: where I may be ────────────────▶
+//!                                              openers ─▶ A's addresses, to die on the way
+//!          ◀──────────────── ANSWER: where I may be
+//!   openers ─▶ B's addresses
+//!   SYNC ───────────────────────────────────▶
+//!   STUN requests ─▶ ◀─ STUN requests, some 50 ms apart; who is answered dials that address
+//! ```
+//!
+//! An *opener* is a request that goes so few hops that it passes our own translators and no other.
+//! Without it the first packet of the other side, coming unasked, may take the port at our
+//! translator under which we would have answered. It is sent before the message that lets the other
+//! side begin, so that no clock is needed.
+//!
+//! A request is answered by every node, whoever asks, so the answer proves a path and nothing else.
+//! What follows is a dial like any other, and the session moves to the better link.
 
+mod candidates;
+mod counters;
+mod effect;
 mod mapping;
+mod message;
+mod probes;
+mod punching;
+mod round;
 #[cfg(test)]
 mod tests;
 
+pub use candidates::OwnPlaces;
+pub use counters::NatCounters;
+pub use effect::NatEffect;
 pub use mapping::{FamilyNat, Filtering, Mapping, Nat, NatInfo, SeenAt, Sighting};
+pub use message::{NatMessage, Offer};
+pub use punching::Punching;

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
     AllCounters, AllLevels, ChangeId, Command, Effect, Event, Input, LostPeer, NodeConfig,
-    NodeCounters, NodeLevels, Outcome, RecentDial, Refused, RoomQueues, SequenceKind, Snapshot,
+    NodeCounters, Outcome, RecentDial, Refused, RoomQueues, SequenceKind, Snapshot,
     Wake,
     change::reserve,
     check_pace::CheckPace,
@@ -17,6 +17,7 @@ use super::{
     pending_verification::PendingVerification,
     persistence::{Awaited, Persistence},
     publisher::Publisher,
+    relaying::Relaying,
     pushes::PushesUnderWay,
     table_carrier::TableCarrier,
     unread::Unread,
@@ -30,7 +31,7 @@ use crate::{
     gossip::Gossip,
     id::{MessageId, NetworkId, NodeId, Ticket},
     identity::Identity,
-    nat::Nat,
+    nat::{Nat, Punching},
     peers::Peers,
     reason::Reason,
     recommendation::Recommendations,
@@ -76,6 +77,7 @@ pub struct NodeCore {
     pub(super) successions: Successions,
     pub(super) recommendations: Recommendations,
     pub(super) traces: Traces,
+    pub(super) punching: Punching,
     pub(super) relays: Relays,
     pub(super) dht: Dht,
     pub(super) table: TableCarrier,
@@ -134,6 +136,7 @@ impl NodeCore {
             successions: Successions::new(id, snapshot.successions),
             recommendations: Recommendations::new(now),
             traces: Traces::new(config.trace, id, network, seed.stream("trace")),
+            punching: Punching::new(seed.stream("nat")),
             relays: Relays::new(config.relay),
             dht: Dht::new(Arc::clone(&me), network, snapshot.dht, seed.stream("dht"), now),
             table,
@@ -173,6 +176,7 @@ impl NodeCore {
                 self.nat.handle_interfaces(&addresses);
                 self.peers.handle_interfaces(now, &addresses, &mut self.queues.peers);
                 self.sessions.handle_network_changed(now);
+                self.punching.handle_network_changed(now);
             }
             Input::Accepted { link, from, .. } if self.refuses(from) => {
                 self.counters.banned_addresses_dropped += 1;
@@ -299,6 +303,7 @@ impl NodeCore {
             (self.trust.poll_timeout(), Wake::Trust),
             (self.recommendations.poll_timeout(), Wake::Recommendation),
             (self.traces.poll_timeout(), Wake::Trace),
+            (self.punching.poll_timeout(), Wake::Nat),
             (self.relays.poll_timeout(), Wake::Relay),
             (self.dht.poll_timeout(), Wake::Dht),
             (self.held.poll_timeout(), Wake::HeldLinks),
@@ -379,47 +384,10 @@ impl NodeCore {
             banned: standings.banned(),
             banned_addresses: standings.banned_addresses(),
             moves: self.sessions.moves(),
-            levels: self.levels(),
+            levels: AllLevels::of(self),
             used_twice: self.identity_use.views(now.mono),
             is_stopping: self.stopping,
-            counters: AllCounters {
-                session: self.sessions.counters(),
-                datagrams: self.sessions.datagram_counters(),
-                peers: self.peers.counters(),
-                gossip: self.gossip.counters(),
-                direct: self.direct.counters(),
-                requests: self.requests.counters(),
-                substream: self.substreams.counters(),
-                succession: self.successions.counters(),
-                recommendation: self.recommendations.counters(),
-                trace: self.traces.counters(),
-                relay: self.relays.counters(),
-                dht: self.dht.counters(),
-                node: NodeCounters {
-                    changes_dropped: self.persistence.dropped(),
-                    deliveries_evicted: self.deliveries.evicted(),
-                    verification_wait: self.pending.waits(),
-                    ..self.counters
-                },
-            },
-        }
-    }
-
-    /// What is there at this moment.
-    fn levels(&self) -> AllLevels {
-        AllLevels {
-            session: self.sessions.levels(),
-            peers: self.peers.levels(),
-            gossip: self.gossip.levels(),
-            requests: self.requests.levels(),
-            substream: self.substreams.levels(),
-            succession: self.successions.levels(),
-            trust: self.trust.levels(),
-            trace: self.traces.levels(),
-            relay: self.relays.levels(),
-            dht: self.dht.levels(),
-            node: NodeLevels { checks: self.pending.level() },
-            store: self.persistence.levels(),
+            counters: AllCounters::of(self),
         }
     }
 
@@ -458,7 +426,7 @@ impl NodeCore {
         self.trust.handle_timeout(now, &mut self.queues.trust);
         self.recommendations.handle_timeout(now, &mut self.queues.recommendation);
         self.traces.handle_timeout(now, &mut self.queues.trace);
-        self.relays.handle_timeout(now, &mut self.queues.relay);
+        Relaying(self).handle_timeout(now);
         self.handle_table_timeout(now);
         if due(self.held.poll_timeout()) {
             let due = self.held.take_due(now.mono);

@@ -47,6 +47,7 @@ pub mod input;
 mod judging;
 mod message;
 mod node_finder;
+mod numbers;
 mod peer_order;
 mod pending_verification;
 mod persistence;

@@ -1,15 +1,16 @@
 //! Links that go through a third node: to the sessions byte streams like any other.
 
-use std::net::SocketAddr;
-
 use super::{NodeCore, judging::Judging, room_name::RoomName};
 use crate::{
     handshake::{Direction, Expect},
     id::NodeId,
     limits::RELAYS_ASKED,
+    nat::{NatEffect, NatMessage, OwnPlaces},
     relay::RelayEffect,
     scope::is_relayed,
-    session::sessions::{DialRequest, Effort, LinkKind, Purpose, SessionEffect},
+    session::sessions::{
+        DialRequest, Effort, LinkKind, Peer, Purpose, SessionEffect, SessionView, StunAnswered,
+    },
     time::Now,
     wire::message::RoomMessage as _,
 };
@@ -68,13 +69,67 @@ impl Relaying<'_> {
         }
     }
 
-    /// A session is up, or goes on over another link: who is reached through a relay is none.
-    pub(super) fn handle_place(&mut self, peer: NodeId, addr: SocketAddr) {
-        if is_relayed(addr.ip()) {
-            self.0.relays.peer_out_of_reach(&peer, &mut self.0.queues.relay);
-        } else {
-            self.0.relays.peer_in_reach(peer);
+    /// A session goes on over another link.
+    pub(super) fn handle_moved(&mut self, now: Now, peer: NodeId) {
+        let session = self.0.sessions.views().find(|session| session.peer.id == peer);
+        if let Some(session) = session {
+            self.handle_place(now, &session.peer);
         }
+    }
+
+    /// A session is up, or goes on over another link: who is reached through a relay is none, and
+    /// is looked for where it may be reached directly.
+    pub(super) fn handle_place(&mut self, now: Now, peer: &Peer) {
+        let core = &mut *self.0;
+        if is_relayed(peer.addr.ip()) {
+            core.relays.peer_out_of_reach(&peer.id, &mut core.queues.relay);
+            let relay = core.relays.relay_of(peer.addr);
+            let over_datagrams = |session: &SessionView| {
+                Some(session.peer.id) == relay && session.transport == LinkKind::Udp
+            };
+            let relay = core.sessions.views().find(over_datagrams);
+            let begins = peer.direction == Direction::Outbound;
+            let relay = relay.map(|session| session.peer.addr);
+            core.punching.peer_relayed(now, peer.id, begins, relay);
+        } else {
+            core.relays.peer_in_reach(peer.id);
+            core.punching.peer_direct(&peer.id);
+        }
+    }
+
+    pub(super) fn route_nat(&mut self, now: Now, out: NatEffect) {
+        match out {
+            NatEffect::Send { to, message } => {
+                let (lane, body) = (message.lane(), message.encode());
+                self.0.send(now, to, RoomName::Nat, lane, body, None);
+            }
+            NatEffect::Ask { to, id, hops } => self.0.sessions.ask_stun(to, id, hops),
+            NatEffect::Dial { peer, to } => {
+                self.0.sessions.dial_direct(now, &peer, to, &mut self.0.queues.session);
+            }
+        }
+    }
+
+    pub(super) fn handle_message(&mut self, now: Now, from: NodeId, message: NatMessage) {
+        let own = self.own_places(now);
+        self.0.punching.handle_message(now, from, message, &own, &mut self.0.queues.nat);
+    }
+
+    pub(super) fn handle_stun(&mut self, now: Now, answered: StunAnswered) {
+        let StunAnswered { from, id } = answered;
+        self.0.punching.handle_stun_answer(now, from, &id, &mut self.0.queues.nat);
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        self.0.relays.handle_timeout(now, &mut self.0.queues.relay);
+        if self.0.punching.poll_timeout().is_some_and(|at| at <= now.mono) {
+            let own = self.own_places(now);
+            self.0.punching.handle_timeout(now, &own, &mut self.0.queues.nat);
+        }
+    }
+
+    fn own_places(&self, now: Now) -> OwnPlaces {
+        self.0.nat.places(now.mono, self.0.peers.port())
     }
 
     /// A dial through one relay of several is over: to whom, if it was the last one.

@@ -21,6 +21,8 @@ pub enum RoomName {
     Recommendation,
     /// The way of messages.
     Trace,
+    /// Direct paths.
+    Nat,
     /// What is forwarded for others.
     Relay,
     /// The hash table.
@@ -37,6 +39,7 @@ label! {
         Succession => "succession",
         Recommendation => "recommendation",
         Trace => "trace",
+        Nat => "nat",
         Relay => "relay",
         Dht => "dht",
     }

@@ -15,6 +15,7 @@ use crate::{
     id::NetworkId,
     identity::Verified,
     metric::{Metric, MetricValue},
+    nat::{NatCounters, NatEffect, NatMessage},
     peers::{
         KnownPeer, PeersConfig, PeersCounters, PeersEffect, PeersLevels, PeersMessage, Reservation,
     },
@@ -44,6 +45,7 @@ messages! {
     Succession(SuccessionMessage) "Keys that gave way to others.";
     Recommendation(RecommendationMessage) "Whom others trust.";
     Trace(TraceMessage) "The way of messages.";
+    Nat(NatMessage) "Direct paths.";
     Relay(RelayMessage) "What is forwarded for others.";
     Dht(DhtMessage) "The hash table.";
 }
@@ -171,6 +173,7 @@ pub(super) struct RoomQueues {
     pub(super) succession: VecDeque<SuccessionEffect>,
     pub(super) recommendation: VecDeque<RecommendationEffect>,
     pub(super) trace: VecDeque<TraceEffect>,
+    pub(super) nat: VecDeque<NatEffect>,
     pub(super) relay: VecDeque<RelayEffect>,
     pub(super) dht: VecDeque<DhtEffect>,
 }
@@ -197,6 +200,8 @@ pub enum Wake {
     Recommendation,
     /// Traces whose answers are waited for.
     Trace,
+    /// Searches for direct paths.
+    Nat,
     /// What is forwarded at a rate.
     Relay,
     /// Lookups, records that end or are renewed.
@@ -236,6 +241,8 @@ pub struct AllCounters {
     pub recommendation: RecommendationCounters,
     /// The way of messages.
     pub trace: TraceCounters,
+    /// Direct paths.
+    pub nat: NatCounters,
     /// Relaying.
     pub relay: RelayCounters,
     /// The hash table.
@@ -249,10 +256,11 @@ impl AllCounters {
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, MetricValue<'_>)> {
         let Self { session, datagrams, peers, gossip, direct, .. } = self;
         let Self { requests, substream, succession, recommendation, trace, .. } = self;
-        let Self { relay, dht, node, .. } = self;
+        let Self { nat, relay, dht, node, .. } = self;
         let links = session.iter().chain(datagrams.iter());
         let to_one = direct.iter().chain(requests.iter()).chain(substream.iter());
         let of_others = succession.iter().chain(recommendation.iter()).chain(trace.iter());
+        let of_others = of_others.chain(nat.iter());
         let rest = of_others.chain(relay.iter()).chain(dht.iter()).chain(node.iter());
         links.chain(peers.iter()).chain(gossip.iter()).chain(to_one).chain(rest)
     }

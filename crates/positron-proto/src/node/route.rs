@@ -74,6 +74,8 @@ impl NodeCore {
                 Recommending(self).route(now, out);
             } else if let Some(out) = self.queues.trace.pop_front() {
                 Tracing(self).route(now, out);
+            } else if let Some(out) = self.queues.nat.pop_front() {
+                Relaying(self).route_nat(now, out);
             } else if let Some(out) = self.queues.relay.pop_front() {
                 Relaying(self).route(now, out);
             } else if let Some(out) = self.queues.dht.pop_front() {
@@ -108,7 +110,7 @@ impl NodeCore {
                 self.handle_used_twice(now, peer, addrs.into());
             }
             sessions::SessionEffect::Moved { peer, addr } => {
-                Relaying(self).handle_place(peer, addr);
+                Relaying(self).handle_moved(now, peer);
                 let standings = self.trust.standings();
                 self.peers.handle_moved(now, peer, addr, standings, &mut self.queues.peers);
             }
@@ -153,6 +155,7 @@ impl NodeCore {
                 self.substreams.handle_undelivered(ticket);
             }
             sessions::SessionEffect::Query(event) => HashTable(self).handle_query(now, event),
+            sessions::SessionEffect::Stun(answer) => Relaying(self).handle_stun(now, answer),
             sessions::SessionEffect::Misbehaved { peer, what } => {
                 Judging(self).observe_misbehavior(now, peer, what);
             }
@@ -400,7 +403,7 @@ impl NodeCore {
         self.substreams.peer_up(now, peer.id, peer.boot, &mut self.queues.substream);
         self.recommendations.peer_up(peer.id);
         self.traces.peer_up(now, peer.id);
-        Relaying(self).handle_place(peer.id, peer.addr);
+        Relaying(self).handle_place(now, &peer);
         HashTable(self).peer_up(now, &peer);
         Finding(self).peer_up(now, peer.id);
     }
@@ -424,6 +427,7 @@ impl NodeCore {
         self.recommendations.peer_down(&peer, &mut self.queues.recommendation);
         self.traces.peer_down(now, peer, &mut self.queues.trace);
         self.relays.peer_down(&peer, &mut self.queues.relay);
+        self.punching.peer_down(&peer);
         self.dht.peer_down(&peer);
         self.emit(Event::PeerLeft { peer, reason });
     }
@@ -450,6 +454,7 @@ impl NodeCore {
                 Recommending(self).handle_message(now, from, message);
             }
             Message::Trace(message) => Tracing(self).handle_message(now, from, message),
+            Message::Nat(message) => Relaying(self).handle_message(now, from, message),
             Message::Relay(message) => {
                 self.relays.handle_message(now, from, message, &mut self.queues.relay);
             }

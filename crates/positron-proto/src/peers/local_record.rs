@@ -230,6 +230,11 @@ impl LocalRecord {
         addresses.into_iter().map(Address::from).collect()
     }
 
+    /// The first port at which we listen; 0 before we do.
+    pub(super) fn port(&self) -> u16 {
+        self.bound.first().map_or(0, SocketAddr::port)
+    }
+
     /// The port at which all addresses of the family of `ip` listen. `[::]` takes IPv4 as well.
     fn port_for(&self, ip: IpAddr) -> Option<u16> {
         let fits =

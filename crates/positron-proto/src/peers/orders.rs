@@ -368,6 +368,11 @@ impl Peers {
         self.own.record().addresses.iter().filter_map(Address::socket_addr).collect()
     }
 
+    /// The port at which we listen; 0 before we do.
+    pub(crate) fn port(&self) -> u16 {
+        self.own.port()
+    }
+
     /// Our own record, as we say it to others.
     pub(crate) const fn own_record(&self) -> &Signed<PeerRecord> {
         self.own.claim()

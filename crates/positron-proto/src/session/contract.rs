@@ -13,6 +13,7 @@ pub use super::{
 pub use crate::{
     datagram::contract::{
         AnswerTooLong, Asker, NotAsked, QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget,
+        StunAnswered,
     },
     stream::contract::{Hangup, LinkDown, Reading},
 };
@@ -306,6 +307,8 @@ pub enum SessionEffect {
     },
     /// What became of a query, ours or another node's. No session comes of it.
     Query(QueryEvent),
+    /// Somebody answered a STUN request.
+    Stun(StunAnswered),
     /// A peer did wrong inside its session (which is closed if it cannot go on).
     Misbehaved {
         /// Who.

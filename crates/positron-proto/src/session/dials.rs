@@ -1,12 +1,12 @@
 //! Dials, those that were asked for and those of our own: the links that they make, and how they
 //! end `[PROTOCOL 5.2]`.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, net::SocketAddr};
 
 use super::{
     carrier::LinkEnding,
     contract::{
-        DialFailure, DialOutcome, DialRequest, Effort, LinkKinds, Peer, Purpose, SessionConfig,
+        DialFailure, DialOutcome, DialRequest, Effort, LinkKind, LinkKinds, Peer, Purpose, SessionConfig,
         SessionCounters, SessionEffect,
     },
     happy_eyeballs::{AfterFailure, AttemptId, EndedAttempt, HappyEyeballs, NextDial, Reason},
@@ -111,6 +111,25 @@ impl Dials {
             self.counters.upgrades += 1;
             let over = self.transports.before(*kind);
             self.attempt(table, now, again(peer), Reason::Upgrade, over, out);
+        }
+    }
+
+    /// A peer that is reached over another link answers at this address, too: it is dialled there by
+    /// datagrams, unless such a dial is under way already.
+    pub(super) fn dial_direct(
+        &mut self,
+        table: &mut LinkTable,
+        now: Now,
+        (link, to): (LinkId, SocketAddr),
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(SessionLink { peer, .. }) = table.link(link) else { return };
+        if self.transports.has(LinkKind::Udp)
+            && !self.attempts.is_under_way(peer.id, Reason::Upgrade)
+        {
+            self.counters.upgrades += 1;
+            let dial = DialRequest { to, ..again(peer) };
+            self.attempt(table, now, dial, Reason::Upgrade, LinkKinds::UDP, out);
         }
     }
 

@@ -1,10 +1,10 @@
 //! How sessions begin, move and end `[PROTOCOL 5.2]`.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, net::SocketAddr};
 
 use super::{
     carrier::LinkEnding,
-    contract::{DialFailure, DialOutcome, DownReason, LinkDown, Peer, SessionEffect},
+    contract::{DialFailure, DialOutcome, DownReason, LinkDown, LinkKind, Peer, SessionEffect},
     conversations::{Attachment, Retention},
     credit::ReceiveCredit,
     established::{EstablishedSession, Health},
@@ -18,6 +18,7 @@ use crate::{
     handshake::{Direction, HandshakeFailure},
     id::{LinkId, NodeId},
     limits::BACK_LONGEST,
+    stun::TransactionId,
     time::Now,
     wire::frame::CloseReason,
 };
@@ -127,6 +128,28 @@ impl Sessions {
     fn upgrade_later(&mut self, now: Now, link: LinkId, peer: &NodeId) {
         if let Some(wait) = self.conversations.next_upgrade(peer) {
             self.links.table.upgrade_at(link, now.mono + wait);
+        }
+    }
+
+    /// The peer of a session answers at this address, too: the session is to go on over a datagram
+    /// connection to there. Nothing happens without a session, or if it does not get through.
+    pub fn dial_direct(
+        &mut self,
+        now: Now,
+        peer: &NodeId,
+        to: SocketAddr,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        if let Some(link) = self.link_of(peer) {
+            self.links.dials.dial_direct(&mut self.links.table, now, (link, to), out);
+            self.settle(now, out);
+        }
+    }
+
+    /// Asks by STUN, once, from the socket on which we listen; [`SessionEffect::Stun`] may follow.
+    pub fn ask_stun(&mut self, to: SocketAddr, id: TransactionId, hops: Option<u8>) {
+        if self.config.transports.has(LinkKind::Udp) {
+            self.carriers_mut().datagrams.endpoint.ask_stun(to, id, hops);
         }
     }
 

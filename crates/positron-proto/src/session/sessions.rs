@@ -9,6 +9,7 @@ pub use super::contract::{
     Flow, Hangup, LaneLevels, LinkDown, LinkKind, LinkKinds, NotAsked, NotSent, Peer, PerKind,
     Purpose, QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget, RateLimit, Reading,
     SessionBounds, SessionConfig, SessionCounters, SessionEffect, SessionLevels, SessionView,
+    StunAnswered,
 };
 use super::{
     carrier::{Carrier as _, CarrierEvent},
@@ -221,6 +222,7 @@ impl Sessions {
         self.links.table.drain_effects(out);
         let endpoint = &mut self.carriers_mut().datagrams.endpoint;
         out.extend(std::iter::from_fn(|| endpoint.poll_query()).map(SessionEffect::Query));
+        out.extend(std::iter::from_fn(|| endpoint.poll_stun()).map(SessionEffect::Stun));
     }
 
     /// Asks a node something without a session. One [`QueryEvent::Answered`] or

@@ -12,7 +12,7 @@ use crate::{
         connection::{Connection, Handled, OpenedPacket, SealedPacket},
         contract::{
             AnswerTooLong, Closed, ConnectionId, EndpointEvent, NotAsked, QueryEvent, QueryId,
-            QueryReply, QueryTarget,
+            QueryReply, QueryTarget, StunAnswered,
         },
         half_open::{Knock, remote, sealed_reset},
         protection::Protection,
@@ -20,8 +20,9 @@ use crate::{
         received_datagram::ReceivedDatagram,
     },
     handshake::{agreement::Agreement, expect::Direction},
-    limits::STRAY_HINTS_PER_SECOND,
+    limits::{MAX_STUN_ANSWERS, STRAY_HINTS_PER_SECOND},
     rng::Seed,
+    stun::{BindingRequest, StunMessage, TransactionId},
     time::{Instant, Now},
     wire::{
         frame::CloseReason,
@@ -125,13 +126,33 @@ impl Endpoint {
                 self.transmits.push(from, hint);
             }
             ReceivedDatagram::OtherHint { of } => self.handle_other_hint(from, of),
-            ReceivedDatagram::Stun => {
-                let answer = self.bindings.answer(now.mono, from, datagram, &mut self.counters);
-                if let Some(answer) = answer {
-                    self.transmits.push(from, answer);
-                }
-            }
+            ReceivedDatagram::Stun => self.handle_stun(now, from, datagram),
             ReceivedDatagram::Malformed => self.counters.malformed += 1,
+        }
+    }
+
+    /// Asks by STUN how somebody sees this socket, once; the answer is [`poll_stun`]'s to tell.
+    ///
+    /// [`poll_stun`]: Self::poll_stun
+    pub fn ask_stun(&mut self, to: SocketAddr, id: TransactionId, hops: Option<u8>) {
+        self.transmits.push_hops(to, BindingRequest::encode(id), hops);
+    }
+
+    /// The next answer to a STUN request, perhaps none of ours.
+    pub fn poll_stun(&mut self) -> Option<StunAnswered> {
+        self.stun_answers.pop_front()
+    }
+
+    fn handle_stun(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
+        if let Ok(StunMessage::Answer(id, _)) = StunMessage::decode(datagram) {
+            if self.stun_answers.len() < MAX_STUN_ANSWERS {
+                self.stun_answers.push_back(StunAnswered { from, id });
+            }
+            return;
+        }
+        let answer = self.bindings.answer(now.mono, from, datagram, &mut self.counters);
+        if let Some(answer) = answer {
+            self.transmits.push(from, answer);
         }
     }
 

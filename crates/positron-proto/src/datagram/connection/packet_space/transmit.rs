@@ -128,7 +128,7 @@ impl PacketSpace {
         }
         let (to, len) = (self.paths.addr(), buf.len());
         self.sending.handle_batch_sent(now, len);
-        Ok(Some(Transmit { to, segment_size: full.min(len), len }))
+        Ok(Some(Transmit { to, segment_size: full.min(len), len, hops: None }))
     }
 
     /// One packet with as much as fits of what is most urgent. A batch goes on for as long as its
@@ -357,7 +357,7 @@ fn begin(buf: &mut Vec<u8>) -> usize {
 
 /// One datagram.
 const fn alone(to: SocketAddr, buf: &[u8]) -> Transmit {
-    Transmit { to, segment_size: buf.len(), len: buf.len() }
+    Transmit { to, segment_size: buf.len(), len: buf.len(), hops: None }
 }
 
 /// What a filled packet is called on the wire; `None` if nothing was put into it.

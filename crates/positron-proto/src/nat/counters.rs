@@ -1,0 +1,16 @@
+//! What happened and what was dropped.
+
+use crate::metric::counters;
+
+counters! {
+    /// What happened and what was dropped, since the start.
+    pub struct NatCounters of "nat";
+
+    rounds: Counter Count "Searches for a direct path to a node behind a relay.";
+    answered: Counter Count "Such searches in which the node answered at an address of its own.";
+    direct: Counter Count "Sessions that went on over a direct path.";
+    refused: Counter Count "Searches of peers that were not joined: too many."
+        high "A peer floods: it is slowed down by itself.";
+    packets: Counter Count "Packets to addresses that a peer named.";
+    spared: Counter Count "Packets that were not sent, because an address never answered.";
+}

@@ -1,0 +1,34 @@
+//! What the search for direct paths wants done.
+
+use std::net::SocketAddr;
+
+use super::NatMessage;
+use crate::{id::NodeId, stun::TransactionId};
+
+/// What the search for direct paths wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NatEffect {
+    /// Send this.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        message: NatMessage,
+    },
+    /// Ask by STUN from the socket on which we listen, once.
+    Ask {
+        /// Whom.
+        to: SocketAddr,
+        /// Under which name.
+        id: TransactionId,
+        /// How many hops the packet goes, if not as far as it gets.
+        hops: Option<u8>,
+    },
+    /// The peer answers there: go on over a link to this address.
+    Dial {
+        /// Who.
+        peer: NodeId,
+        /// Where.
+        to: SocketAddr,
+    },
+}

@@ -1,0 +1,106 @@
+//! Requests under way to addresses that a peer named, and what may be spent on them.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+};
+
+use super::{NatCounters, NatEffect};
+use crate::{
+    id::NodeId,
+    limits::{MAX_PUNCH_BUDGETS, PUNCH_BUDGET, PUNCH_BUDGET_TIME},
+    lru::LruMap,
+    rng::Rng,
+    stun::TransactionId,
+    time::Instant,
+};
+
+/// Why an address is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AskedFor {
+    /// To see whether this peer answers there.
+    Path(NodeId),
+    /// To see whether so many hops are enough to get there.
+    Hops(NodeId, u8),
+}
+
+impl AskedFor {
+    const fn peer(self) -> NodeId {
+        let (Self::Path(peer) | Self::Hops(peer, _)) = self;
+        peer
+    }
+}
+
+/// STUN requests to addresses that others named.
+///
+/// An address that never answered gets at most [`PUNCH_BUDGET`] packets in [`PUNCH_BUDGET_TIME`],
+/// whoever names it and however often; so much is known of [`MAX_PUNCH_BUDGETS`] addresses.
+#[derive(Debug)]
+pub(super) struct Probes {
+    asked: BTreeMap<TransactionId, (AskedFor, SocketAddr)>,
+    budgets: LruMap<SocketAddr, Budget>,
+}
+
+#[derive(Debug)]
+struct Budget {
+    since: Instant,
+    spent: u32,
+    has_answered: bool,
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self { asked: BTreeMap::new(), budgets: LruMap::new(MAX_PUNCH_BUDGETS) }
+    }
+}
+
+impl Probes {
+    /// Sends one request, unless enough was spent on the address.
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        (why, to): (AskedFor, SocketAddr),
+        hops: Option<u8>,
+        (rng, counters): (&mut Rng, &mut NatCounters),
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        if !self.pay(now, to) {
+            counters.spared += 1;
+            return;
+        }
+        counters.packets += 1;
+        let id = TransactionId::draw(rng);
+        self.asked.insert(id, (why, to));
+        out.push_back(NatEffect::Ask { to, id, hops });
+    }
+
+    fn pay(&mut self, now: Instant, to: SocketAddr) -> bool {
+        let Some(budget) = self.budgets.get_mut(&to) else {
+            self.budgets.insert(to, Budget { since: now, spent: 1, has_answered: false });
+            return true;
+        };
+        if now.since(budget.since) >= PUNCH_BUDGET_TIME {
+            (budget.since, budget.spent) = (now, 0);
+        }
+        budget.spent += 1;
+        budget.has_answered || budget.spent <= PUNCH_BUDGET
+    }
+
+    /// Somebody answered: why it was asked, if it was, and there.
+    pub(super) fn handle_answer(&mut self, from: SocketAddr, id: &TransactionId) -> Option<AskedFor> {
+        let (why, to) = *self.asked.get(id)?;
+        if to != from {
+            return None;
+        }
+        self.asked.remove(id);
+        if let Some(budget) = self.budgets.get_mut(&to) {
+            budget.has_answered = true;
+        }
+        Some(why)
+    }
+
+    /// Nothing that was asked for this peer is waited for any more.
+    pub(super) fn forget(&mut self, peer: &NodeId) {
+        self.asked.retain(|_, (why, _)| why.peer() != *peer);
+    }
+}

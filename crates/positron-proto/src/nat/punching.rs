@@ -1,0 +1,383 @@
+//! Direct paths to peers that are reached through a relay.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+};
+
+use super::{
+    NatCounters, NatEffect, NatMessage, Offer, OwnPlaces,
+    probes::{AskedFor, Probes},
+    round::{Stage, Wanted},
+};
+use crate::{
+    allowance::Allowance,
+    deadlines::Deadlines,
+    id::NodeId,
+    limits::{
+        HOPS_GRACE, HOPS_LIFE, HOPS_WAIT, MAX_OPENER_HOPS, MAX_PUNCHED, PUNCH_AGAIN, PUNCH_OPENERS,
+        PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_ROUNDS_PACE, PUNCH_STEP,
+    },
+    rng::Rng,
+    stun::TransactionId,
+    time::{Instant, Now},
+    wire::Address,
+};
+
+/// Searches for direct paths: "hole punching", with openers (`nat` has the picture).
+///
+/// **Contract.** Tell it of each session that goes over a relay ([`peer_relayed`](Self::peer_relayed))
+/// and of each that does not any more, of what peers say and of every STUN answer. What it wants
+/// done is appended to `out`.
+///
+/// **Guarantees.** Nothing is sent to an address on another's word but in a round in which both
+/// ends take part, and within the bounds of [`Probes`]. A path that was found is only ever dialled:
+/// who is there has to prove it like anybody else.
+///
+/// **Bounds**: [`MAX_PUNCHED`] peers.
+#[derive(Debug)]
+pub struct Punching {
+    wanted: BTreeMap<NodeId, Wanted>,
+    /// What each peer may ask for, as long as it is linked.
+    asking: BTreeMap<NodeId, Allowance>,
+    probes: Probes,
+    deadlines: Deadlines<NodeId>,
+    /// How far an opener goes, and since when that is believed.
+    reach: Option<(u8, Instant)>,
+    rng: Rng,
+    counters: NatCounters,
+}
+
+impl Punching {
+    /// Nobody is reached through a relay.
+    pub fn new(rng: Rng) -> Self {
+        Self {
+            wanted: BTreeMap::new(),
+            asking: BTreeMap::new(),
+            probes: Probes::default(),
+            deadlines: Deadlines::new(),
+            reach: None,
+            rng,
+            counters: NatCounters::default(),
+        }
+    }
+
+    /// A session goes over a relay, which is at this address if datagrams go there; `begins` if it
+    /// was our dial.
+    pub fn peer_relayed(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        begins: bool,
+        relay: Option<SocketAddr>,
+    ) {
+        if self.wanted.len() >= MAX_PUNCHED || self.wanted.contains_key(&peer) {
+            return;
+        }
+        let (stage, failed, offered) = (Stage::Idle, 0, None);
+        self.wanted.insert(peer, Wanted { begins, relay, stage, failed, offered });
+        if begins {
+            self.deadlines.set(peer, now.mono);
+        }
+    }
+
+    /// A session goes over a path of its own.
+    pub fn peer_direct(&mut self, peer: &NodeId) {
+        if self.forget(peer).is_some() {
+            self.counters.direct += 1;
+        }
+    }
+
+    /// A session is over.
+    pub fn peer_down(&mut self, peer: &NodeId) {
+        self.forget(peer);
+        self.asking.remove(peer);
+    }
+
+    fn forget(&mut self, peer: &NodeId) -> Option<Wanted> {
+        self.deadlines.clear(*peer);
+        self.probes.forget(peer);
+        self.wanted.remove(peer)
+    }
+
+    /// This machine is somewhere else: everything is tried anew, now.
+    pub fn handle_network_changed(&mut self, now: Now) {
+        self.reach = None;
+        for (peer, wanted) in self.wanted.iter_mut().filter(|(_, wanted)| wanted.begins) {
+            wanted.failed = 0;
+            wanted.stage = Stage::Idle;
+            self.deadlines.set(*peer, now.mono);
+        }
+    }
+
+    /// A linked peer said something.
+    pub fn handle_message(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        message: NatMessage,
+        own: &OwnPlaces,
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        match message {
+            NatMessage::Connect(offer) => self.handle_connect(now, from, &offer, own, out),
+            NatMessage::Answer(offer) => self.handle_answer(now, from, &offer, own, out),
+            NatMessage::Sync(nonce) => self.handle_sync(now, from, nonce, out),
+        }
+    }
+
+    fn handle_connect(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        offer: &Offer,
+        own: &OwnPlaces,
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        let Some(wanted) = self.wanted.get_mut(&from) else { return };
+        let allowance = self.asking.entry(from).or_default();
+        if wanted.begins || !allowance.pay(now.mono, PUNCH_ROUNDS_PACE, PUNCH_ROUNDS_BURST) {
+            self.counters.refused += 1;
+            return;
+        }
+        self.counters.rounds += 1;
+        wanted.offered = Some((offer.nonce, usable(offer, own)));
+        if self.measure(now, from, out) {
+            self.answer(now, from, own, out);
+        }
+    }
+
+    /// Opens our translator, then says so.
+    fn answer(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        own: &OwnPlaces,
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        let Some((nonce, to)) = wanted.offered.take() else { return };
+        wanted.stage = Stage::Answered { nonce, to: to.clone() };
+        self.deadlines.set(peer, now.mono + PUNCH_STEP);
+        self.open(now, peer, &to, out);
+        let message = NatMessage::Answer(offer(nonce, own));
+        out.push_back(NatEffect::Send { to: peer, message });
+    }
+
+    fn handle_answer(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        offer: &Offer,
+        own: &OwnPlaces,
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        let Some(wanted) = self.wanted.get_mut(&from) else { return };
+        if wanted.stage != (Stage::Offered { nonce: offer.nonce }) {
+            return;
+        }
+        let to = usable(offer, own);
+        self.open(now, from, &to, out);
+        let message = NatMessage::Sync(offer.nonce);
+        out.push_back(NatEffect::Send { to: from, message });
+        self.begin_probing(now, from, to, out);
+    }
+
+    fn handle_sync(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        nonce: u64,
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        let Some(wanted) = self.wanted.get_mut(&from) else { return };
+        match &mut wanted.stage {
+            Stage::Answered { nonce: answered, to } if *answered == nonce => {
+                let to = core::mem::take(to);
+                self.begin_probing(now, from, to, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends what makes our translator let the peer in, and gets no further.
+    fn open(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        to: &[SocketAddr],
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        let hops = self.reach.map_or(MAX_OPENER_HOPS, |(hops, _)| hops);
+        for _ in 0..PUNCH_OPENERS {
+            for &addr in to {
+                let (what, means) =
+                    ((AskedFor::Path(peer), addr), (&mut self.rng, &mut self.counters));
+                self.probes.ask(now.mono, what, Some(hops), means, out);
+            }
+        }
+    }
+
+    fn begin_probing(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        to: Vec<SocketAddr>,
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        if let Some(wanted) = self.wanted.get_mut(&peer) {
+            wanted.stage = Stage::Probing { to, probes: 0, since: now.mono };
+            self.probe(now, peer, out);
+        }
+    }
+
+    /// Asks at each address once more, or gives up for this time.
+    fn probe(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<NatEffect>) {
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        let Stage::Probing { to, probes, since } = &mut wanted.stage else { return };
+        if *probes >= PUNCH_PROBES.len() {
+            return self.fail(now, peer);
+        }
+        *probes += 1;
+        let next = PUNCH_PROBES.get(*probes).map_or(*since + PUNCH_STEP, |after| *since + *after);
+        let to = to.clone();
+        self.deadlines.set(peer, next);
+        for addr in to {
+            let (what, means) =
+                ((AskedFor::Path(peer), addr), (&mut self.rng, &mut self.counters));
+            self.probes.ask(now.mono, what, None, means, out);
+        }
+    }
+
+    /// Nothing came of it: who began tries again, later each time.
+    fn fail(&mut self, now: Now, peer: NodeId) {
+        self.probes.forget(&peer);
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        wanted.stage = Stage::Idle;
+        let again = PUNCH_AGAIN[wanted.failed.min(PUNCH_AGAIN.len() - 1)];
+        wanted.failed += 1;
+        let begins = wanted.begins.then_some(now.mono + again);
+        self.deadlines.set_or_clear(peer, begins);
+    }
+
+    /// A STUN request was answered: perhaps one of ours.
+    pub fn handle_stun_answer(
+        &mut self,
+        now: Now,
+        from: SocketAddr,
+        id: &TransactionId,
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        match self.probes.handle_answer(from, id) {
+            Some(AskedFor::Path(peer)) => {
+                let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+                if wanted.stage == Stage::Dialling || wanted.stage == Stage::Idle {
+                    return;
+                }
+                wanted.stage = Stage::Dialling;
+                self.counters.answered += 1;
+                self.deadlines.set(peer, now.mono + PUNCH_STEP);
+                out.push_back(NatEffect::Dial { peer, to: from });
+            }
+            Some(AskedFor::Hops(peer, hops)) => {
+                // What gets there is one too many.
+                let opener = hops.saturating_sub(1).max(1);
+                if self.reach.is_none_or(|(reach, _)| opener < reach) {
+                    self.reach = Some((opener, now.mono));
+                }
+                // The others left at the same moment.
+                let is_measuring = |wanted: &Wanted| wanted.stage == Stage::Measuring;
+                if self.wanted.get(&peer).is_some_and(is_measuring) {
+                    self.deadlines.set_earliest(peer, now.mono + HOPS_GRACE);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// When something is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.next().map(|(at, _)| at)
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
+        let mut due = Vec::new();
+        while let Some(peer) = self.deadlines.pop_due(now.mono) {
+            due.push(peer);
+        }
+        for peer in due {
+            let Some(Wanted { stage, begins, .. }) = self.wanted.get(&peer) else { continue };
+            match (stage, begins) {
+                (Stage::Idle, _) => {
+                    if self.measure(now, peer, out) {
+                        self.offer(now, peer, own, out);
+                    }
+                }
+                (Stage::Measuring, begins) => {
+                    let begins = *begins;
+                    self.reach.get_or_insert((MAX_OPENER_HOPS, now.mono));
+                    if begins {
+                        self.offer(now, peer, own, out);
+                    } else {
+                        self.answer(now, peer, own, out);
+                    }
+                }
+                (Stage::Probing { .. }, _) => self.probe(now, peer, out),
+                (Stage::Offered { .. } | Stage::Answered { .. } | Stage::Dialling, _) => {
+                    self.fail(now, peer);
+                }
+            }
+        }
+    }
+
+    fn offer(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        let nonce = self.rng.next_u64();
+        wanted.stage = Stage::Offered { nonce };
+        self.counters.rounds += 1;
+        self.deadlines.set(peer, now.mono + PUNCH_STEP);
+        let message = NatMessage::Connect(offer(nonce, own));
+        out.push_back(NatEffect::Send { to: peer, message });
+    }
+
+    /// Finds out how many hops away the relay is, unless that is known: an opener goes one less, so
+    /// that it passes our translators and not the peer's. Whether it is known.
+    fn measure(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<NatEffect>) -> bool {
+        if self.reach.is_some_and(|(_, since)| now.mono.since(since) < HOPS_LIFE) {
+            return true;
+        }
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return false };
+        let Some(relay) = wanted.relay else {
+            // No datagram goes to the relay; a guess is as good as any.
+            self.reach = Some((MAX_OPENER_HOPS, now.mono));
+            return true;
+        };
+        if wanted.stage != Stage::Measuring {
+            wanted.stage = Stage::Measuring;
+            self.reach = None;
+            self.deadlines.set(peer, now.mono + HOPS_WAIT);
+            for hops in 2..=MAX_OPENER_HOPS {
+                let what = (AskedFor::Hops(peer, hops), relay);
+                let means = (&mut self.rng, &mut self.counters);
+                self.probes.ask(now.mono, what, Some(hops), means, out);
+            }
+        }
+        false
+    }
+
+    /// What happened and what was dropped.
+    pub const fn counters(&self) -> NatCounters {
+        self.counters
+    }
+}
+
+fn offer(nonce: u64, own: &OwnPlaces) -> Offer {
+    let candidates = own.candidates().into_iter().map(Address::from).collect();
+    Offer { nonce, candidates }
+}
+
+fn usable(offer: &Offer, own: &OwnPlaces) -> Vec<SocketAddr> {
+    let offered = offer.candidates.iter().filter_map(Address::socket_addr);
+    own.usable(&offered.collect::<Vec<_>>())
+}
