@@ -104,6 +104,12 @@ impl<P: Payload> Kernel<P> {
         self.uplink.put_behind(nat_type.boxes(outside, seed), inside);
     }
 
+    /// The box next to it forwards a port to it, for datagrams and streams, as routers do that are
+    /// asked by UPnP or PCP. Behind a carrier's box that is of no use.
+    pub fn forward_port(&mut self, port: u16) {
+        self.uplink.forward(port);
+    }
+
     /// The boxes on its way out forget everything. Its streams are dead, and nobody is told: they
     /// were flows too.
     pub fn reboot_boxes(&mut self) {

@@ -49,7 +49,11 @@ pub trait Middlebox: Send + core::fmt::Debug {
     /// From the internet to the host.
     fn inbound(&mut self, now: Time, header: Header) -> Verdict;
 
-    /// It forgets everything that it learned from packets.
+    /// It lets in whatever comes for its port of the same number as that of `inside`, for `inside`:
+    /// a port mapping. Boxes that cannot do that do nothing.
+    fn forward(&mut self, _inside: SocketAddr) {}
+
+    /// It forgets everything that it learned from packets, and port mappings.
     fn reboot(&mut self);
 
     /// At which address it shows what is behind it; `None` if it leaves addresses as they are.

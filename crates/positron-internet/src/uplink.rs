@@ -1,6 +1,6 @@
 //! The way from a host to the internet: its own address, and the boxes before it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     Time,
@@ -40,6 +40,13 @@ impl Uplink {
             }
         }
         self.ip = ip;
+    }
+
+    /// The box next to the host forwards this port to it.
+    pub(crate) fn forward(&mut self, port: u16) {
+        if let Some(middlebox) = self.boxes.first_mut() {
+            middlebox.forward(SocketAddr::new(self.ip, port));
+        }
     }
 
     /// The boxes forget everything.

@@ -58,6 +58,9 @@ impl Cast {
         for (node, nat_type) in &self.scenario.homes {
             let seed = self.seed.child(&format!("host {node}"));
             hosts[*node].put_behind(*nat_type, seed.stream("boxes").next_u64());
+            if self.scenario.forwarded.contains(node) {
+                hosts[*node].stack().forward_port();
+            }
         }
         environment.name(BOOTSTRAP_NAME, (0..*bootstraps).map(address).collect());
         Hosts::new(hosts, environment)

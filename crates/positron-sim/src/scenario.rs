@@ -34,6 +34,8 @@ pub struct Scenario {
     pub config: NodeConfig,
     /// Nodes that are at home, and behind what. The others have public addresses.
     pub homes: Vec<(usize, NatType)>,
+    /// Those of them whose router forwards their port to them.
+    pub forwarded: Vec<usize>,
     /// Hosts that are no nodes of ours.
     pub guests: Vec<Adversary>,
     /// When they start.
@@ -253,6 +255,7 @@ impl Scenario {
             physics: Physics::default(),
             config: default_config(),
             homes: Vec::new(),
+            forwarded: Vec::new(),
             guests: Vec::new(),
             guests_after: start_within(nodes),
             twins: Vec::new(),

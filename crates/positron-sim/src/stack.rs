@@ -138,6 +138,11 @@ impl Stack {
         self.kernel.put_behind(nat_type, seed);
     }
 
+    /// Its router forwards its port to it.
+    pub(crate) fn forward_port(&mut self) {
+        self.kernel.forward_port(self.listens);
+    }
+
     // --- what goes wrong ---
 
     /// The address translator in front of it chooses another port for datagrams.

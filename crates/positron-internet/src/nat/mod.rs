@@ -16,7 +16,8 @@
 //! *Mapping* and *filtering* are those of RFC 4787, 4.1 and 5. Each translator and firewall forgets
 //! a flow 30 s after the last packet from inside ([`FLOW_TIMEOUT`]); packets from outside do not
 //! refresh it, and an answer makes it last no longer, as it would on Linux. It remembers
-//! [`MAX_FLOWS`]. Streams go out through all of them and come in through `open` only.
+//! [`MAX_FLOWS`]. Streams go out through all of them and come in through `open` only, or at a port
+//! that a router [forwards](crate::Kernel::forward_port).
 //!
 //! A home is one host: two behind one box, which could meet inside, are not modelled. So a
 //! hairpin is what a host sends to itself.

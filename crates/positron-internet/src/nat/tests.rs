@@ -365,3 +365,24 @@ fn a_stream_that_is_asked_for_from_both_ends_at_once_does_not_come_in_either() {
         assert!(comes_in.is_none_or(|verdict| verdict == Verdict::Drop), "{nat_type}");
     }
 }
+
+#[test]
+fn a_port_that_is_forwarded_lets_in_strangers_and_streams_until_the_router_starts_again() {
+    let [home, alice] = [SocketAddr::from(HOME), SocketAddr::from(ALICE)];
+    let answers = |lab: &mut Lab| {
+        let gets_in = lab.reaches(alice, home);
+        gets_in && lab.seen_by(alice) == Some(home)
+    };
+    for nat_type in NatType::ALL.into_iter().filter(|nat_type| nat_type.behavior().is_some()) {
+        let mut lab = Lab::new(nat_type);
+        lab.internet.kernel_mut(lab.home).forward_port(HOME.1);
+        let is_forwarded = nat_type != NatType::CarrierGrade;
+        assert_eq!(answers(&mut lab), is_forwarded, "{nat_type}");
+        let id = lab.internet.connect(lab.now, HostId::new(1), home);
+        let connected = Event::Connected { id };
+        let connects = lab.pass(SECOND).iter().any(|heard| heard.event == connected);
+        assert_eq!(connects, is_forwarded, "{nat_type}");
+        lab.internet.kernel_mut(lab.home).reboot_boxes();
+        assert!(!lab.reaches(BOB, home), "{nat_type}");
+    }
+}

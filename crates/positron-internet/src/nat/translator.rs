@@ -1,7 +1,10 @@
 //! A box that shows what is behind it at its own address.
 
 use core::time::Duration;
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use crate::{
     Time,
@@ -77,22 +80,25 @@ pub struct NatBehavior {
 
 /// A network address translator: it shows the host behind it at its own address (RFC 4787).
 ///
-/// Datagrams come in as its [`NatBehavior`] says; streams go out only, whatever it says, because no
-/// port of theirs is forwarded.
+/// Datagrams come in as its [`NatBehavior`] says; streams go out only, whatever it says. Both come
+/// in at a port that is [forwarded](Middlebox::forward).
 #[derive(Debug)]
 pub struct Translator {
     outside: IpAddr,
     behavior: NatBehavior,
     hairpins: bool,
     flows: Flows,
+    /// Port mappings: to whom inside.
+    forwarded: BTreeMap<u16, SocketAddr>,
     dice: Dice,
 }
 
 impl Translator {
     /// A translator at `outside` that draws ports from `dice`. It forgets a flow after
     /// [`FLOW_TIMEOUT`] without a packet from inside, and drops what the inside sends to `outside`.
-    pub const fn new(outside: IpAddr, behavior: NatBehavior, dice: Dice) -> Self {
-        Self { outside, behavior, hairpins: false, flows: Flows::new(FLOW_TIMEOUT), dice }
+    pub fn new(outside: IpAddr, behavior: NatBehavior, dice: Dice) -> Self {
+        let (flows, forwarded) = (Flows::new(FLOW_TIMEOUT), BTreeMap::new());
+        Self { outside, behavior, hairpins: false, flows, forwarded, dice }
     }
 
     /// The same, with another time after which it forgets a flow.
@@ -190,21 +196,32 @@ impl Middlebox for Translator {
     }
 
     fn inbound(&mut self, now: Time, header: Header) -> Verdict {
-        if header.protocol == Protocol::Tcp || header.to.ip() != self.outside {
+        let Header { protocol, from: remote, to, .. } = header;
+        if to.ip() != self.outside {
             return Verdict::Drop;
         }
-        if let Some(to) = self.let_in(now, header) {
+        let tuple = Tuple { protocol, port: to.port(), remote };
+        let let_in = || self.let_in(now, header).filter(|_| protocol == Protocol::Udp);
+        if let Some(to) = let_in() {
+            return Verdict::Forward(Header { to, ..header });
+        }
+        if let Some(to) = self.forwarded.get(&tuple.port).copied() {
+            self.flows.open(now, tuple, Holder::Inside(to));
             return Verdict::Forward(Header { to, ..header });
         }
         if self.behavior.unsolicited == Unsolicited::Tracked {
-            let Header { protocol, from: remote, to, .. } = header;
-            self.flows.open(now, Tuple { protocol, port: to.port(), remote }, Holder::Router);
+            self.flows.open(now, tuple, Holder::Router);
         }
         Verdict::Drop
     }
 
+    fn forward(&mut self, inside: SocketAddr) {
+        self.forwarded.insert(inside.port(), inside);
+    }
+
     fn reboot(&mut self) {
         self.flows.clear();
+        self.forwarded.clear();
     }
 
     fn outside(&self) -> Option<IpAddr> {

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bandwidth;
+mod homes;
 mod identities;
 mod reasons;
 mod reserved;
