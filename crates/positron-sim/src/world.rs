@@ -268,26 +268,11 @@ impl World {
                 let whose = self.those(who, all);
                 self.stage.filter(whose, *transport);
             }
-            Fault::Mute(who) => {
-                let whose = self.those(who, all);
-                self.stage.mute(whose);
-            }
-            Fault::Unfilter(who) => {
-                let whose = self.those(who, all);
-                self.stage.unfilter(whose);
-            }
-            Fault::Rebind(who) => {
-                let whose = self.those(who, Host::is_live);
-                self.stage.rebind(whose);
-            }
-            Fault::Renumber(who) => {
-                let whose = self.those(who, all);
-                self.stage.renumber(whose);
-            }
-            Fault::RebootBoxes(who) => {
-                let whose = self.those(who, all);
-                self.stage.reboot_boxes(whose);
-            }
+            Fault::Mute(who) => self.together(who, all, Stage::mute),
+            Fault::Unfilter(who) => self.together(who, all, Stage::unfilter),
+            Fault::Rebind(who) => self.together(who, Host::is_live, Stage::rebind),
+            Fault::Renumber(who) => self.together(who, all, Stage::renumber),
+            Fault::RebootBoxes(who) => self.together(who, all, Stage::reboot_boxes),
             Fault::Double(node) => self.double(*node),
             Fault::Single => self.end_twins(),
             Fault::StopReading(who) => {
@@ -356,6 +341,17 @@ impl World {
         let hosts = self.stage.hosts();
         let able = (0..self.scenario.nodes).filter(|node| can(&hosts[*node])).collect();
         who.choose(able, self.scenario.bootstraps, &mut self.dice)
+    }
+
+    /// Something happens to all of them at once.
+    fn together(
+        &mut self,
+        who: &Selector,
+        can: impl Fn(&Host) -> bool,
+        how: impl FnOnce(&mut Stage, Vec<usize>),
+    ) {
+        let whose = self.those(who, can);
+        how(&mut self.stage, whose);
     }
 
     /// The same happens to each of them.
