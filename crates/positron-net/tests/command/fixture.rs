@@ -183,7 +183,7 @@ pub(crate) fn finish(mut command: Command) -> Outcome {
 }
 
 /// A child that does not outlive its test.
-struct Reaped(Child);
+pub(crate) struct Reaped(pub(crate) Child);
 
 impl Drop for Reaped {
     fn drop(&mut self) {

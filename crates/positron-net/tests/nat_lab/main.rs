@@ -1,0 +1,18 @@
+//! Homes behind routers of ten kinds, on an internet made of network namespaces; first whether the
+//! lab is what it is said to be, then what nodes make of it.
+//!
+//! It takes root, `ip` and `nft`; where they are missing the tests say so and are over.
+#![cfg(target_os = "linux")]
+
+#[allow(dead_code)] // the other tests of the command use the rest
+#[path = "../command/fixture.rs"]
+mod fixture;
+#[path = "../namespaces/mod.rs"]
+mod namespaces;
+
+mod lab;
+mod nat_type;
+mod nodes;
+mod probes;
+mod routers;
+mod stun;

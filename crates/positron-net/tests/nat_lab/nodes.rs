@@ -1,0 +1,82 @@
+//! Whole nodes in the lab: two on the internet, and one behind a router of each kind.
+
+use std::{
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+};
+
+use serde_json::Value;
+
+use crate::{
+    fixture::{Fixture, Process, SOON, finish, until},
+    lab::{Lab, Machine},
+    nat_type::NatType,
+};
+
+const PORT: u16 = 8888;
+
+#[test]
+fn from_every_home_a_node_reaches_the_internet_and_what_it_says_reaches_all() {
+    let Some(lab) = Lab::new() else { return };
+    let fixture = Fixture::new();
+    let first = lab.public[0].at(PORT).to_string();
+    let public = [
+        start(&lab.public[0], &fixture, "first", &[]),
+        start(&lab.public[1], &fixture, "second", &["-b", &first]),
+    ];
+    let ids = public.each_ref().map(|node| node.started()["node_id"].clone());
+    let homes = NatType::ALL.map(|nat| lab.home(nat));
+    let nodes = homes
+        .each_ref()
+        .map(|home| start(&home.inside, &fixture, home.nat.word(), &["--bootstrap", &first]));
+    for (home, node) in homes.iter().zip(&nodes) {
+        let what = format!("{}: a public peer", home.nat);
+        let is_public = |peer: &&Value| ids.contains(&peer["node_id"]);
+        let status = node.status_when(&fixture, &what, |status| {
+            status["peers"].as_array().unwrap().iter().any(|peer| is_public(&peer))
+        });
+        let peer = status["peers"].as_array().unwrap().iter().find(is_public).unwrap();
+        let transport = if home.nat == NatType::Blocked { "tcp" } else { "udp" };
+        assert_eq!(peer["transport"], transport, "{}: {peer}", home.nat);
+    }
+    let all = || NatType::ALL.map(NatType::word).into_iter().chain(["first", "second"]);
+    for from in [NatType::Blocked, NatType::Symmetric] {
+        let message = broadcast(&fixture, from.word());
+        for node in all() {
+            let what = format!("what {from} said is heard by {node}");
+            let heard = until(&what, SOON, || {
+                let told =
+                    finish(fixture.command(["trace", &message, "--data-dir", node, "--json"]));
+                (told.code == Some(0)).then(|| told.json())
+            });
+            assert_eq!(heard["local"]["own"], node == from.word(), "{what}");
+        }
+    }
+}
+
+fn start(on: &Machine, fixture: &Fixture, data: &str, more: &[&str]) -> Process {
+    let port = PORT.to_string();
+    let args = [&["start", "--port", &port][..], more].concat();
+    let command = on.command(env!("CARGO_BIN_EXE_positron-net"));
+    Process::start_as(fixture, fixture.in_environment(command, args), data)
+}
+
+/// Has the node of a data folder say something to all, and returns the id of the message.
+#[track_caller]
+fn broadcast(fixture: &Fixture, data: &str) -> String {
+    let socket = fixture.path().join(data).join("control.sock");
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let body = r#"{"payload":"hello"}"#;
+    write!(
+        stream,
+        "POST /v1/actions/broadcast HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let done: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    done["message"].as_str().unwrap().to_owned()
+}
