@@ -36,7 +36,6 @@ pub(crate) struct Namespaces<const N: usize> {
 
 impl<const N: usize> Namespaces<N> {
     /// Makes them and has `furnish` do the rest. `None`, and why on stderr, where that cannot be.
-    #[allow(dead_code)] // the lab of translators makes one after the other
     pub(crate) fn new(
         test: &str,
         ends: [&str; N],

@@ -65,10 +65,10 @@ impl Lab {
     fn make() -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         can_be()?;
-        run("nft --version")?;
         let name = format!("lab{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let internet = Machine::new(&name, "internet", Ipv4Addr::UNSPECIFIED)?;
         internet.forwards()?;
+        internet.nft("list ruleset")?;
         let mut lab = Self { name, internet, networks: Cell::new(0), public: Vec::new() };
         for _ in 0..2 {
             lab.public.push(lab.host()?);

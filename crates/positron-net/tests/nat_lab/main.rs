@@ -7,6 +7,7 @@
 #[allow(dead_code)] // the other tests of the command use the rest
 #[path = "../command/fixture.rs"]
 mod fixture;
+#[allow(dead_code)] // the lab makes one after the other
 #[path = "../namespaces/mod.rs"]
 mod namespaces;
 

@@ -125,28 +125,23 @@ impl NatType {
     /// reads it.
     pub(crate) fn rules(self) -> String {
         let chains = match self {
-            Self::Open => String::new(),
-            Self::Firewall => chain("forward", "filter", r#"iifname "wan" ct state new drop"#),
+            Self::Open => vec![],
+            Self::Firewall => vec![forward(r#"iifname "wan" ct state new drop"#)],
             Self::Full => remembering("inet_service", "udp sport", "udp dport"),
             Self::Address => remembering(
                 "ipv4_addr . inet_service",
                 "ip daddr . udp sport",
                 "ip saddr . udp dport",
             ),
-            Self::Port => format!("{} {DEAF}", translating(RENUMBERED)),
-            Self::Linux | Self::CarrierGrade => format!("{} {DEAF}", translating("")),
-            Self::Clash => translating(""),
-            Self::Symmetric => format!(
-                "{} {DEAF}",
-                translating(r#"oifname "wan" meta l4proto udp masquerade fully-random"#)
-            ),
-            Self::Blocked => format!(
-                "{} {DEAF} {}",
-                translating(""),
-                chain("forward", "filter", "meta l4proto udp drop")
-            ),
+            Self::Port => vec![translate(RENUMBERED), DEAF.into()],
+            Self::Linux | Self::CarrierGrade => vec![translate(""), DEAF.into()],
+            Self::Clash => vec![translate("")],
+            Self::Symmetric => vec![translate(RANDOM), DEAF.into()],
+            Self::Blocked => {
+                vec![translate(""), DEAF.into(), forward("meta l4proto udp drop")]
+            }
         };
-        format!("table ip home {{\n{chains}\n}}\n")
+        format!("table ip home {{\n{}\n}}\n", chains.join("\n"))
     }
 }
 
@@ -166,12 +161,15 @@ const DEAF: &str = r#"chain own {
 /// the same: that is how Linux makes a mapping that is endpoint-independent.
 const RENUMBERED: &str = r#"oifname "wan" meta l4proto udp masquerade to :20000-29999"#;
 
-fn chain(hook: &str, priority: &str, rules: &str) -> String {
-    format!("chain {hook} {{\n type filter hook {hook} priority {priority}\n {rules}\n}}")
+/// Any port, for each flow another.
+const RANDOM: &str = r#"oifname "wan" meta l4proto udp masquerade fully-random"#;
+
+fn forward(rules: &str) -> String {
+    format!("chain through {{\n type filter hook forward priority filter\n {rules}\n}}")
 }
 
 /// Source addresses become that of the router: as `rules` say, otherwise with the ports kept.
-fn translating(rules: &str) -> String {
+fn translate(rules: &str) -> String {
     format!(
         r#"chain translate {{
     type nat hook postrouting priority srcnat
@@ -183,16 +181,14 @@ fn translating(rules: &str) -> String {
 
 /// What leaves is written down under `leaving`, of the type `key`, with whom it is from; a stranger
 /// is led to whom `coming` says.
-fn remembering(key: &str, leaving: &str, coming: &str) -> String {
-    let translating = translating(RENUMBERED);
-    format!(
+fn remembering(key: &str, leaving: &str, coming: &str) -> Vec<String> {
+    let holes = format!(
         r#"map holes {{
     type {key} : ipv4_addr . inet_service
     flags dynamic,timeout
     timeout 2m
     size 65535
 }}
-{translating}
 chain learn {{
     type filter hook postrouting priority srcnat + 10
     oifname "wan" meta l4proto udp update @holes \
@@ -201,7 +197,7 @@ chain learn {{
 chain admit {{
     type nat hook prerouting priority dstnat
     iifname "wan" meta l4proto udp dnat ip to {coming} map @holes
-}}
-{DEAF}"#
-    )
+}}"#
+    );
+    vec![holes, translate(RENUMBERED), DEAF.into()]
 }

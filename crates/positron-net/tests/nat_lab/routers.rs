@@ -24,6 +24,7 @@ fn each_type_maps_filters_and_numbers_ports_as_its_name_promises() {
     let (contacted, other_port, stranger) = (first.udp(0), first.udp(0), other.udp(0));
     for nat in NatType::with_udp() {
         let home = lab.home(nat);
+        assert_eq!(home.inside_addr() == home.outside_ip(), nat.is_routed(), "{nat}");
         let inside = home.udp(PORT);
         let seen = [&contacted, &other_port, &stranger].map(|by| seen(&inside, by));
         assert_eq!(seen.map(|at| at.ip()), [IpAddr::V4(home.outside_ip()); 3], "{nat}");
