@@ -124,6 +124,31 @@ impl Lab {
         Ok(Home { nat, inside, routers })
     }
 
+    /// From now on the line of whoever has this address on the internet loses so many of a hundred
+    /// packets, in each direction. It loses them behind the routers, who know nothing of it.
+    #[track_caller]
+    pub(crate) fn lose(&self, percent: u8, at: Ipv4Addr) {
+        let network = at.octets()[1];
+        let table = format!("line{network}");
+        // To be added once more is nothing, and to be deleted takes that it is there.
+        let fresh = format!("add table ip {table}\ndelete table ip {table}\n");
+        let lost = format!("numgen random mod 100 < {percent} drop");
+        let rules = format!(
+            r#"{fresh}table ip {table} {{
+    chain coming {{
+        type filter hook prerouting priority raw
+        iifname "net{network}" {lost}
+    }}
+    chain going {{
+        type filter hook postrouting priority filter
+        oifname "net{network}" {lost}
+    }}
+}}
+"#
+        );
+        self.internet.nft(if percent == 0 { &fresh } else { &rules }).unwrap();
+    }
+
     fn next_network(&self) -> u8 {
         let network = self.networks.get() + 1;
         self.networks.set(network);

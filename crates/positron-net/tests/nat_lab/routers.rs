@@ -115,3 +115,24 @@ fn who_knocks_too_early_at_a_clash_router_finds_another_port_and_an_opener_preve
         assert!(!is_poisoned(&home, true), "{nat} with an opener");
     }
 }
+
+#[test]
+fn a_line_that_loses_packets_loses_some_in_each_direction_until_it_is_mended() {
+    let Some(lab) = Lab::new() else { return };
+    let public = lab.public[0].udp(0);
+    let home = lab.home(NatType::Linux);
+    let inside = home.udp(0);
+    let at = seen(&inside, &public);
+    for (from, to, whither) in
+        [(&inside, &public, public.local_addr().unwrap()), (&public, &inside, at)]
+    {
+        lab.lose(50, home.outside_ip());
+        for number in 0..100 {
+            say(from, &number.to_string(), whither);
+        }
+        lab.lose(0, home.outside_ip());
+        say(from, "mended", whither);
+        let arrived = words_until("mended", to).len();
+        assert!((10..=90).contains(&arrived), "{arrived} of 100");
+    }
+}
