@@ -14,6 +14,7 @@ mod namespaces;
 mod lab;
 mod nat_type;
 mod nodes;
+mod pairs;
 mod probes;
 mod routers;
 mod stun;

@@ -110,6 +110,16 @@ impl NatType {
         matches!(self, Self::Open | Self::Firewall | Self::Linux | Self::Clash)
     }
 
+    /// Whether two such homes can send to each other what they have sent to one another first: each
+    /// has to be where others saw it, for whoever lets in no other port.
+    pub(crate) fn punches_with(self, other: Self) -> bool {
+        let finds = |from: Self, to: Self| {
+            from.mapping() == Mapping::EndpointIndependent
+                || to.filtering() != Filtering::AddressAndPortDependent
+        };
+        ![self, other].contains(&Self::Blocked) && finds(self, other) && finds(other, self)
+    }
+
     /// With how many hops to live a packet passes every router of such a home and dies on the
     /// internet.
     pub(crate) fn opener_ttl(self) -> u32 {

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     io::ErrorKind,
     net::{SocketAddr, UdpSocket},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -13,7 +13,9 @@ use crate::{
 };
 
 /// How long nothing more arrives after the last thing that must.
-const QUIET: Duration = Duration::from_millis(200);
+pub(crate) const QUIET: Duration = Duration::from_millis(200);
+/// Between two looks at a socket.
+const LOOK: Duration = Duration::from_millis(5);
 const LARGEST: usize = 64;
 
 /// Sends a word.
@@ -97,4 +99,24 @@ pub(crate) fn filtering(inside: &UdpSocket, outside: [&UdpSocket; 3]) -> Filteri
         (false, false) => Filtering::AddressAndPortDependent,
         (false, true) => panic!("a stranger gets in where a known address does not"),
     }
+}
+
+/// Whether one of two sockets that probe each other hears an answer in this time. A probe goes to
+/// where the other end was seen, an answer to where the probe came from.
+#[track_caller]
+pub(crate) fn one_answers(ends: [(&UdpSocket, SocketAddr); 2], patience: Duration) -> bool {
+    let [(a, at_a), (b, at_b)] = ends;
+    say(a, "probe", at_b);
+    say(b, "probe", at_a);
+    let deadline = Instant::now() + patience;
+    while Instant::now() < deadline {
+        for end in [a, b] {
+            match heard(end, LOOK) {
+                Some((word, _)) if word == "answer" => return true,
+                Some((word, from)) if word == "probe" => say(end, "answer", from),
+                _ => {}
+            }
+        }
+    }
+    false
 }
