@@ -16,7 +16,7 @@ use crate::{
     adversary::Arrival,
     clock::Clock,
     dice::named_dice,
-    environment::{Environment, address},
+    environment::Environment,
     host::Host,
     hosts::Hosts,
     machine::Machine,
@@ -43,7 +43,7 @@ impl Cast {
 
     /// All hosts, before anything runs on them.
     pub(crate) fn hosts(&self) -> Hosts {
-        let Scenario { nodes, guests, physics, bootstraps, .. } = &*self.scenario;
+        let Scenario { nodes, guests, physics, bootstraps, addresses, .. } = &*self.scenario;
         let count = nodes + guests.len() + self.scenario.twins.len();
         let mut clocks = named_dice(&self.seed, "clocks");
         let mut hosts: Vec<Host> = (0..count)
@@ -51,10 +51,11 @@ impl Cast {
                 let seed = self.seed.child(&format!("host {index}"));
                 let identity = self.first_identity(self.scenario.owner(index));
                 let clock = Clock::new(physics, &mut clocks);
-                Host::new(index, identity, clock, &seed)
+                let addr = self.scenario.addresses.of(index);
+                Host::new((index, addr), identity, clock, &seed)
             })
             .collect();
-        let mut environment = Environment::new(physics.clone(), count, &self.seed);
+        let mut environment = Environment::new(physics.clone(), (count, *addresses), &self.seed);
         for (node, nat_type) in &self.scenario.homes {
             let seed = self.seed.child(&format!("host {node}"));
             hosts[*node].put_behind(*nat_type, seed.stream("boxes").next_u64());
@@ -62,7 +63,7 @@ impl Cast {
                 hosts[*node].stack().forward_port();
             }
         }
-        environment.name(BOOTSTRAP_NAME, (0..*bootstraps).map(address).collect());
+        environment.name(BOOTSTRAP_NAME, (0..*bootstraps).map(|n| addresses.of(n)).collect());
         Hosts::new(hosts, environment)
     }
 
@@ -89,7 +90,7 @@ impl Cast {
                 config: self.scenario.config.clone(),
                 addr: host.addr(),
                 life: host.life() + 1,
-                targets: (0..self.scenario.nodes).map(address).collect(),
+                targets: (0..self.scenario.nodes).map(|n| self.scenario.addresses.of(n)).collect(),
                 victim: self.first_identity(self.scenario.victim()).node_id(),
                 seed,
             });
@@ -122,7 +123,7 @@ impl Cast {
         let others = listed.filter(|n| *n != node).take(LISTED);
         let mut others: Vec<usize> = others.collect();
         others.sort_unstable();
-        others.into_iter().map(|n| address(n).to_string()).collect()
+        others.into_iter().map(|n| self.scenario.addresses.of(n).to_string()).collect()
     }
 }
 
@@ -131,12 +132,14 @@ mod tests {
     use positron_proto::time::Duration;
 
     use super::*;
+    use crate::addresses::Addresses;
 
     #[test]
     fn of_many_bootstrap_nodes_each_node_is_given_some_and_those_of_all_are_one_network() {
         for nodes in [1, 3, 1_000, 1_800, 10_000] {
             let scenario = Arc::new(Scenario::quiet("many", nodes, Duration::from_secs(1)));
             let bootstraps = scenario.bootstraps;
+            let address = |node| Addresses::Private.of(node);
             let cast = Cast::new(scenario, Seed::from_number(7));
             let next = |node: usize| address((node + 1) % bootstraps).to_string();
             for node in 0..nodes {

@@ -2,22 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
 };
 
 use positron_internet::{HostId, Topology, Traffic};
 use positron_proto::{rng::Seed, session::sessions::LinkKind, time::Duration};
 
-use crate::{physics::Physics, verdicts::Verdicts};
-
-/// The port that every host listens on.
-const PORT: u16 = 8888;
-/// Networks of 65,536 addresses that hosts are spread over: rules that spread links over networks
-/// have something to choose from.
-const NETWORKS: usize = 16;
-
-/// Hosts of one network before those that moved further than there are networks.
-const FAR: usize = 8_192;
+use crate::{addresses::Addresses, physics::Physics, verdicts::Verdicts};
 
 /// What all hosts share. Nothing here changes while hosts run: only between two windows of time.
 #[derive(Debug)]
@@ -26,21 +17,26 @@ pub(crate) struct Environment {
     pub(crate) verdicts: Verdicts,
     physics: Physics,
     names: BTreeMap<String, Vec<SocketAddr>>,
+    addresses: Addresses,
     /// How often each host moved to another address.
     moves: BTreeMap<usize, usize>,
 }
 
 impl Environment {
-    pub(crate) fn new(physics: Physics, hosts: usize, seed: &Seed) -> Self {
+    pub(crate) fn new(
+        physics: Physics,
+        (hosts, addresses): (usize, Addresses),
+        seed: &Seed,
+    ) -> Self {
         assert!(physics.delay.0 > Duration::ZERO, "two hosts are some time apart");
         let geography = seed.stream("geography").next_u64();
         let (paths, streams) = (physics.paths(), physics.streams());
         let mut network = Topology::new(geography, physics.delay, paths, streams);
         for host in 0..hosts {
-            network.add_host(address(host).ip());
+            network.add_host(addresses.of(host).ip());
         }
         let (verdicts, names) = (Verdicts::default(), BTreeMap::new());
-        Self { network, verdicts, physics, names, moves: BTreeMap::new() }
+        Self { network, verdicts, physics, names, addresses, moves: BTreeMap::new() }
     }
 
     /// The laws.
@@ -78,7 +74,7 @@ impl Environment {
     pub(crate) fn renumber(&mut self, host: usize) -> SocketAddr {
         let moves = self.moves.entry(host).or_default();
         *moves += 1;
-        let to = address_after(host, *moves);
+        let to = self.addresses.after(host, *moves);
         self.network.move_host(HostId::new(host), to.ip());
         to
     }
@@ -95,18 +91,4 @@ impl Environment {
         }
         self.names.get(name).cloned().ok_or_else(|| "no such host is known".into())
     }
-}
-
-/// Where a host listens at first.
-pub(crate) fn address(host: usize) -> SocketAddr {
-    address_after(host, 0)
-}
-
-/// Where a host listens after so many moves.
-fn address_after(host: usize, moves: usize) -> SocketAddr {
-    let network = u8::try_from(host % NETWORKS + moves % NETWORKS * NETWORKS);
-    let network = network.expect("16 times 16 networks");
-    let number = host / NETWORKS + 1 + moves / NETWORKS * FAR;
-    let [.., high, low] = u16::try_from(number).expect("a host moves 127 times").to_be_bytes();
-    SocketAddr::new(Ipv4Addr::new(10, network, high, low).into(), PORT)
 }

@@ -25,7 +25,7 @@ use crate::{
     clock::Clock,
     dice::{Dice, named_dice},
     disk::{Disk, DiskState, Loss},
-    environment::{Environment, address},
+    environment::Environment,
     event::Event,
     machine::Machine,
     questions::Questions,
@@ -112,8 +112,12 @@ pub(crate) struct Tally {
 }
 
 impl Host {
-    pub(crate) fn new(index: usize, identity: Identity, clock: Clock, seed: &Seed) -> Self {
-        let addr = address(index);
+    pub(crate) fn new(
+        (index, addr): (usize, SocketAddr),
+        identity: Identity,
+        clock: Clock,
+        seed: &Seed,
+    ) -> Self {
         Self {
             addr,
             identity: Arc::new(identity),

@@ -38,6 +38,7 @@
 //! assert_eq!(report.run_hash, run(&story, 7).run_hash);
 //! ```
 
+mod addresses;
 mod adversary;
 mod agenda;
 mod cast;
@@ -77,6 +78,7 @@ mod way;
 mod witness;
 mod world;
 
+pub use addresses::Addresses;
 pub use adversary::{Adversary, Attack, Turn};
 pub use physics::{Physics, Range};
 pub use questions::Question;

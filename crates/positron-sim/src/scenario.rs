@@ -3,7 +3,7 @@
 pub use positron_internet::NatType;
 use positron_proto::{id::NetworkId, node::NodeConfig, session::sessions, time::Duration};
 
-use crate::{adversary::Adversary, physics::Physics, selector::Selector};
+use crate::{addresses::Addresses, adversary::Adversary, physics::Physics, selector::Selector};
 
 /// A story. Times count from the beginning of the world.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Scenario {
     pub config: NodeConfig,
     /// Nodes that are at home, and behind what. The others have public addresses.
     pub homes: Vec<(usize, NatType)>,
+    /// Of which kind the addresses of hosts are.
+    pub addresses: Addresses,
     /// Those of them whose router forwards their port to them.
     pub forwarded: Vec<usize>,
     /// Hosts that are no nodes of ours.
@@ -255,6 +257,7 @@ impl Scenario {
             physics: Physics::default(),
             config: default_config(),
             homes: Vec::new(),
+            addresses: Addresses::Private,
             forwarded: Vec::new(),
             guests: Vec::new(),
             guests_after: start_within(nodes),

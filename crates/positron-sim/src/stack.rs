@@ -124,7 +124,8 @@ impl Stack {
         while !bytes.is_empty() {
             let datagram = bytes.split_to(batch.segment_size.clamp(1, bytes.len()));
             // Whether it arrives is nobody's business here.
-            let _ = self.kernel.send(at, self.datagram_port, batch.to, datagram, DEFAULT_TTL);
+            let hops = batch.hops.unwrap_or(DEFAULT_TTL);
+            let _ = self.kernel.send(at, self.datagram_port, batch.to, datagram, hops);
         }
     }
 

@@ -1,0 +1,80 @@
+//! Stories of nodes at home, behind whatever translator: they talk through a node that both are
+//! linked to, and directly where that can be.
+
+use positron_proto::{session::sessions::LinkKind, time::Duration};
+use positron_sim::{Addresses, Listen, NatType, Scenario, Workload, World};
+
+const HOMES: [usize; 2] = [1, 2];
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Two homes, and a node on the internet that both are linked to.
+fn homes(types: [NatType; 2]) -> Scenario {
+    let name = format!("{} and {}", types[0], types[1]);
+    let mut story = Scenario::quiet(&name, 3, secs(160));
+    story.listen = Listen::Port;
+    story.addresses = Addresses::Public;
+    // Nobody is told of others, and dials them uninvited.
+    story.config.peers.min_peers = 1;
+    let [a, b] = HOMES;
+    story.at_home(a, types[0]).at_home(b, types[1])
+}
+
+/// Over what kind of link the session of two nodes goes, if there is one.
+fn link(world: &World, of: usize, to: usize) -> Option<LinkKind> {
+    let id = world.id(to);
+    let mut sessions = world.view(of)?.peers.into_iter().map(|peer| peer.session);
+    sessions.find(|session| session.peer.id == id).map(|session| session.transport)
+}
+
+#[test]
+fn two_homes_talk_through_the_node_that_both_are_linked_to() {
+    for seed in 0..5 {
+        let mut world = World::new(&homes([NatType::Blocked; 2]), seed);
+        world.run_until(secs(20));
+        let [from, to] = HOMES;
+        assert_eq!(world.say(Workload::Direct { from, to, bytes: 200 }), Some(Ok(())));
+        world.run_until(secs(21));
+        assert_eq!(link(&world, from, to), Some(LinkKind::Relay), "seed {seed}: within a second");
+        world.run_until(secs(160));
+        let report = world.finish();
+        report.expect_ok();
+        assert_eq!((report.directs.sent, report.directs.acknowledged), (1, 1), "seed {seed}");
+    }
+}
+
+/// What hole punching can do: a port that only its receiver sees is of no use to who asks for it.
+fn can_meet(types: [NatType; 2]) -> bool {
+    use NatType::{AddressRestricted, Blocked, FullCone, Open, Symmetric};
+    let [a, b] = types;
+    let asks_for_the_port = |of| !matches!(of, Open | FullCone | AddressRestricted);
+    let in_vain = |a, b| a == Symmetric && asks_for_the_port(b);
+    !types.contains(&Blocked) && !in_vain(a, b) && !in_vain(b, a)
+}
+
+#[test]
+fn homes_of_every_pair_of_types_are_linked_directly_where_that_can_be() {
+    let pairs = NatType::ALL.into_iter().flat_map(|a| NatType::ALL.map(|b| [a, b]));
+    let mut wrong = Vec::new();
+    for types in pairs {
+        let mut world = World::new(&homes(types), 7);
+        world.run_until(secs(20));
+        let [from, to] = HOMES;
+        assert_eq!(world.say(Workload::Direct { from, to, bytes: 200 }), Some(Ok(())));
+        world.run_until(secs(150));
+        let found = link(&world, from, to);
+        let expected = match types {
+            [NatType::Open, NatType::Blocked] | [NatType::Blocked, NatType::Open] => LinkKind::Tcp,
+            types if can_meet(types) => LinkKind::Udp,
+            _ => LinkKind::Relay,
+        };
+        if found != Some(expected) {
+            wrong.push(format!("{}-{}: {found:?}, not {expected:?}", types[0], types[1]));
+        }
+        world.run_until(secs(160));
+        world.finish().expect_ok();
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
