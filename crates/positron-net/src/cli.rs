@@ -4,9 +4,9 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        ban, bans, bench, dashboard, dht, disconnect, events, forget, generate_config, id, invite,
-        join, peers, replay, reserve, simulate, soak, start, stats, status, top, trace, unban,
-        unreserve, version,
+        ban, bans, bench, dashboard, dht, disconnect, doctor, events, forget, generate_config, id,
+        invite, join, peers, replay, reserve, simulate, soak, start, stats, status, top, trace,
+        unban, unreserve, version,
     },
     failure::EXIT_CODES,
     global::Global,
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Id(id::IdOptions),
     /// Ask the running node how it is
     Status(status::StatusOptions),
+    /// Look for what is wrong with this machine and its network, and say what to change
+    Doctor(doctor::DoctorOptions),
     /// List the peers of the running node, or explain the score of one
     Peers(peers::PeersOptions),
     /// Tell where a message went

@@ -23,7 +23,7 @@ pub enum Exit {
     Unreachable = 6,
     /// Somebody answered and refused.
     Refused = 7,
-    /// A promise that was checked does not hold.
+    /// A promise that was checked does not hold, or `doctor` found something wrong.
     CheckFailed = 8,
     /// Stopped by the end of its terminal (SIGHUP).
     HungUp = 129,

@@ -5,6 +5,7 @@ mod background_writer;
 mod bench;
 mod cli;
 mod commands;
+mod doctor;
 mod failure;
 mod fd_limit;
 mod files;
@@ -101,6 +102,7 @@ fn run(cli: Cli, terminal: &Arc<Terminal>) -> Result<Exit, Failure> {
         Command::Invite(options) => options.run(terminal, global),
         Command::Id(options) => options.run(terminal, global),
         Command::Status(options) => options.run(terminal, global),
+        Command::Doctor(options) => options.run(terminal, global),
         Command::Peers(options) => options.run(terminal, global),
         Command::Trace(options) => options.run(terminal, global),
         Command::Events(options) => options.run(terminal, global),

@@ -89,6 +89,7 @@ pub use positron_proto::{
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
     misbehavior::{BanReason, Observation},
+    nat::{FamilyNat, Filtering, Mapping, NatInfo, SeenAt},
     node::{
         Refused, SequenceKind as MessageKind,
         readiness::{Readiness, ReadinessCheck, ReadyCheck},

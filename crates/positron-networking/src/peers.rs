@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    Ban, Deleted, DhtError, DhtStats, FoundNode, HashTable, LostPeer, MessageTrace, Node,
+    Ban, Deleted, DhtError, DhtStats, FoundNode, HashTable, LostPeer, MessageTrace, NatInfo, Node,
     NodeStream, OpenStreamError, OrderError, PeerDetail, Readiness, RecentDial, Request,
     RequestError, StoreError, Stored, Summary,
     asking::ask,
@@ -25,6 +25,16 @@ use crate::{
 };
 
 impl Node {
+    /// What stands between this node and the internet, by what its peers see of it.
+    pub fn nat_info(&self) -> NatInfo {
+        self.0.shown.look().view.nat.clone()
+    }
+
+    /// Whether another machine has the address at which the internet sees us, if anybody knows.
+    pub fn is_behind_nat(&self) -> Option<bool> {
+        self.nat_info().is_behind_nat()
+    }
+
     /// Who was connected and left, and why: the last 256, the newest first.
     ///
     /// ```

@@ -9,6 +9,7 @@ use positron_proto::{
     handshake::Direction,
     id::NodeId,
     metric::{Level, Metric, MetricValue, Unit, counters},
+    nat::NatInfo,
     node::{
         AllLevels, NodeCore, NodeCounters, NodeView, SubscriptionView, Wake,
         view::{PeerView, StorageView, UsedTwice},
@@ -42,6 +43,8 @@ pub struct Stats {
     pub configured_addresses: Vec<String>,
     /// Where others can reach it, as far as it knows.
     pub external_addresses: Vec<SocketAddr>,
+    /// What stands between it and the internet.
+    pub nat: NatInfo,
     /// Seconds since its start.
     pub uptime_s: f64,
     /// Peers that are connected.
@@ -352,6 +355,7 @@ impl Stats {
             listen: around.listen.to_vec(),
             configured_addresses: around.configured.to_vec(),
             external_addresses: view.external_addresses.clone(),
+            nat: view.nat.clone(),
             uptime_s: seconds(around.uptime),
             active_peers: view.peers.len(),
             known_peers: view.known_peers,

@@ -12,6 +12,7 @@ pub(crate) mod history;
 pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod metrics;
+mod nat;
 pub(crate) mod peers;
 pub(crate) mod standing;
 pub(crate) mod status;

@@ -7,7 +7,7 @@ use positron_networking::{Readiness, Stats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::health::ReadyAnswer;
+use super::{health::ReadyAnswer, nat::NatShape};
 
 use crate::{app::App, refusal::ErrorAnswer, words};
 
@@ -23,6 +23,8 @@ pub(crate) struct StatusAnswer {
     pid: u32,
     /// Whether others can reach it, and how one knows, in words.
     reachable: String,
+    /// What stands between it and the internet, in words.
+    nat_in_words: String,
     /// How the disk is, in words.
     storage_state: String,
     /// What another node needs to join this one.
@@ -50,6 +52,8 @@ pub(crate) struct StatusShape {
     listen: Vec<String>,
     /// Where others can reach it, as far as it knows.
     external_addresses: Vec<String>,
+    /// What stands between it and the internet.
+    nat: NatShape,
     /// Seconds since its start.
     uptime_s: f64,
     /// Peers that are connected.
@@ -73,6 +77,7 @@ impl StatusAnswer {
             health: node.readiness(),
             pid: std::process::id(),
             reachable: words::reachability(&stats),
+            nat_in_words: stats.nat.in_words(),
             storage_state: words::storage_state(&stats),
             invite: stats.invite().map(|invite| invite.to_string()),
             stats,

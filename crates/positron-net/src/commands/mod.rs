@@ -6,6 +6,7 @@ pub(crate) mod bench;
 pub(crate) mod dashboard;
 pub(crate) mod dht;
 pub(crate) mod disconnect;
+pub(crate) mod doctor;
 mod ended;
 pub(crate) mod events;
 pub(crate) mod forget;

@@ -68,6 +68,7 @@ struct Status {
     network: String,
     listen: Vec<SocketAddr>,
     reachable: String,
+    nat_in_words: String,
     storage_state: String,
     uptime_s: f64,
     active_peers: usize,
@@ -149,6 +150,7 @@ fn fields(status: &Status) -> Fields {
         .line("network", sanitised(&status.network))
         .list("listening on", status.listen.iter().map(ToString::to_string))
         .line("reachable", sanitised(&status.reachable))
+        .line("translator (NAT)", sanitised(&status.nat_in_words))
         .line("running for", duration(seconds(status.uptime_s)))
         .line("peers", format_args!("{active} connected, {known} known, {banned} banned"))
         .line("links", format_args!("{} over UDP, {} over TCP", status.links.udp, status.links.tcp))

@@ -4,6 +4,7 @@ mod api;
 mod backup;
 mod bad_input;
 mod dht;
+mod doctor;
 mod fixture;
 mod key_files;
 mod local_network;

@@ -10,7 +10,6 @@ use crate::{
     handshake::Direction,
     id::NodeId,
     limits::{MAPPING_OWNERS, MAX_INTERFACE_ADDRESSES, MAX_SIGHTINGS, SIGHTING_LIFE},
-    metric::label,
     netgroup::Owner,
     scope::{Scope, canonical},
     time::{Duration, Instant},
@@ -28,10 +27,6 @@ pub enum Mapping {
     /// Nobody knows: too few peers said where they see us.
     #[default]
     Unknown,
-}
-
-label! {
-    Mapping as "mapping" { Same => "same", Varies => "varies", Unknown => "unknown" }
 }
 
 /// From whom packets are let in.

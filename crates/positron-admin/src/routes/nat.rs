@@ -1,0 +1,64 @@
+//! What stands between the node and the internet.
+
+use utoipa::ToSchema;
+
+/// By what its peers see of it, in each family.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what `NatInfo` writes")]
+pub(super) struct NatShape {
+    /// Over IPv4.
+    ipv4: FamilyShape,
+    /// Over IPv6.
+    ipv6: FamilyShape,
+}
+
+/// What is known of one family.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what `FamilyNat` writes")]
+struct FamilyShape {
+    /// Where the internet sees its UDP port, if it is the same towards everybody.
+    public_addresses: Vec<String>,
+    /// The IP address of them, which is known before the port is.
+    public_ip: Option<String>,
+    /// How its port is mapped: to the `same` towards everybody, or to one that `varies`.
+    mapping: MappingShape,
+    /// From whom packets are let in.
+    filtering: FilteringShape,
+    /// Whether another machine has that address; null if nobody knows.
+    behind_nat: Option<bool>,
+    /// Whether `external_addresses` says so.
+    is_forced: bool,
+    /// Who saw it where.
+    evidence: Vec<SeenShape>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes what `Mapping` writes")]
+enum MappingShape {
+    Same,
+    Varies,
+    Unknown,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes what `Filtering` writes")]
+enum FilteringShape {
+    Unknown,
+}
+
+/// One peer's word.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what `SeenAt` writes")]
+struct SeenShape {
+    /// Who.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    peer: String,
+    /// Where it saw the node.
+    addr: String,
+    /// Whether it saw its UDP port; else it tells the IP address only.
+    is_listening_socket: bool,
+    /// Seconds since it said so.
+    age: u64,
+}
