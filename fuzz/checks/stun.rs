@@ -6,7 +6,7 @@ use positron_proto::{
 };
 
 /// What is read keeps its bounds; an answer that is written back says the same; and nothing panics.
-/// The input is a datagram, of which the front is set right, so that inputs reach what is behind it.
+/// The input is a datagram, of which the front is set right, so that inputs reach what is behind.
 pub(crate) fn check(bytes: &[u8]) {
     let _ = StunMessage::decode(bytes);
     let Some(len) = bytes.len().checked_sub(20) else { return };

@@ -58,6 +58,7 @@ mod shutdown;
 mod standing;
 pub mod stats;
 mod streams;
+pub mod stun;
 pub mod transport;
 mod trust;
 mod validation;
@@ -89,7 +90,7 @@ pub use positron_proto::{
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
     misbehavior::{BanReason, Observation},
-    nat::{FamilyNat, Filtering, Mapping, NatInfo, SeenAt},
+    nat::{FamilyNat, Filtering, NatInfo, PortMapping, SeenAt},
     node::{
         Refused, SequenceKind as MessageKind,
         readiness::{Readiness, ReadinessCheck, ReadyCheck},

@@ -214,3 +214,8 @@ mod tests {
         );
     }
 }
+
+/// How long STUN servers are waited for: four requests to each.
+pub const STUN_PATIENCE: Duration = Duration::from_secs(5);
+/// The longest wait for one datagram of theirs: then the clock is looked at.
+pub const STUN_LOOK: Duration = Duration::from_millis(100);

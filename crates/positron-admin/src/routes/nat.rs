@@ -34,7 +34,7 @@ struct FamilyShape {
 
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "it describes what `Mapping` writes")]
+#[expect(dead_code, reason = "it describes what `PortMapping` writes")]
 enum MappingShape {
     Same,
     Varies,

@@ -3,12 +3,12 @@
 
 mod finding;
 mod machine;
-mod stun;
 mod translator;
 
 use std::net::UdpSocket;
 
 use positron_admin::ClientError;
+use positron_networking::stun;
 use serde_json::Value;
 
 pub(crate) use finding::{Finding, Verdict};

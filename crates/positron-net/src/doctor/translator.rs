@@ -5,9 +5,10 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use positron_networking::stun::StunReply;
 use serde_json::Value;
 
-use super::{finding::Finding, stun::Heard};
+use super::finding::Finding;
 
 const FORWARD: &str = "to be reached by all: forward the port, UDP and TCP, to this machine in the \
                        router, and name its address in `external_addresses`";
@@ -33,13 +34,13 @@ pub(super) fn by_peers(status: Option<&Value>) -> Finding {
 }
 
 /// By STUN servers. `is_own`: they saw the port that the node would have.
-pub(super) fn by_servers(heard: &[Heard], is_own: bool) -> Finding {
+pub(super) fn by_servers(heard: &[StunReply], is_own: bool) -> Finding {
     let addresses = if_addrs::get_if_addrs().unwrap_or_default();
     let own: Vec<IpAddr> = addresses.iter().map(if_addrs::Interface::ip).collect();
     judged(heard, &own, is_own)
 }
 
-fn judged(heard: &[Heard], own: &[IpAddr], is_own: bool) -> Finding {
+fn judged(heard: &[StunReply], own: &[IpAddr], is_own: bool) -> Finding {
     let about = "NAT, by STUN";
     let seen: Vec<SocketAddr> = heard.iter().filter_map(|it| it.outcome.clone().ok()).collect();
     let failed = heard.iter().filter_map(|it| {
@@ -58,7 +59,8 @@ fn judged(heard: &[Heard], own: &[IpAddr], is_own: bool) -> Finding {
     let port = if is_own { "the node's port" } else { "another port than the node's" };
     if places > 1 {
         let places: Vec<String> = of_family().map(ToString::to_string).collect();
-        return varies(about, format!("another address for each server: {}{but}", places.join(", ")));
+        let places = places.join(", ");
+        return varies(about, format!("another address for each server: {places}{but}"));
     }
     let how = match count {
         1 => "by one server, which tells nothing of others".to_owned(),
@@ -81,14 +83,14 @@ mod tests {
     use super::*;
     use crate::doctor::finding::Verdict;
 
-    fn heard(outcome: Result<&str, &str>) -> Heard {
+    fn heard(outcome: Result<&str, &str>) -> StunReply {
         let outcome = outcome.map(|at| at.parse().unwrap()).map_err(str::to_owned);
-        Heard { server: "stun.example:3478".into(), outcome }
+        StunReply { server: "stun.example:3478".into(), outcome }
     }
 
     fn found(outcomes: &[Result<&str, &str>]) -> Finding {
         let own = ["192.168.1.7".parse().unwrap(), "198.51.100.7".parse().unwrap()];
-        let heard: Vec<Heard> = outcomes.iter().map(|outcome| heard(*outcome)).collect();
+        let heard: Vec<StunReply> = outcomes.iter().map(|outcome| heard(*outcome)).collect();
         judged(&heard, &own, true)
     }
 

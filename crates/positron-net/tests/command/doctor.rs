@@ -54,7 +54,8 @@ fn a_node_is_the_stun_server_of_whoever_asks_it() {
     assert_eq!(wrongs(&document), [""; 0]);
     let by_stun = found(&document, "NAT, by STUN");
     let says = by_stun["says"].as_str().unwrap();
-    assert!(says.contains(&format!("no NAT: the node's port is seen as 127.0.0.1:{free}")), "{says}");
+    let wanted = format!("no NAT: the node's port is seen as 127.0.0.1:{free}");
+    assert!(says.contains(&wanted), "{says}");
 
     // And what the node itself says.
     let of_node = ["doctor", "--json", "-d", "node"];
@@ -82,5 +83,6 @@ fn servers_that_do_not_answer_are_named_and_a_folder_that_cannot_be_written_is_w
 
 #[test]
 fn a_server_without_a_port_is_refused() {
-    Fixture::new().refuses(&["doctor", "--stun", "stun.example.org"], 2, &["no address", "HOST:PORT"]);
+    let words = ["no address", "HOST:PORT"];
+    Fixture::new().refuses(&["doctor", "--stun", "stun.example.org"], 2, &words);
 }

@@ -18,7 +18,7 @@ use crate::{
 /// How a translator maps our listening UDP socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mapping {
+pub enum PortMapping {
     /// To one address and port towards everybody, or not at all: others reach us there, if nothing
     /// filters.
     Same,
@@ -51,12 +51,12 @@ pub struct NatInfo {
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct FamilyNat {
     /// Where the internet sees our listening UDP socket: what the operator says, or what most
-    /// owners of peers see, if our port is mapped to the [same](Mapping::Same) everywhere.
+    /// owners of peers see, if our port is mapped to the [same](PortMapping::Same) everywhere.
     pub public_addresses: Vec<SocketAddr>,
     /// The IP address of them, which is known before the port is.
     pub public_ip: Option<IpAddr>,
     /// How our port is mapped.
-    pub mapping: Mapping,
+    pub mapping: PortMapping,
     /// From whom packets are let in.
     pub filtering: Filtering,
     /// Whether another machine has the address at which we are seen; `None` if nobody knows.
@@ -100,8 +100,8 @@ pub struct Sighting {
 ///
 /// *Same* needs [`MAPPING_OWNERS`] owners of peers (a /16 of IPv4, a /32 of IPv6) who see one
 /// address and port, and more than see all other ports there. *Varies* needs as many who see one
-/// address, and no port that more than half of them see. All else is *unknown*: it is never a guess.
-/// Of several addresses that one counts which most owners see.
+/// address, and no port that more than half of them see. All else is *unknown*, never a guess. Of
+/// several addresses that one counts which most owners see.
 ///
 /// Only words from the internet about the internet count: on a private network everybody sees us
 /// as we are. A link from a port of its own, as over TCP, says nothing of the mapping.
@@ -210,7 +210,7 @@ impl Nat {
         let mut info = FamilyNat { evidence: evidence.collect(), ..judged(&words) };
         if let Some(first) = forced.first() {
             info.public_ip = Some(first.ip());
-            info.mapping = Mapping::Same;
+            info.mapping = PortMapping::Same;
             info.public_addresses = forced;
             info.is_forced = true;
         }
@@ -273,8 +273,8 @@ impl FamilyNat {
         let owners = self.evidence.iter().filter(|seen| seen.is_listening_socket).count();
         Some(match (self.mapping, self.public_addresses.first()) {
             (_, Some(at)) if self.is_forced => format!("{behind}: {at}, by `external_addresses`"),
-            (Mapping::Same, Some(at)) => format!("{behind}: seen as {at} by everybody"),
-            (Mapping::Varies, _) => format!("{behind}: {ip}, and another port for each peer"),
+            (PortMapping::Same, Some(at)) => format!("{behind}: seen as {at} by everybody"),
+            (PortMapping::Varies, _) => format!("{behind}: {ip}, and another port for each peer"),
             _ => format!("{behind}: {ip}, the port unknown ({owners} peers said so)"),
         })
     }
@@ -305,11 +305,11 @@ fn judged(words: &[Kept]) -> FamilyNat {
     let (addr, owners) = best.map_or((None, 0), |(addr, owners)| (Some(*addr), owners.len()));
     let is_most = owners * 2 > all.len();
     let mapping = match is_most {
-        true if owners >= MAPPING_OWNERS => Mapping::Same,
-        false if all.len() >= MAPPING_OWNERS => Mapping::Varies,
-        _ => Mapping::Unknown,
+        true if owners >= MAPPING_OWNERS => PortMapping::Same,
+        false if all.len() >= MAPPING_OWNERS => PortMapping::Varies,
+        _ => PortMapping::Unknown,
     };
-    let at = addr.filter(|_| mapping == Mapping::Same);
+    let at = addr.filter(|_| mapping == PortMapping::Same);
     let public_addresses = Vec::from_iter(at);
     FamilyNat { public_addresses, public_ip: Some(ip), mapping, ..FamilyNat::default() }
 }

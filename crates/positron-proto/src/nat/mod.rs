@@ -40,6 +40,6 @@ mod tests;
 pub use candidates::OwnPlaces;
 pub use counters::NatCounters;
 pub use effect::NatEffect;
-pub use mapping::{FamilyNat, Filtering, Mapping, Nat, NatInfo, SeenAt, Sighting};
+pub use mapping::{FamilyNat, Filtering, Nat, NatInfo, PortMapping, SeenAt, Sighting};
 pub use message::{NatMessage, Offer};
 pub use punching::Punching;

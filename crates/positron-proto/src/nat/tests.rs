@@ -67,12 +67,12 @@ fn three_owners_who_see_one_port_make_it_the_same_and_two_do_not() {
     assert_eq!(story.nat.info(story.now), NatInfo::default());
     story.sees(11, "203.0.113.5:4000");
     story.sees(12, "203.0.113.5:4000");
-    assert_eq!(story.ipv4().mapping, Mapping::Unknown);
+    assert_eq!(story.ipv4().mapping, PortMapping::Unknown);
     assert_eq!(story.ipv4().public_ip, Some("203.0.113.5".parse().unwrap()));
     assert!(story.ipv4().public_addresses.is_empty());
     story.sees(13, "203.0.113.5:4000");
     let info = story.ipv4();
-    assert_eq!(info.mapping, Mapping::Same);
+    assert_eq!(info.mapping, PortMapping::Same);
     assert_eq!(info.public_addresses, ["203.0.113.5:4000".parse().unwrap()]);
     assert_eq!((info.behind_nat, info.evidence.len()), (Some(true), 3));
     let words = story.nat.info(story.now).in_words();
@@ -85,7 +85,7 @@ fn many_peers_of_one_owner_have_one_voice() {
     for n in 0..20 {
         story.says(n, [60, 1, n, 1], "203.0.113.5:4000", |_| {});
     }
-    assert_eq!(story.ipv4().mapping, Mapping::Unknown);
+    assert_eq!(story.ipv4().mapping, PortMapping::Unknown);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn another_port_for_each_varies_and_a_liar_among_those_who_agree_changes_nothing
         story.sees(n, &format!("203.0.113.5:{}", 4000 + u16::from(n)));
     }
     let info = story.ipv4();
-    assert_eq!((info.mapping, info.behind_nat), (Mapping::Varies, Some(true)));
+    assert_eq!((info.mapping, info.behind_nat), (PortMapping::Varies, Some(true)));
     assert!(info.public_addresses.is_empty(), "none of them is of use to others");
 
     let mut story = Story::new();
@@ -104,13 +104,13 @@ fn another_port_for_each_varies_and_a_liar_among_those_who_agree_changes_nothing
     }
     story.sees(20, "203.0.113.5:5000");
     story.sees(21, "198.51.100.1:4000");
-    assert_eq!(story.ipv4().mapping, Mapping::Same);
+    assert_eq!(story.ipv4().mapping, PortMapping::Same);
     story.sees(12, "203.0.113.5:4001");
     story.sees(13, "203.0.113.5:4002");
-    assert_eq!(story.ipv4().mapping, Mapping::Varies, "they see it otherwise now");
+    assert_eq!(story.ipv4().mapping, PortMapping::Varies, "they see it otherwise now");
     story.sees(12, "203.0.113.5:4000");
     // Two of four see the same: no more than half.
-    assert_eq!(story.ipv4().mapping, Mapping::Varies);
+    assert_eq!(story.ipv4().mapping, PortMapping::Varies);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn two_of_three_who_agree_are_no_verdict() {
     story.sees(11, "203.0.113.5:4000");
     story.sees(12, "203.0.113.5:4000");
     story.sees(13, "203.0.113.5:5000");
-    assert_eq!(story.ipv4().mapping, Mapping::Unknown);
+    assert_eq!(story.ipv4().mapping, PortMapping::Unknown);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn links_from_ports_of_their_own_tell_of_the_address_and_not_of_the_mapping() {
         story.says(n, [n, 1, 0, 1], &seen, |it| it.is_listening_socket = false);
     }
     let info = story.ipv4();
-    assert_eq!((info.mapping, info.behind_nat), (Mapping::Unknown, Some(true)));
+    assert_eq!((info.mapping, info.behind_nat), (PortMapping::Unknown, Some(true)));
     let words = story.nat.info(story.now).in_words();
     assert_eq!(words, "behind a NAT: 203.0.113.5, the port unknown (0 peers said so)");
 }
@@ -144,7 +144,7 @@ fn each_family_is_judged_by_itself() {
     }
     let info = story.nat.info(story.now);
     assert_eq!((info.ipv4.behind_nat, info.ipv6.behind_nat), (Some(true), Some(false)));
-    assert_eq!(info.ipv6.mapping, Mapping::Same);
+    assert_eq!(info.ipv6.mapping, PortMapping::Same);
     assert_eq!(info.is_behind_nat(), Some(true));
     let both = ["203.0.113.5:4000", "[2a00:1::7]:7000"].map(|addr| addr.parse().unwrap());
     assert_eq!(info.public_addresses().collect::<Vec<SocketAddr>>(), both);
@@ -183,7 +183,7 @@ fn what_the_operator_says_goes_before_what_peers_see() {
         story.sees(n, &format!("203.0.113.5:{}", 4000 + u16::from(n)));
     }
     let info = story.ipv4();
-    assert!(info.is_forced && info.mapping == Mapping::Same && info.behind_nat == Some(true));
+    assert!(info.is_forced && info.mapping == PortMapping::Same && info.behind_nat == Some(true));
     assert_eq!(info.public_addresses, ["198.51.100.9:443".parse().unwrap()]);
     assert_eq!(info.evidence.len(), 4);
 }
@@ -199,9 +199,9 @@ fn words_have_an_age_outlive_their_peers_a_while_and_go_with_the_address() {
     assert_eq!(ages, [3, 2, 1]);
     story.nat.peer_down(story.now, &peer(11));
     story.wait(SIGHTING_LIFE - Duration::from_secs(1));
-    assert_eq!(story.ipv4().mapping, Mapping::Same);
+    assert_eq!(story.ipv4().mapping, PortMapping::Same);
     story.wait(Duration::from_secs(1));
-    assert_eq!((story.ipv4().mapping, story.ipv4().evidence.len()), (Mapping::Unknown, 2));
+    assert_eq!((story.ipv4().mapping, story.ipv4().evidence.len()), (PortMapping::Unknown, 2));
     // Who is linked still sees it; who left saw what was before.
     story.nat.peer_down(story.now, &peer(12));
     story.sees(13, "203.0.113.77:4000");

@@ -82,7 +82,8 @@ fn what_must_be_understood_and_is_not_is_named_and_the_rest_is_read_past() {
     };
     let optional: &[(u16, &[u8])] = &[(0x8022, b"x"), (0xC057, b""), (0x0026, &[0; 64])];
     assert_eq!(unknown(&request(optional)), [0_u16; 0]);
-    assert_eq!(unknown(&request(&[(3, &[0; 4]), (0x8022, b"x"), (0x24, b""), (3, b"")])), [3, 0x24]);
+    let both: &[(u16, &[u8])] = &[(3, &[0; 4]), (0x8022, b"x"), (0x24, b""), (3, b"")];
+    assert_eq!(unknown(&request(both)), [3, 0x24]);
     // Nothing stands behind MESSAGE-INTEGRITY.
     assert_eq!(unknown(&request(&[(8, &[0; 20]), (3, &[0; 4])])), [0_u16; 0]);
     let kinds: Vec<(u16, &[u8])> = (0x100..0x180).map(|kind| (kind, &b""[..])).collect();

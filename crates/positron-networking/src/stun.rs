@@ -1,9 +1,9 @@
-//! Asking STUN servers, by a socket that waits.
+//! Asking STUN servers (RFC 8489), without a node and by a socket that waits.
 
 use std::{
     io::ErrorKind,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use positron_proto::{
@@ -13,29 +13,28 @@ use positron_proto::{
     time::Instant as Moment,
 };
 
-/// How long servers are waited for: four requests to each.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest wait for a datagram: then the clock is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+use crate::limits::{STUN_LOOK, STUN_PATIENCE};
 
 /// What came of one server.
 #[derive(Clone, Debug)]
-pub(super) struct Heard {
+pub struct StunReply {
     /// As it was named.
     pub server: String,
     /// How it sees the socket, or why one does not know.
     pub outcome: Result<SocketAddr, String>,
 }
 
-/// Asks each server, at one address of it, how it sees `socket`.
-pub(super) fn ask(socket: &UdpSocket, servers: &[String]) -> Vec<Heard> {
+/// Asks each server (`host:port`), at one address of it, how it sees `socket`: one reply a server, or
+/// one of those with the same address. It waits for [`STUN_PATIENCE`] if one is silent, and leaves
+/// the socket with a time limit for reading. The thread waits with it.
+pub fn ask(socket: &UdpSocket, servers: &[String]) -> Vec<StunReply> {
     let (start, mut client) = (Instant::now(), StunClient::default());
     let now = || Moment::from_micros(u64::try_from(start.elapsed().as_micros()).unwrap_or(0));
     let mut heard = Vec::new();
     let mut asked: Vec<(String, SocketAddr)> = Vec::new();
     let mut dice = match dice() {
         Ok(dice) => dice,
-        Err(why) => return servers.iter().map(|server| Heard::not(server, &why)).collect(),
+        Err(why) => return servers.iter().map(|server| StunReply::not(server, &why)).collect(),
     };
     let is_v6 = socket.local_addr().is_ok_and(|local| local.is_ipv6());
     for server in servers {
@@ -43,14 +42,14 @@ pub(super) fn ask(socket: &UdpSocket, servers: &[String]) -> Vec<Heard> {
             Ok(address) if asked.iter().any(|(_, at)| *at == address) => {}
             Ok(address) => match client.ask(now(), address, &mut dice) {
                 Ok(_) => asked.push((server.clone(), address)),
-                Err(why) => heard.push(Heard::not(server, &why.to_string())),
+                Err(why) => heard.push(StunReply::not(server, &why.to_string())),
             },
-            Err(why) => heard.push(Heard::not(server, &why)),
+            Err(why) => heard.push(StunReply::not(server, &why)),
         }
     }
-    let _ = socket.set_read_timeout(Some(LOOK));
+    let _ = socket.set_read_timeout(Some(STUN_LOOK));
     let mut buffer = [0; MAX_STUN_MESSAGE];
-    while !asked.is_empty() && start.elapsed() < PATIENCE {
+    while !asked.is_empty() && start.elapsed() < STUN_PATIENCE {
         client.handle_timeout(now());
         while let Some((to, request)) = client.poll_transmit() {
             // What cannot be sent is not answered, and is sent again.
@@ -63,7 +62,7 @@ pub(super) fn ask(socket: &UdpSocket, servers: &[String]) -> Vec<Heard> {
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             // An ICMP error of a server; the next look is not at once.
-            Err(_) => std::thread::sleep(LOOK),
+            Err(_) => std::thread::sleep(STUN_LOOK),
         }
         while let Some(StunEvent::Answered { server, answer, .. }) = client.poll_event() {
             let Some(at) = asked.iter().position(|(_, address)| *address == server) else {
@@ -74,14 +73,14 @@ pub(super) fn ask(socket: &UdpSocket, servers: &[String]) -> Vec<Heard> {
                 BindingAnswer::Mapped(seen) => Ok(seen),
                 BindingAnswer::Refused { code, .. } => Err(format!("it refused, by code {code}")),
             };
-            heard.push(Heard { server, outcome });
+            heard.push(StunReply { server, outcome });
         }
     }
-    heard.extend(asked.iter().map(|(server, _)| Heard::not(server, "it did not answer")));
+    heard.extend(asked.iter().map(|(server, _)| StunReply::not(server, "it did not answer")));
     heard
 }
 
-impl Heard {
+impl StunReply {
     fn not(server: &str, why: &str) -> Self {
         Self { server: server.to_owned(), outcome: Err(why.to_owned()) }
     }
