@@ -24,9 +24,9 @@ pub struct StunReply {
     pub outcome: Result<SocketAddr, String>,
 }
 
-/// Asks each server (`host:port`), at one address of it, how it sees `socket`: one reply a server, or
-/// one of those with the same address. It waits for [`STUN_PATIENCE`] if one is silent, and leaves
-/// the socket with a time limit for reading. The thread waits with it.
+/// Asks each server (`host:port`), at one address of it, how it sees `socket`: one reply a server,
+/// of those with the same address one in all. It waits for [`STUN_PATIENCE`] if one is silent, the
+/// thread with it, and leaves the socket with a time limit for reading.
 pub fn ask(socket: &UdpSocket, servers: &[String]) -> Vec<StunReply> {
     let (start, mut client) = (Instant::now(), StunClient::default());
     let now = || Moment::from_micros(u64::try_from(start.elapsed().as_micros()).unwrap_or(0));

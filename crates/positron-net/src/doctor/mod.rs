@@ -42,16 +42,14 @@ fn node(settings: &Settings) -> (Finding, Option<Value>) {
             let says = format!("runs with the data folder {place}");
             (Finding::right("node", says), Some(status))
         }
-        // Where no socket can be, no node runs.
-        Err(_) | Ok(Err(ClientError::NotRunning)) => {
-            (Finding::unknown("node", format!("none runs with the data folder {place}")), None)
-        }
-        Ok(Err(error)) => {
+        Ok(Err(error)) if folder.is_dir() && !matches!(error, ClientError::NotRunning) => {
             let failure = running::failure(folder, error).to_string();
             let what = failure.lines().next().unwrap_or_default().to_owned();
             let advice = "restart it, or ask as the user who runs it";
             (Finding::wrong("node", what).advise(advice), None)
         }
+        // Where no socket can be, no node runs.
+        _ => (Finding::unknown("node", format!("none runs with the data folder {place}")), None),
     }
 }
 
