@@ -36,6 +36,15 @@ fn an_address_behind_a_router_that_lets_in_only_whom_it_knows_is_not_passed_on()
         inside.status_when(&fixture, "where it is seen", |status| {
             status["external_addresses"].as_array().unwrap().iter().any(|at| at == ROUTER)
         });
+        // One peer tells whose address it is, and not how others would see the port.
+        inside.status_when(&fixture, "that it is behind a NAT", |status| {
+            let ipv4 = &status["nat"]["ipv4"];
+            let (behind, ip) = (&ipv4["behind_nat"], &ipv4["public_ip"]);
+            *behind == true && ip == "203.0.113.1" && ipv4["mapping"] == "unknown"
+        });
+        public.status_when(&fixture, "that it is behind none", |status| {
+            status["nat"]["ipv4"]["behind_nat"] == false
+        });
         // One probe may be lost, not each.
         public.status_when(&fixture, name, |status| {
             let probes = status["discovery"]["probes"].as_u64();

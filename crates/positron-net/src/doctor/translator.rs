@@ -20,7 +20,8 @@ pub(super) fn by_peers(status: Option<&Value>) -> Finding {
         return Finding::unknown(about, "no node runs whose peers would say")
             .advise("start one, or name STUN servers with --stun HOST:PORT");
     };
-    let says = status["nat_in_words"].as_str().unwrap_or("unknown").to_owned();
+    let says = status["nat_in_words"].as_str().unwrap_or("nothing is said");
+    let says = says.trim_start_matches("unknown: ").to_owned();
     let families = ["ipv4", "ipv6"].map(|family| &status["nat"][family]);
     let known = families.into_iter().find(|family| family["behind_nat"].is_boolean());
     match known {
