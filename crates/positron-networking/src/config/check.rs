@@ -14,6 +14,7 @@ use positron_proto::{
     },
     node::NodeConfig,
     peers::{PeersConfig, Reservation},
+    relay::RelayConfig,
     session::sessions::{LinkKinds, RateLimit, SessionConfig},
     subnet::Subnet,
     trace::TraceConfig,
@@ -119,6 +120,7 @@ impl<'a> Checked<'a> {
                 validates: false,
             },
             trace: TraceConfig { answer: config.trace_answer, name: config.trace_name },
+            relay: RelayConfig { forwards: config.relay },
             dht: DhtConfig { serve: if config.dht_serve { Serve::Auto } else { Serve::Never } },
             trust: TrustConfig {
                 initial_score: config.initial_trust_score,

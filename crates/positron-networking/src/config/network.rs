@@ -123,6 +123,8 @@ pub struct NetworkConfig {
     /// Whether this node, when strangers reach it, answers questions of the hash table and keeps
     /// records for others; without it, it only asks.
     pub dht_serve: bool,
+    /// Whether it forwards between peers that cannot reach each other, at bounded rates.
+    pub relay: bool,
     /// Whether the sender of a message may hear when it came to this node
     /// ([`Node::ask_trace`](crate::Node::ask_trace)). If not, the node is counted as one that
     /// declined, and passes on what others answer.
@@ -146,7 +148,7 @@ pub struct NetworkConfig {
 /// What a room owns comes from the room's own defaults.
 impl Default for NetworkConfig {
     fn default() -> Self {
-        let node::NodeConfig { network: _, session, peers, gossip, trust, trace, dht } =
+        let node::NodeConfig { network: _, session, peers, gossip, trust, trace, relay, dht } =
             node::NodeConfig::default();
         Self {
             network: NetworkId::DEFAULT.into(),
@@ -191,6 +193,7 @@ impl Default for NetworkConfig {
             trust_boost_message: trust.boost_message,
             trust_penalty_invalid: trust.penalty_invalid,
             dht_serve: dht.serve != Serve::Never,
+            relay: relay.forwards,
             trace_answer: trace.answer,
             trace_name: trace.name,
             node_id: None,

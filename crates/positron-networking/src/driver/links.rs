@@ -71,6 +71,7 @@ impl Links {
         match kind {
             LinkKind::Tcp => self.spawn(link, Origin::Dial(to, self.dial_timeout)),
             LinkKind::Udp => unreachable!("the core makes datagram connections by itself"),
+            LinkKind::Relay => unreachable!("the core relays by itself"),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{
     limits::DHT_SESSION_ROOM,
     misbehavior::Misbehavior,
     peers::KnownPeer,
-    scope::Scope,
+    scope::{Scope, is_relayed},
     session::sessions::Peer,
     storage::Urgency,
     time::Now,
@@ -290,7 +290,10 @@ impl HashTable<'_> {
     pub(super) fn judge_mode(&mut self, now: Now) {
         let TableCarrier { serve, has_datagrams, grown_up, .. } = self.0.table;
         let addr = self.0.peers.external_addresses().into_iter().find(|_| has_datagrams);
-        let is_found = || self.0.sessions.views().any(|at| at.peer.direction == Direction::Inbound);
+        let is_found = || {
+            let mut guests = self.0.sessions.views().map(|at| at.peer);
+            guests.any(|at| at.direction == Direction::Inbound && !is_relayed(at.addr.ip()))
+        };
         let mode = match addr.map(|addr| (addr, Scope::of_peer(addr))) {
             _ if serve == Serve::Never => Err(DhtMode::ToldTo),
             None => Err(DhtMode::Unreachable),

@@ -21,7 +21,7 @@ use crate::{
         REDIAL_LONGEST, SILENT_PROBE_LATER,
     },
     misbehavior::Misbehavior,
-    scope::{Scope, canonical, is_plausible},
+    scope::{Scope, canonical, is_plausible, is_relayed},
     session::sessions::{DialRequest, LinkKind, Purpose},
     standings::TrustTable,
     time::{Duration, Instant},
@@ -300,7 +300,9 @@ impl Intake {
         while let Some(node) = self.probes.pop_due(turn.now.mono) {
             let Some(entry) = book.get(&node) else { continue };
             let Some(link) = links.get(&node) else { continue };
-            if entry.is_proven() || link.probes >= MAX_PROBES_PER_PEER {
+            // Who is behind a relay is found by another way, which an uninvited packet would spoil.
+            let is_behind = is_relayed(link.peer.addr.ip());
+            if is_behind || entry.is_proven() || link.probes >= MAX_PROBES_PER_PEER {
                 continue;
             }
             let turns = usize::try_from(link.probes).unwrap_or(0) % entry.usable.len().max(1);

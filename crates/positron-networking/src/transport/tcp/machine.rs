@@ -315,6 +315,7 @@ impl Tcp {
             | SessionEffect::Moved { .. }
             | SessionEffect::DialledUs { .. }
             | SessionEffect::Query(_)
+            | SessionEffect::Stun(_)
             | SessionEffect::Idle { .. } => {}
             SessionEffect::UsedTwice { peer, addrs: [one, other] } => {
                 tracing::debug!(peer = %peer.short(), %one, %other, "a key is used in two places");

@@ -162,7 +162,7 @@ impl Pair {
     fn settle(&mut self) {
         for n in 0..2 {
             let mut buf = Vec::new();
-            while let Some(Transmit { to, segment_size, len }) =
+            while let Some(Transmit { to, segment_size, len, .. }) =
                 self.ends[n].poll_transmit(self.now, 64, &mut buf, &mut self.counters[n])
             {
                 assert_eq!(len, buf.len());

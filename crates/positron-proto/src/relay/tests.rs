@@ -1,0 +1,1 @@
+//! A relay and two ends, without sessions.
