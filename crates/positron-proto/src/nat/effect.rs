@@ -30,5 +30,16 @@ pub enum NatEffect {
         peer: NodeId,
         /// Where.
         to: SocketAddr,
+        /// By what.
+        over: DialOver,
     },
+}
+
+/// Which kinds of link a direct path may be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DialOver {
+    /// The path that was found.
+    Datagrams,
+    /// None was found: byte streams too, which may get through where datagrams do not.
+    Anything,
 }

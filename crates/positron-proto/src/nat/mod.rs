@@ -39,7 +39,7 @@ mod tests;
 
 pub use candidates::OwnPlaces;
 pub use counters::NatCounters;
-pub use effect::NatEffect;
+pub use effect::{DialOver, NatEffect};
 pub use mapping::{FamilyNat, Filtering, Nat, NatInfo, PortMapping, SeenAt, Sighting};
 pub use message::{NatMessage, Offer};
 pub use punching::Punching;

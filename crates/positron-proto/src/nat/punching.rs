@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    NatCounters, NatEffect, NatMessage, Offer, OwnPlaces,
+    DialOver, NatCounters, NatEffect, NatMessage, Offer, OwnPlaces,
     probes::{AskedFor, Probes},
     round::{Stage, Wanted},
 };
@@ -236,7 +236,7 @@ impl Punching {
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
         let Stage::Probing { to, probes, since } = &mut wanted.stage else { return };
         if *probes >= PUNCH_PROBES.len() {
-            return self.fail(now, peer);
+            return self.fail(now, peer, out);
         }
         *probes += 1;
         let next = PUNCH_PROBES.get(*probes).map_or(*since + PUNCH_STEP, |after| *since + *after);
@@ -250,9 +250,17 @@ impl Punching {
     }
 
     /// Nothing came of it: who began tries again, later each time.
-    fn fail(&mut self, now: Now, peer: NodeId) {
+    fn fail(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<NatEffect>) {
         self.probes.forget(&peer);
+        self.reach = None;
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        // Where no datagram gets through, a stream may.
+        if let Stage::Probing { to, .. } = &wanted.stage
+            && wanted.failed == 0
+            && let Some(&to) = to.first()
+        {
+            out.push_back(NatEffect::Dial { peer, to, over: DialOver::Anything });
+        }
         wanted.stage = Stage::Idle;
         let again = PUNCH_AGAIN[wanted.failed.min(PUNCH_AGAIN.len() - 1)];
         wanted.failed += 1;
@@ -277,7 +285,7 @@ impl Punching {
                 wanted.stage = Stage::Dialling;
                 self.counters.answered += 1;
                 self.deadlines.set(peer, now.mono + PUNCH_STEP);
-                out.push_back(NatEffect::Dial { peer, to: from });
+                out.push_back(NatEffect::Dial { peer, to: from, over: DialOver::Datagrams });
             }
             Some(AskedFor::Hops(peer, hops)) => {
                 // What gets there is one too many.
@@ -325,7 +333,7 @@ impl Punching {
                 }
                 (Stage::Probing { .. }, _) => self.probe(now, peer, out),
                 (Stage::Offered { .. } | Stage::Answered { .. } | Stage::Dialling, _) => {
-                    self.fail(now, peer);
+                    self.fail(now, peer, out);
                 }
             }
         }
@@ -357,7 +365,8 @@ impl Punching {
             wanted.stage = Stage::Measuring;
             self.reach = None;
             self.deadlines.set(peer, now.mono + HOPS_WAIT);
-            for hops in 2..=MAX_OPENER_HOPS {
+            // Each twice: one that is lost would have the openers go too far.
+            for hops in (2..=MAX_OPENER_HOPS).flat_map(|hops| [hops; 2]) {
                 let what = (AskedFor::Hops(peer, hops), relay);
                 let means = (&mut self.rng, &mut self.counters);
                 self.probes.ask(now.mono, what, Some(hops), means, out);

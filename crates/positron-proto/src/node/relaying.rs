@@ -5,11 +5,11 @@ use crate::{
     handshake::{Direction, Expect},
     id::NodeId,
     limits::RELAYS_ASKED,
-    nat::{NatEffect, NatMessage, OwnPlaces},
+    nat::{DialOver, NatEffect, NatMessage, OwnPlaces},
     relay::RelayEffect,
     scope::is_relayed,
     session::sessions::{
-        DialRequest, Effort, LinkKind, Peer, Purpose, SessionEffect, SessionView, StunAnswered,
+        DialRequest, Effort, LinkKind, LinkKinds, Peer, Purpose, SessionEffect, SessionView, StunAnswered,
     },
     time::Now,
     wire::message::RoomMessage as _,
@@ -104,8 +104,12 @@ impl Relaying<'_> {
                 self.0.send(now, to, RoomName::Nat, lane, body, None);
             }
             NatEffect::Ask { to, id, hops } => self.0.sessions.ask_stun(to, id, hops),
-            NatEffect::Dial { peer, to } => {
-                self.0.sessions.dial_direct(now, &peer, to, &mut self.0.queues.session);
+            NatEffect::Dial { peer, to, over } => {
+                let over = match over {
+                    DialOver::Datagrams => LinkKinds::UDP,
+                    DialOver::Anything => LinkKinds::BOTH,
+                };
+                self.0.sessions.dial_direct(now, &peer, (to, over), &mut self.0.queues.session);
             }
         }
     }

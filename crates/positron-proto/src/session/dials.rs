@@ -6,7 +6,7 @@ use std::{collections::VecDeque, net::SocketAddr};
 use super::{
     carrier::LinkEnding,
     contract::{
-        DialFailure, DialOutcome, DialRequest, Effort, LinkKind, LinkKinds, Peer, Purpose, SessionConfig,
+        DialFailure, DialOutcome, DialRequest, Effort, LinkKinds, Peer, Purpose, SessionConfig,
         SessionCounters, SessionEffect,
     },
     happy_eyeballs::{AfterFailure, AttemptId, EndedAttempt, HappyEyeballs, NextDial, Reason},
@@ -114,22 +114,24 @@ impl Dials {
         }
     }
 
-    /// A peer that is reached over another link answers at this address, too: it is dialled there by
-    /// datagrams, unless such a dial is under way already.
+    /// A peer that is reached over a less preferred link may answer at this address, too: it is
+    /// dialled there over these kinds, unless such a dial is under way already.
     pub(super) fn dial_direct(
         &mut self,
         table: &mut LinkTable,
         now: Now,
         (link, to): (LinkId, SocketAddr),
+        over: LinkKinds,
         out: &mut VecDeque<SessionEffect>,
     ) {
-        let Some(SessionLink { peer, .. }) = table.link(link) else { return };
-        if self.transports.has(LinkKind::Udp)
+        let Some(SessionLink { peer, kind, .. }) = table.link(link) else { return };
+        let over = self.transports.and(over).before(*kind);
+        if !over.is_empty()
             && !self.attempts.is_under_way(peer.id, Reason::Upgrade)
         {
             self.counters.upgrades += 1;
             let dial = DialRequest { to, ..again(peer) };
-            self.attempt(table, now, dial, Reason::Upgrade, LinkKinds::UDP, out);
+            self.attempt(table, now, dial, Reason::Upgrade, over, out);
         }
     }
 

@@ -160,6 +160,11 @@ impl LinkKinds {
         self.0 & 1 << kind as u8 != 0
     }
 
+    /// Those that are in both.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether links may be made of nothing.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

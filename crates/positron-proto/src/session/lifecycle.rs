@@ -4,7 +4,7 @@ use std::{collections::VecDeque, net::SocketAddr};
 
 use super::{
     carrier::LinkEnding,
-    contract::{DialFailure, DialOutcome, DownReason, LinkDown, LinkKind, Peer, SessionEffect},
+    contract::{DialFailure, DialOutcome, DownReason, LinkDown, LinkKind, LinkKinds, Peer, SessionEffect},
     conversations::{Attachment, Retention},
     credit::ReceiveCredit,
     established::{EstablishedSession, Health},
@@ -131,17 +131,19 @@ impl Sessions {
         }
     }
 
-    /// The peer of a session answers at this address, too: the session is to go on over a datagram
-    /// connection to there. Nothing happens without a session, or if it does not get through.
+    /// The peer of a session may answer at this address, too: the session is to go on over a link to
+    /// there, of one of these kinds. Nothing happens without a session, or if it does not get
+    /// through.
     pub fn dial_direct(
         &mut self,
         now: Now,
         peer: &NodeId,
-        to: SocketAddr,
+        (to, over): (SocketAddr, LinkKinds),
         out: &mut VecDeque<SessionEffect>,
     ) {
         if let Some(link) = self.link_of(peer) {
-            self.links.dials.dial_direct(&mut self.links.table, now, (link, to), out);
+            let table = &mut self.links.table;
+            self.links.dials.dial_direct(table, now, (link, to), over, out);
             self.settle(now, out);
         }
     }
