@@ -31,10 +31,13 @@ pub const PUNCH_PROBES: [Duration; 4] = [
     Duration::from_millis(150),
     Duration::from_millis(400),
 ];
+/// When nothing is expected any more after the first request of a round.
+pub const PUNCH_WAIT: Duration = Duration::from_secs(2);
 /// Packets that open our own translator, and die before they reach the other's, to each address.
 pub const PUNCH_OPENERS: u32 = 2;
-/// How long each step of a round is waited for: over a relay and back.
-pub const PUNCH_STEP: Duration = Duration::from_secs(2);
+/// How long each step of a round is waited for: over a relay and back, behind as much as may be
+/// under way there at its rate (`RELAY_RATE_PAIR`).
+pub const PUNCH_STEP: Duration = Duration::from_secs(6);
 /// Packets to an address that never answered, within [`PUNCH_BUDGET_TIME`]: whoever names it may
 /// aim at somebody.
 pub const PUNCH_BUDGET: u32 = 10;

@@ -6,9 +6,9 @@ use crate::time::Duration;
 /// it cuts nothing anew.
 pub const RELAY_PIECE: usize = 16 << 10;
 /// Bytes that one end of a relayed stream may be ahead of the other: the most that a relay holds
-/// for each direction. At 100 ms from end to end it is 1.25 MiB/s, more than
+/// for each direction. At 100 ms from end to end it is 640 KiB/s, more than
 /// [`RELAY_RATE_PAIR`] allows anyway.
-pub const RELAY_WINDOW: u64 = 128 << 10;
+pub const RELAY_WINDOW: u64 = 64 << 10;
 /// Relayed streams that end here.
 pub const MAX_RELAYED_LINKS: usize = 128;
 /// Addresses of nodes behind relays that are remembered, those of streams that are open included.
@@ -35,3 +35,5 @@ pub const RELAY_RATE_ALL: u64 = 2 << 20;
 pub const RELAY_BURST: u64 = 1 << 20;
 /// Peers that are asked at once to forward to a node, when nobody knows how to reach it.
 pub const RELAYS_ASKED: usize = 8;
+/// Relays over which a link is dialled when the one there is falls silent.
+pub const RELAYS_STANDING_BY: usize = 2;

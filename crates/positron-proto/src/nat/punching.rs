@@ -17,6 +17,7 @@ use crate::{
     limits::{
         HOPS_GRACE, HOPS_LIFE, HOPS_WAIT, MAX_OPENER_HOPS, MAX_PUNCHED, PUNCH_AGAIN, PUNCH_OPENERS,
         PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_ROUNDS_PACE, PUNCH_STEP,
+        PUNCH_WAIT,
     },
     rng::Rng,
     stun::TransactionId,
@@ -239,7 +240,7 @@ impl Punching {
             return self.fail(now, peer, out);
         }
         *probes += 1;
-        let next = PUNCH_PROBES.get(*probes).map_or(*since + PUNCH_STEP, |after| *since + *after);
+        let next = *since + PUNCH_PROBES.get(*probes).copied().unwrap_or(PUNCH_WAIT);
         let to = to.clone();
         self.deadlines.set(peer, next);
         for addr in to {

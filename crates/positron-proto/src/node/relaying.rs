@@ -4,7 +4,7 @@ use super::{NodeCore, judging::Judging, room_name::RoomName};
 use crate::{
     handshake::{Direction, Expect},
     id::NodeId,
-    limits::RELAYS_ASKED,
+    limits::{RELAYS_ASKED, RELAYS_STANDING_BY},
     nat::{DialOver, NatEffect, NatMessage, OwnPlaces},
     relay::RelayEffect,
     scope::is_relayed,
@@ -134,6 +134,20 @@ impl Relaying<'_> {
 
     fn own_places(&self, now: Now) -> OwnPlaces {
         self.0.nat.places(now.mono, self.0.peers.port())
+    }
+
+    /// The link to a peer fell silent. Who was reached through relays before may be reached through
+    /// them again.
+    pub(super) fn stand_by(&mut self, now: Now, peer: NodeId) {
+        let core = &mut *self.0;
+        let known: Vec<NodeId> = core.relays.relays_of(peer).collect();
+        let direct = core.sessions.views().map(|session| session.peer);
+        let direct = direct.filter(|it| known.contains(&it.id) && !is_relayed(it.addr.ip()));
+        let relays: Vec<NodeId> = direct.map(|relay| relay.id).take(RELAYS_STANDING_BY).collect();
+        for relay in relays {
+            let to = core.relays.address_of(relay, peer);
+            core.sessions.stand_by(now, &peer, to, &mut core.queues.session);
+        }
     }
 
     /// A dial through one relay of several is over: to whom, if it was the last one.

@@ -155,6 +155,7 @@ impl NodeCore {
                 self.substreams.handle_undelivered(ticket);
             }
             sessions::SessionEffect::Query(event) => HashTable(self).handle_query(now, event),
+            sessions::SessionEffect::Suspect(peer) => Relaying(self).stand_by(now, peer),
             sessions::SessionEffect::Stun(answer) => Relaying(self).handle_stun(now, answer),
             sessions::SessionEffect::Misbehaved { peer, what } => {
                 Judging(self).observe_misbehavior(now, peer, what);

@@ -19,7 +19,7 @@ use crate::{
     },
     metric::Level,
     netgroup::{Owner, counted},
-    scope::{Group, Scope},
+    scope::{Group, Scope, canonical},
     session::sessions::{LinkKind, Peer},
     standings::TrustTable,
     time::{Duration, Instant},
@@ -117,13 +117,13 @@ impl ConnectedPeers {
         true
     }
 
-    /// A peer is at another address. Whether that is another IP address.
+    /// A peer is at another address. Whether it is: IPv4 is the same however it is written.
     pub(super) fn moved(&mut self, peer: &NodeId, addr: SocketAddr) -> bool {
         let Some(link) = self.by_id.get_mut(peer) else { return false };
         let former = core::mem::replace(&mut link.peer.addr, addr);
         link.scope = Scope::of_peer(addr);
         link.owner = Owner::of(addr);
-        former.ip().to_canonical() != addr.ip().to_canonical()
+        canonical(former) != canonical(addr)
     }
 
     pub(super) fn down(&mut self, peer: &NodeId) -> Option<PeerLink> {

@@ -55,6 +55,11 @@ impl RelayedAddresses {
         self.by_address.get(&address).copied()
     }
 
+    /// Through whom a node was reached before.
+    pub fn relays_of(&self, peer: NodeId) -> impl Iterator<Item = NodeId> {
+        self.by_route.keys().filter(move |route| route.peer == peer).map(|route| route.relay)
+    }
+
     fn forget_oldest(&mut self) {
         let age = |address: &SocketAddr| match address {
             SocketAddr::V6(v6) => self.given.wrapping_sub(v6.ip().to_bits() as u32),

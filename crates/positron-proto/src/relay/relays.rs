@@ -68,6 +68,11 @@ impl Relays {
         self.addresses.route(address).map(|route| route.relay)
     }
 
+    /// Through whom a node was reached before.
+    pub fn relays_of(&self, peer: NodeId) -> impl Iterator<Item = NodeId> {
+        self.addresses.relays_of(peer)
+    }
+
     /// A node is dialled through one more relay; each is answered by
     /// [`handle_dial_ended`](Self::handle_dial_ended).
     pub(crate) fn handle_dial(&mut self, peer: NodeId) {

@@ -307,6 +307,8 @@ pub enum SessionEffect {
     },
     /// What became of a query, ours or another node's. No session comes of it.
     Query(QueryEvent),
+    /// The link of a session fell silent, and is not held for dead yet.
+    Suspect(NodeId),
     /// Somebody answered a STUN request.
     Stun(StunAnswered),
     /// A peer did wrong inside its session (which is closed if it cannot go on).

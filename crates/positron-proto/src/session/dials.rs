@@ -94,6 +94,20 @@ impl Dials {
         }
     }
 
+    /// The same through a relay, beside it.
+    pub(super) fn stand_by(
+        &mut self,
+        table: &mut LinkTable,
+        now: Now,
+        (link, to): (LinkId, SocketAddr),
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        let Some(SessionLink { peer, .. }) = table.link(link) else { return };
+        self.counters.failovers += 1;
+        let dial = DialRequest { to, ..again(peer) };
+        self.attempt(table, now, dial, Reason::Failover, LinkKinds::RELAY, out);
+    }
+
     /// Tries the preferred kinds again for a session that runs over another one, unless that is
     /// under way already.
     pub(super) fn upgrade(

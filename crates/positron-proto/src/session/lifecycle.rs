@@ -148,6 +148,20 @@ impl Sessions {
         }
     }
 
+    /// The link of a session fell silent: one to this address, which is a relayed one, stands by.
+    pub fn stand_by(
+        &mut self,
+        now: Now,
+        peer: &NodeId,
+        to: SocketAddr,
+        out: &mut VecDeque<SessionEffect>,
+    ) {
+        if let Some(link) = self.link_of(peer) {
+            self.links.dials.stand_by(&mut self.links.table, now, (link, to), out);
+            self.settle(now, out);
+        }
+    }
+
     /// Asks by STUN, once, from the socket on which we listen; [`SessionEffect::Stun`] may follow.
     pub fn ask_stun(&mut self, to: SocketAddr, id: TransactionId, hops: Option<u8>) {
         if self.config.transports.has(LinkKind::Udp) {
@@ -303,6 +317,7 @@ impl Sessions {
                     self.links.table.ask_for_flush(now, id);
                 }
                 if health == Health::Suspect {
+                    out.push_back(SessionEffect::Suspect(peer));
                     self.links.dials.begin_failover(&mut self.links.table, now, id, out);
                 }
                 return;

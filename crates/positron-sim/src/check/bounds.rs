@@ -3,7 +3,7 @@
 use positron_proto::{
     limits::{
         CROWDED_PART, MAX_BACKLOG_BYTES, MAX_BOOK, MAX_BYTES_TO_DISK, MAX_HALF_OPEN, MAX_PAYLOAD,
-        MAX_PEER_QUEUE_BYTES, RETENTION_BYTES,
+        MAX_BULK_QUEUE_BYTES, MAX_PEER_QUEUE_BYTES, RETENTION_BYTES,
     },
     node::{NodeConfig, NodeView},
 };
@@ -32,7 +32,7 @@ impl Bounds {
             ("peers known", view.known_peers, MAX_BOOK),
             ("peers linked", view.peers.len(), self.peers + view.reserved.len()),
             ("links half open", half_open, MAX_HALF_OPEN),
-            ("bytes queued for one peer", queued, MAX_PEER_QUEUE_BYTES),
+            ("bytes queued for one peer", queued, MAX_PEER_QUEUE_BYTES + MAX_BULK_QUEUE_BYTES),
             ("bytes that wait for the disk", view.storage.waiting_bytes, MOST_WAITING),
         ] {
             if is > most {

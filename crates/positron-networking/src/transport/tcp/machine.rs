@@ -315,6 +315,7 @@ impl Tcp {
             | SessionEffect::Moved { .. }
             | SessionEffect::DialledUs { .. }
             | SessionEffect::Query(_)
+            | SessionEffect::Suspect(_)
             | SessionEffect::Stun(_)
             | SessionEffect::Idle { .. } => {}
             SessionEffect::UsedTwice { peer, addrs: [one, other] } => {
