@@ -7,16 +7,20 @@ use positron_proto::{
     id::NodeId,
     identity::Signed,
     limits::{
-        LARGE_GOSSIP, MAX_ADDRESSES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_CONTACTS_PER_ANSWER,
-        MAX_FAILURE_TEXT, MAX_HOLDERS_TOLD, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_PAYLOAD,
+        LARGE_GOSSIP, MAX_ADDRESSES, MAX_CANDIDATES, MAX_CARRIER_BODY, MAX_CARRIERS, MAX_CONTACTS_PER_ANSWER,
+        MAX_FAILURE_TEXT, MAX_HOLDERS_TOLD, MAX_HOLDINGS_RANGES, MAX_HOLDINGS_SENDERS, MAX_NUMBER,
+        MAX_PAYLOAD,
         MAX_PEER_RECORD, MAX_RECOMMENDED, MAX_RECORD_TTL, MAX_RECORDS_PER_MESSAGE, MAX_SKETCHED,
         MAX_SLOTS, MAX_SOFTWARE, MAX_SUCCESSIONS_PER_MESSAGE, MAX_TRACE_ANSWER, MAX_TRACE_DEPTH,
-        MAX_TRACE_SAMPLE, MAX_TTL, MAX_VALUE, MIN_RECORD_TTL, SKETCH_PIECE, SKETCH_SYMBOLS,
+        MAX_TRACE_SAMPLE, MAX_TTL, MAX_VALUE, MIN_RECORD_TTL, RELAY_PIECE, SKETCH_PIECE,
+        SKETCH_SYMBOLS,
         SUBSTREAM_PIECE,
     },
+    nat::NatMessage,
     node::Message,
     peers::PeersMessage,
     recommendation::RecommendationMessage,
+    relay::RelayMessage,
     request::{RequestMessage, Status},
     substream::SubstreamMessage,
     succession::{Succession, SuccessionMessage},
@@ -160,6 +164,21 @@ fn check_bounds(message: &Message) {
             assert!(holders.len() <= MAX_HOLDERS_TOLD);
         }
         Message::Direct(DirectMessage::CustomData(message)) => check_message(message),
+        Message::Nat(NatMessage::Connect(offer) | NatMessage::Answer(offer)) => {
+            assert!(offer.candidates.len() <= MAX_CANDIDATES);
+        }
+        Message::Nat(NatMessage::Sync(_)) => {}
+        Message::Relay(message) => check_relay(message),
+    }
+}
+
+fn check_relay(message: &RelayMessage) {
+    match message {
+        RelayMessage::Data { bytes, .. } => assert!((1..=RELAY_PIECE).contains(&bytes.len())),
+        RelayMessage::Credit { limit: number, .. } | RelayMessage::Opened { number, .. } => {
+            assert!(*number <= MAX_NUMBER);
+        }
+        RelayMessage::Open(_) | RelayMessage::Close(_) | RelayMessage::Refused { .. } => {}
     }
 }
 

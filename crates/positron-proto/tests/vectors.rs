@@ -11,6 +11,8 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 #[path = "vectors/packets.rs"]
 mod packets;
+#[path = "vectors/relayed.rs"]
+mod relayed;
 #[path = "vectors/stun.rs"]
 mod stun;
 #[path = "vectors/table.rs"]
@@ -292,6 +294,7 @@ fn messages() -> Vec<(&'static str, Message)> {
     ]
     .into_iter()
     .chain(gossip_messages())
+    .chain(relayed::messages())
     .collect()
 }
 

@@ -181,5 +181,6 @@ impl RelayLabel {
 
 fn counted(reader: &mut Reader) -> Result<u64, Malformed> {
     let too_large = reader.malformed("number above the limit");
-    reader.varint().ok().filter(|number| *number <= MAX_NUMBER).ok_or(too_large)
+    let number = reader.varint()?;
+    if number > MAX_NUMBER { Err(too_large) } else { Ok(number) }
 }

@@ -154,7 +154,13 @@ fn lives() -> Vec<(String, Vec<u8>)> {
     let both: &[u8] = &[0, 0, 4, 0, 0, 1, SECOND, 1, SECOND | 4, 0, 0, 1];
     let gossip: &[u8] = &[4, 5, 8, 1, 5];
     let late: &[u8] = &[34, 0];
-    let all: [(&str, &[&[u8]]); 32] = [
+    // OPEN, OPENED unasked, DATA by the relay, CREDIT, CLOSE; CONNECT and SYNC.
+    let open = [&[4, 14, 1, 32, 19][..], &[7; 32]].concat();
+    let opened = [&[4, 14, 1, 34, 20, 5][..], &[7; 32], &[0]].concat();
+    let said: &[u8] = &[4, 14, 1, 3, 46, 11, 1, 0, 4, 14, 0, 2, 47, 11, 63, 4, 14, 1, 1, 48, 11];
+    let connect: &[u8] = &[4, 14, 0, 16, 16, 0, 0, 0, 0, 0, 0, 0, 9, 1, 4, 6, 20, 2, 2, 2, 0, 9];
+    let sync: &[u8] = &[4, 14, 0, 8, 18, 0, 0, 0, 0, 0, 0, 0, 9];
+    let all: [(&str, &[&[u8]]); 33] = [
         ("hello", &[up, &[SECOND, 0, SECOND | 4, 1, 1, 3, 1, 1, 1]]),
         ("heartbeats", &[up, &[47, 17, 4, 2, 0, 47, 16, 4, 2, 31]]),
         ("discovery", &[both, &[4, 3, 16, SECOND | 4, 3, 254]]),
@@ -170,6 +176,7 @@ fn lives() -> Vec<(String, Vec<u8>)> {
         ("banned", &[up, &[4, 5, 0x30, 1, 5].repeat(9), &[0, 0, 4, 0, 0, 1, 47, 10]]),
         ("again", &[up, gossip, &[29, 0, 0, 0], gossip, &[0, 2], gossip, &[29, 1, 0, 1]]),
         ("behind", &[late, &[30, 0, 32].repeat(20), up, gossip, &[35, 0, 0].repeat(3), &[37, 255]]),
+        ("relayed", &[up, &open, &opened, &opened, said, connect, sync, &[47, 13]]),
         ("malformed", &[up, &[4, 14, 1, 2, 6, 0, 1, 4, 4, 14, 1, 0, 255]]),
         ("broadcasts", &[both, &[30, 0, 8, 30, 1, 16, 30, 2, 24, 47, 10]]),
         ("sent", &[both, &[30, 4, 9, 30, 5, 18, 28, 0, 30, 4, 1, 47, 17]]),

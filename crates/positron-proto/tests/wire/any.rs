@@ -13,13 +13,15 @@ use positron_proto::{
     id::{MessageId, NodeId},
     identity::{PublicKey, Signature, Signed},
     limits::{
-        LARGE_GOSSIP, MAX_ADDRESSES, MAX_CARRIERS, MAX_NUMBER, MAX_PAYLOAD, MAX_RECOMMENDED,
+        LARGE_GOSSIP, MAX_ADDRESSES, MAX_CANDIDATES, MAX_CARRIERS, MAX_NUMBER, MAX_PAYLOAD, MAX_RECOMMENDED,
         MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL, SKETCH_PIECE, SKETCH_SYMBOLS,
     },
+    nat::{NatMessage, Offer},
     node::Message,
     peers::PeersMessage,
     recommendation::RecommendationMessage,
     reconciliation::{Code, Sketch},
+    relay::{RelayLabel, RelayMessage, RelayRefusal},
     request::{RequestMessage, Status},
     substream::{Label, SubstreamEnd, SubstreamMessage},
     succession::{Succession, SuccessionMessage},
@@ -149,6 +151,44 @@ pub(crate) fn any_message() -> impl Strategy<Value = Message> {
         any_recommendation_message().prop_map(Message::from),
         any_trace_message().prop_map(Message::from),
         any_dht_message().prop_map(Message::from),
+        any_nat_message().prop_map(Message::from),
+        any_relay_message().prop_map(Message::from),
+    ]
+}
+
+fn any_nat_message() -> impl Strategy<Value = NatMessage> {
+    let offer = || {
+        (any::<u64>(), prop::collection::vec(any_address(), 0..=MAX_CANDIDATES))
+            .prop_map(|(nonce, candidates)| Offer { nonce, candidates })
+    };
+    prop_oneof![
+        offer().prop_map(NatMessage::Connect),
+        offer().prop_map(NatMessage::Answer),
+        any::<u64>().prop_map(NatMessage::Sync),
+    ]
+}
+
+fn any_relay_message() -> impl Strategy<Value = RelayMessage> {
+    let id = || any::<[u8; 32]>().prop_map(NodeId::from_bytes);
+    let number = || 0..=MAX_NUMBER;
+    let label = || {
+        (number(), any::<bool>()).prop_map(|(number, by_relay)| RelayLabel { number, by_relay })
+    };
+    let why = prop_oneof![
+        Just(RelayRefusal::NotLinked),
+        Just(RelayRefusal::Full),
+        Just(RelayRefusal::Off),
+        Just(RelayRefusal::TooOften),
+        (4..=u8::MAX).prop_map(RelayRefusal::Other),
+    ];
+    prop_oneof![
+        id().prop_map(RelayMessage::Open),
+        (number(), id(), any::<bool>())
+            .prop_map(|(number, peer, asked)| RelayMessage::Opened { number, peer, asked }),
+        (label(), any_bytes(1..300)).prop_map(|(label, bytes)| RelayMessage::Data { label, bytes }),
+        (label(), number()).prop_map(|(label, limit)| RelayMessage::Credit { label, limit }),
+        label().prop_map(RelayMessage::Close),
+        (id(), why).prop_map(|(peer, why)| RelayMessage::Refused { peer, why }),
     ]
 }
 

@@ -1,0 +1,43 @@
+//! What relays and those behind them say.
+
+use bytes::Bytes;
+use positron_proto::{
+    nat::{NatMessage, Offer},
+    node::Message,
+    relay::{RelayLabel, RelayMessage, RelayRefusal},
+};
+
+use crate::{address, identity};
+
+pub(crate) fn messages() -> Vec<(&'static str, Message)> {
+    let places = ["198.51.100.7:61000", "[2001:db8::7]:8888", "192.168.1.7:8888"];
+    let offer = Offer { nonce: 258, candidates: places.map(address).into() };
+    let nowhere = Offer { nonce: u64::MAX, candidates: Vec::new() };
+    let peer = identity(1).node_id();
+    let by_end = RelayLabel { number: 32, by_relay: false };
+    let by_relay = RelayLabel { number: 0, by_relay: true };
+    let bytes = Bytes::from_static(b"bytes");
+    let opened = |asked| RelayMessage::Opened { number: 64, peer, asked };
+    let refused = |why| RelayMessage::Refused { peer, why };
+    vec![
+        ("connect", NatMessage::Connect(offer.clone()).into()),
+        ("connect.nowhere", NatMessage::Connect(nowhere).into()),
+        ("answer", NatMessage::Answer(offer).into()),
+        ("sync", NatMessage::Sync(258).into()),
+        ("relay_open", RelayMessage::Open(peer).into()),
+        ("relay_opened.asked", opened(true).into()),
+        ("relay_opened.unasked", opened(false).into()),
+        (
+            "relay_data.by_end",
+            RelayMessage::Data { label: by_end, bytes: bytes.clone() }.into(),
+        ),
+        ("relay_data.by_relay", RelayMessage::Data { label: by_relay, bytes }.into()),
+        ("relay_credit", RelayMessage::Credit { label: by_end, limit: 1 << 17 }.into()),
+        ("relay_close", RelayMessage::Close(by_relay).into()),
+        ("relay_refused.not_linked", refused(RelayRefusal::NotLinked).into()),
+        ("relay_refused.full", refused(RelayRefusal::Full).into()),
+        ("relay_refused.off", refused(RelayRefusal::Off).into()),
+        ("relay_refused.too_often", refused(RelayRefusal::TooOften).into()),
+        ("relay_refused.later", refused(RelayRefusal::Other(200)).into()),
+    ]
+}
