@@ -17,7 +17,7 @@ use std::{
 
 use positron_proto::limits::{MAX_BATCH, MAX_SEGMENTS};
 use quinn_udp::{RecvMeta, UdpSocketState};
-use socket2::{Protocol, Type};
+use socket2::{Protocol, SockRef, Type};
 use tokio::{io::Interest, net::UdpSocket};
 
 use super::{complaint::Complaint, dual_stack};
@@ -124,6 +124,39 @@ impl DatagramSocket {
             }
         }
         Sent::All
+    }
+
+    /// Sends datagrams that go no further than so many hops: the socket says so as long as it takes
+    /// to send them, so nobody else may send meanwhile. What the kernel does not take now is lost.
+    pub(crate) fn send_not_far(
+        &self,
+        to: SocketAddr,
+        hops: u8,
+        segment_size: usize,
+        bytes: &[u8],
+    ) {
+        let sent = self.change_hops(to, hops.into()).map(|usual| {
+            self.try_send(to, segment_size, bytes);
+            usual
+        });
+        if let Err(error) = sent.and_then(|usual| self.change_hops(to, usual)) {
+            self.unsent.note(to, segment_size.min(bytes.len()), &error);
+        }
+    }
+
+    /// Has datagrams to addresses of this family go so many hops (`IP_TTL`, `IPV6_UNICAST_HOPS`);
+    /// how many they went before. Those to IPv4 from an IPv6 socket obey what is said for IPv4.
+    fn change_hops(&self, to: SocketAddr, hops: u32) -> io::Result<u32> {
+        let socket = SockRef::from(&self.io);
+        if to.is_ipv4() {
+            let before = socket.ttl_v4()?;
+            socket.set_ttl_v4(hops)?;
+            Ok(before)
+        } else {
+            let before = socket.unicast_hops_v6()?;
+            socket.set_unicast_hops_v6(hops)?;
+            Ok(before)
+        }
     }
 
     /// Reads what is there, at most one [`Batch`].
@@ -400,6 +433,56 @@ mod tests {
         let dual_v6 = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, bound.port()));
         assert_eq!(v6.try_send(dual_v6, 5, b"three"), Sent::All);
         assert_eq!(receive(&dual, 1).await, [(v6_address, b"three".to_vec())]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_datagram_goes_as_many_hops_as_is_said_and_the_next_one_as_far_as_it_gets() {
+        use socket2::{Domain, Socket};
+
+        const AF_PACKET: i32 = 17;
+        const SOCK_DGRAM: i32 = 2;
+        const ETH_P_ALL: i32 = 0x0003;
+
+        let everything = Protocol::from(i32::from((ETH_P_ALL as u16).to_be()));
+        let wire = Socket::new(Domain::from(AF_PACKET), Type::from(SOCK_DGRAM), Some(everything));
+        let Ok(wire) = wire else {
+            eprintln!("skipped: it takes root to see how far a packet goes");
+            return;
+        };
+        wire.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut wire = std::fs::File::from(std::os::fd::OwnedFd::from(wire));
+        let mut hops_of = |word: &[u8]| loop {
+            let mut packet = [0; 2_048];
+            let length = io::Read::read(&mut wire, &mut packet).expect("it is on the wire");
+            if packet[..length].ends_with(word) {
+                // RFC 791, 3.1; RFC 8200, 3.
+                return if packet[0] >> 4 == 4 { packet[8] } else { packet[7] };
+            }
+        };
+        for (from, to) in [
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("[::]:0", "127.0.0.1:0"),
+            ("[::1]:0", "[::1]:0"),
+        ] {
+            let (Ok((from, _)), Ok((_to, receiver))) = (
+                DatagramSocket::bind(from.parse().unwrap()),
+                DatagramSocket::bind(to.parse().unwrap()),
+            ) else {
+                continue; // no IPv6 here
+            };
+            from.writable().await.unwrap();
+            for hops in [1, 2, 7] {
+                let word = format!("{receiver} after {hops} hops");
+                from.send_not_far(receiver, hops, word.len(), word.as_bytes());
+                assert_eq!(hops_of(word.as_bytes()), hops, "{word}");
+                let word = format!("{receiver}, far after {hops}");
+                from.try_send(receiver, word.len(), word.as_bytes());
+                assert_eq!(hops_of(word.as_bytes()), 64, "{word}");
+            }
+            from.send_not_far(receiver, 0, 4, b"none");
+            assert_eq!(from.unsent(), (0, u64::from(receiver.is_ipv4())), "no hop is no way");
+        }
     }
 
     #[tokio::test]

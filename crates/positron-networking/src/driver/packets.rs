@@ -103,6 +103,10 @@ impl Packets {
                 return false;
             };
             let bytes = &buffer[..batch.len.min(buffer.len())];
+            if let Some(hops) = batch.hops {
+                self.socket.send_not_far(batch.to, hops, batch.segment_size, bytes);
+                continue;
+            }
             self.blocked = Blocked::send(&self.socket, batch.to, batch.segment_size, bytes);
             if self.blocked.is_some() {
                 return false;
