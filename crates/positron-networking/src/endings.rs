@@ -36,8 +36,10 @@ impl From<Reason> for Explained {
 pub struct LostPeer {
     /// Who.
     pub node_id: NodeId,
-    /// Where it was last.
-    pub address: SocketAddr,
+    /// Where it was last; `None` behind a relay.
+    pub address: Option<SocketAddr>,
+    /// Who forwarded last, if it was behind a relay.
+    pub relay: Option<NodeId>,
     /// What its last link was made of.
     pub transport: LinkKind,
     /// Who dialled.
@@ -107,7 +109,8 @@ pub enum DialResult {
 pub(crate) fn lost_peers(core: &NodeCore, now: Now) -> Vec<LostPeer> {
     let told = |lost: &node::LostPeer| LostPeer {
         node_id: lost.peer,
-        address: lost.addr,
+        address: lost.place.address,
+        relay: lost.place.relay,
         transport: lost.transport,
         direction: lost.direction,
         lost_at: lost.at.wall.rfc3339(),

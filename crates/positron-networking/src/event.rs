@@ -18,6 +18,7 @@ use positron_proto::{
         view::{UsedTwice, few_peers_in_words},
     },
     reason::{By, Reason},
+    relay::PeerPlace,
     session::sessions::{DialFailure, DownReason},
     subnet::Subnet,
     trust::AddressBan,
@@ -38,8 +39,10 @@ pub enum NodeEvent {
     PeerJoined {
         /// Who.
         peer: NodeId,
-        /// Where.
-        address: SocketAddr,
+        /// Where; `None` behind a relay.
+        address: Option<SocketAddr>,
+        /// Who forwards, if it is behind a relay.
+        relay: Option<NodeId>,
         /// Who dialled.
         direction: Direction,
     },
@@ -56,8 +59,10 @@ pub enum NodeEvent {
     PeersRefused {
         /// The last of them.
         peer: NodeId,
-        /// Where it dialled from.
-        address: SocketAddr,
+        /// Where it dialled from; `None` behind a relay.
+        address: Option<SocketAddr>,
+        /// Who forwarded, if it is behind a relay.
+        relay: Option<NodeId>,
         /// Why, as it was told; as JSON `by`, `reason`, `sentence` and `remedy`.
         #[serde(flatten, serialize_with = "of_refusal")]
         reason: CloseReason,
@@ -197,13 +202,16 @@ impl NodeEvent {
     /// The public form of an event that is neither for whom it answers nor for whom it asks.
     pub(crate) fn from_core(event: Event, me: NodeId) -> Option<Self> {
         Some(match event {
-            Event::PeerJoined { peer, addr, direction } => {
-                Self::PeerJoined { peer, address: addr, direction }
+            Event::PeerJoined { peer, place: PeerPlace { address, relay }, direction } => {
+                Self::PeerJoined { peer, address, relay, direction }
             }
             Event::PeerLeft { peer, reason } => Self::PeerLeft { peer, reason },
-            Event::PeersRefused { peer, addr, reason, untold } => {
-                Self::PeersRefused { peer, address: addr, reason, others: untold }
-            }
+            Event::PeersRefused {
+                peer,
+                place: PeerPlace { address, relay },
+                reason,
+                untold: others,
+            } => Self::PeersRefused { peer, address, relay, reason, others },
             Event::FewPeers { linked, wanted } => Self::FewPeers { connected: linked, wanted },
             Event::DialFailed { dial, reason } => Self::DialFailed { address: dial.to, reason },
             Event::PeerBanned { peer, why, until } => {
@@ -246,12 +254,14 @@ impl NodeEvent {
 impl fmt::Display for NodeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PeerJoined { peer, address, direction } => {
+            &Self::PeerJoined { peer, address, relay, direction } => {
                 let how = match direction {
                     Direction::Outbound => "dialled by this node",
                     Direction::Inbound => "dialled by the peer",
                 };
-                write!(f, "peer {} joined at {address}, {how}", peer.short())
+                let place = PeerPlace { address, relay };
+                let at = if address.is_some() { " at" } else { "," };
+                write!(f, "peer {} joined{at} {place}, {how}", peer.short())
             }
             Self::PeerLeft { peer, reason } => {
                 let who = match By::from(reason) {
@@ -262,22 +272,24 @@ impl fmt::Display for NodeEvent {
                 let why = in_a_line(reason.into(), reason.detail());
                 write!(f, "peer {} left, {who}: {why}", peer.short())
             }
-            Self::PeersRefused { peer, address, reason, others } => {
+            Self::PeersRefused { peer, address, relay, reason, others } => {
+                let place = PeerPlace { address: *address, relay: *relay };
+                let whence = address.map_or_else(|| "its relay".into(), |at| at.ip().to_string());
                 let why = match reason {
                     CloseReason::SlotsFull => "every slot is taken (`max_peers`)".into(),
                     CloseReason::InboundFull => {
                         "every slot for those who dial is taken (`max_inbound`)".into()
                     }
                     CloseReason::AddressFull => format!(
-                        "{} has as many peers here as one address may have \
-                         (`max_peers_per_address`)",
-                        address.ip()
+                        "{whence} has as many peers here as one address may have \
+                         (`max_peers_per_address`)"
                     ),
                     CloseReason::Banned => "it is banned".into(),
                     CloseReason::KeyRetired => "its key gave way to another one".into(),
                     other => other.to_string(),
                 };
-                write!(f, "refused peer {} at {address}: {why}", peer.short())?;
+                let at = if address.is_some() { " at" } else { "," };
+                write!(f, "refused peer {}{at} {place}: {why}", peer.short())?;
                 if *others > 0 { write!(f, "; {others} others before it") } else { Ok(()) }
             }
             Self::FewPeers { connected, wanted } => {
@@ -341,12 +353,15 @@ impl NodeEvent {
             ),
             Self::UsedTwice { node, ours, addresses } => {
                 let places: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-                let places = places.join(" and ");
+                let (at, places) = match &places[..] {
+                    [] => ("", "behind relays".to_owned()),
+                    _ => ("at ", places.join(" and ")),
+                };
                 if *ours {
                     write!(
                         f,
-                        "this identity is in use elsewhere, at {places}: peers let go of one of \
-                         the two for the other; stop one, or give it a key of its own"
+                        "this identity is in use elsewhere, {at}{places}: peers let go of one \
+                         of the two for the other; stop one, or give it a key of its own"
                     )
                 } else {
                     let peer = node.short();
@@ -413,8 +428,9 @@ mod tests {
     #[test]
     fn a_refused_newcomer_is_told_with_the_reason_and_the_key_that_sets_the_limit() {
         let told = |reason, others| {
-            let (peer, address) = (NodeId::from_bytes([7; 32]), "192.0.2.1:5".parse().unwrap());
-            NodeEvent::PeersRefused { peer, address, reason, others }.to_string()
+            let (peer, address) = (NodeId::from_bytes([7; 32]), "192.0.2.1:5".parse().ok());
+            let relay = None;
+            NodeEvent::PeersRefused { peer, address, relay, reason, others }.to_string()
         };
         let full = told(CloseReason::AddressFull, 0);
         assert!(full.contains("192.0.2.1 has as many peers here"), "{full}");

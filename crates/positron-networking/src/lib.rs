@@ -97,6 +97,7 @@ pub use positron_proto::{
     },
     reason::{By, Reason},
     recommendation::NotRecommended,
+    relay::PeerPlace,
     request::Unanswered,
     session::sessions::{DialFailure, DownReason, LinkDown, LinkKind as LinkTransport},
     subnet::{NotASubnet, Subnet},

@@ -132,8 +132,10 @@ fn usages(levels: &AllLevels) -> Vec<Usage> {
 pub struct PeerStats {
     /// Who.
     pub node_id: NodeId,
-    /// Where.
-    pub address: SocketAddr,
+    /// Where; `None` behind a relay.
+    pub address: Option<SocketAddr>,
+    /// Who forwards between it and this node, if it is behind a relay.
+    pub relay: Option<NodeId>,
     /// Who dialled.
     pub direction: Direction,
     /// What its link is made of.
@@ -284,7 +286,7 @@ pub struct TrustedPeer {
     pub node_id: NodeId,
     /// How much, from 0.0 to `max_trust_score`.
     pub trust_score: f64,
-    /// Where, if it is connected.
+    /// Where, if it is connected and behind no relay.
     pub address: Option<SocketAddr>,
 }
 
@@ -400,7 +402,8 @@ impl Stats {
 fn peer_stats(view: &NodeView, age: Duration) -> Vec<PeerStats> {
     let one = |peer: &PeerView| PeerStats {
         node_id: peer.session.peer.id,
-        address: peer.session.peer.addr,
+        address: peer.place.address,
+        relay: peer.place.relay,
         direction: peer.session.peer.direction,
         transport: peer.session.transport,
         trust_score: ratio(peer.score),
@@ -466,7 +469,7 @@ pub(crate) fn trusted(core: &NodeCore, now: Now, min_trust: f64) -> Vec<TrustedP
     let of = |peer: &PeerView| TrustedPeer {
         node_id: peer.session.peer.id,
         trust_score: peer.score,
-        address: Some(peer.session.peer.addr),
+        address: peer.place.address,
     };
     let mut trusted: Vec<_> = connected.iter().map(of).collect();
     let standings = core.trust().standings();

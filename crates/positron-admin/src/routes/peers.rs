@@ -33,15 +33,18 @@ pub(crate) struct PeersAnswer {
 #[expect(dead_code, reason = "it describes what `PeerStats` writes")]
 #[schema(example = json!({
     "node_id": "0707070707070707070707070707070707070707070707070707070707070707",
-    "address": "192.0.2.1:8888", "direction": "outbound", "transport": "udp",
+    "address": "192.0.2.1:8888", "relay": null, "direction": "outbound", "transport": "udp",
     "trust_score": 0.5, "connected_s": 12.5, "rtt_ms": 20.3, "queued_bytes": 0
 }))]
 pub(crate) struct PeerShape {
     /// Who: 64 hexadecimal characters.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     node_id: String,
-    /// Where.
-    address: String,
+    /// Where; null behind a relay.
+    address: Option<String>,
+    /// Who forwards between it and this node, if it is behind a relay.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    relay: Option<String>,
     /// Who dialled: `outbound` is this node.
     direction: WhoDialled,
     /// What its link is made of.
@@ -76,6 +79,8 @@ pub(crate) enum MadeOf {
     Udp,
     /// A byte stream.
     Tcp,
+    /// A byte stream that another node forwards.
+    Relay,
 }
 
 /// One peer that was connected.
@@ -83,7 +88,7 @@ pub(crate) enum MadeOf {
 #[expect(dead_code, reason = "it describes what `LostPeer` writes")]
 #[schema(example = json!({
     "node_id": "0707070707070707070707070707070707070707070707070707070707070707",
-    "address": "192.0.2.1:8888", "transport": "tcp", "direction": "inbound",
+    "address": "192.0.2.1:8888", "relay": null, "transport": "tcp", "direction": "inbound",
     "lost_at": "2026-11-27T15:50:51.123456Z", "age_s": 3.5, "connected_s": 812.0, "by": "us",
     "reason": "slots_full", "sentence": "every slot is taken", "remedy": "raise `max_peers`"
 }))]
@@ -91,8 +96,11 @@ pub(crate) struct LostShape {
     /// Who: 64 hexadecimal characters.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     node_id: String,
-    /// Where it was last.
-    address: String,
+    /// Where it was last; null behind a relay.
+    address: Option<String>,
+    /// Who forwarded last, if it was behind a relay.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    relay: Option<String>,
     /// What its last link was made of.
     transport: MadeOf,
     /// Who dialled.

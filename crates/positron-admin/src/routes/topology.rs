@@ -111,7 +111,7 @@ fn picture(stats: &Stats, known: &[KnownNode]) -> TopologyAnswer {
         id: peer.node_id,
         me: false,
         linked: true,
-        address: Some(peer.address),
+        address: peer.address,
         trust: Some(peer.trust_score),
         software: software(&peer.node_id),
     });

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use comfy_table::Table;
-use positron_networking::NodeId;
+use positron_networking::{NodeId, PeerPlace};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -17,7 +17,8 @@ use crate::{
 #[derive(Debug, Deserialize)]
 struct Lost {
     node_id: NodeId,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
+    relay: Option<NodeId>,
     age_s: f64,
     connected_s: f64,
     by: String,
@@ -44,7 +45,7 @@ pub(super) fn lost(lost: Value, terminal: &Terminal) -> Result<Option<Table>, Fa
     let rows = lost.iter().map(|one| {
         [
             one.node_id.short(),
-            one.address.to_string(),
+            PeerPlace { address: one.address, relay: one.relay }.to_string(),
             duration(seconds(one.age_s)),
             duration(seconds(one.connected_s)),
             sanitised(&one.by),

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 use comfy_table::Table;
-use positron_networking::NodeId;
+use positron_networking::{NodeId, PeerPlace};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -87,7 +87,8 @@ struct Status {
 #[derive(Debug, Deserialize)]
 struct Peer {
     node_id: NodeId,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
+    relay: Option<NodeId>,
     direction: String,
     transport: String,
     trust_score: f64,
@@ -106,6 +107,7 @@ struct NextWake {
 struct Links {
     udp: usize,
     tcp: usize,
+    relay: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -153,7 +155,7 @@ fn fields(status: &Status) -> Fields {
         .line("translator (NAT)", sanitised(&status.nat_in_words))
         .line("running for", duration(seconds(status.uptime_s)))
         .line("peers", format_args!("{active} connected, {known} known, {banned} banned"))
-        .line("links", format_args!("{} over UDP, {} over TCP", status.links.udp, status.links.tcp))
+        .line("links", links(&status.links))
         .list("banned addresses", banned_addresses)
         .list("alone because", status.isolation_reason.iter().map(|why| sanitised(why)))
         .list("too few peers", status.few_peers.iter().map(|why| sanitised(why)))
@@ -172,13 +174,21 @@ fn fields(status: &Status) -> Fields {
     fields
 }
 
+fn links(Links { udp, tcp, relay }: &Links) -> String {
+    let relayed = if *relay > 0 { format!(", {relay} relayed") } else { String::new() };
+    format!("{udp} over UDP, {tcp} over TCP{relayed}")
+}
+
 fn used_twice(status: &Status, key: &UsedTwice) -> String {
     let places: Vec<String> = key.addresses.iter().map(ToString::to_string).collect();
-    let places = places.join(" and ");
+    let places = match &places[..] {
+        [] => "behind relays".to_owned(),
+        _ => format!("at {}", places.join(" and ")),
+    };
     if key.node_id == status.node_id {
-        format!("this node's, elsewhere at {places}: stop one of the two, or give it its own key")
+        format!("this node's, elsewhere {places}: stop one of the two, or give it its own key")
     } else {
-        format!("that of peer {}: at {places}", key.node_id.short())
+        format!("that of peer {}: {places}", key.node_id.short())
     }
 }
 
@@ -196,7 +206,7 @@ fn peers(status: &Status, width: Option<usize>) -> Table {
         let rtt = peer.rtt_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
         [
             peer.node_id.short(),
-            peer.address.to_string(),
+            PeerPlace { address: peer.address, relay: peer.relay }.to_string(),
             if peer.direction == "outbound" { "us" } else { "it" }.to_owned(),
             sanitised(&peer.transport).to_uppercase(),
             format!("{:.3}", peer.trust_score),

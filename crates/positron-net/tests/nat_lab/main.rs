@@ -11,10 +11,12 @@ mod fixture;
 #[path = "../namespaces/mod.rs"]
 mod namespaces;
 
+mod control;
 mod lab;
 mod nat_type;
 mod nodes;
 mod pairs;
+mod paths;
 mod probes;
 mod routers;
 mod stun;

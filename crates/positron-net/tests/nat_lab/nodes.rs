@@ -1,13 +1,9 @@
 //! Whole nodes in the lab: two on the internet, and one behind a router of each kind.
 
-use std::{
-    io::{Read as _, Write as _},
-    os::unix::net::UnixStream,
-};
-
-use serde_json::Value;
+use serde_json::json;
 
 use crate::{
+    control::post,
     fixture::{Fixture, Process, SOON, finish, until},
     lab::{Lab, Machine},
     nat_type::NatType,
@@ -63,19 +59,7 @@ fn start(on: &Machine, fixture: &Fixture, data: &str, more: &[&str]) -> Process 
 /// Has the node of a data folder say something to all, and returns the id of the message.
 #[track_caller]
 fn broadcast(fixture: &Fixture, data: &str) -> String {
-    let socket = fixture.path().join(data).join("control.sock");
-    let mut stream = UnixStream::connect(socket).unwrap();
-    let body = r#"{"payload":"hello"}"#;
-    write!(
-        stream,
-        "POST /v1/actions/broadcast HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let done: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let hello = json!({ "payload": "hello" });
+    let done = post(&fixture.path().join(data), "/v1/actions/broadcast", &hello).unwrap();
     done["message"].as_str().unwrap().to_owned()
 }

@@ -128,13 +128,7 @@ impl DatagramSocket {
 
     /// Sends datagrams that go no further than so many hops: the socket says so as long as it takes
     /// to send them, so nobody else may send meanwhile. What the kernel does not take now is lost.
-    pub(crate) fn send_not_far(
-        &self,
-        to: SocketAddr,
-        hops: u8,
-        segment_size: usize,
-        bytes: &[u8],
-    ) {
+    pub(crate) fn send_not_far(&self, to: SocketAddr, hops: u8, segment_size: usize, bytes: &[u8]) {
         let sent = self.change_hops(to, hops.into()).map(|usual| {
             self.try_send(to, segment_size, bytes);
             usual
@@ -460,11 +454,9 @@ mod tests {
                 return if packet[0] >> 4 == 4 { packet[8] } else { packet[7] };
             }
         };
-        for (from, to) in [
-            ("127.0.0.1:0", "127.0.0.1:0"),
-            ("[::]:0", "127.0.0.1:0"),
-            ("[::1]:0", "[::1]:0"),
-        ] {
+        for (from, to) in
+            [("127.0.0.1:0", "127.0.0.1:0"), ("[::]:0", "127.0.0.1:0"), ("[::1]:0", "[::1]:0")]
+        {
             let (Ok((from, _)), Ok((_to, receiver))) = (
                 DatagramSocket::bind(from.parse().unwrap()),
                 DatagramSocket::bind(to.parse().unwrap()),

@@ -179,6 +179,7 @@ mod tests {
         id::LinkId,
         identity::Identity,
         node::{NodeConfig, NodeCore, Snapshot},
+        relay::PeerPlace,
         rng::Seed,
         session::sessions::{LinkKind, Peer, SessionView},
         time::{Instant, Now},
@@ -214,7 +215,8 @@ mod tests {
             let (rtt, transport) = (Some(Duration::from_millis(3)), LinkKind::Udp);
             let session = SessionView { peer, since, rtt, queued_bytes: usize::MAX, transport };
             let connected_for = Duration::from_secs(u64::from(n));
-            view.peers.push(PeerView { session, score: 0.5, connected_for });
+            let place = PeerPlace { address: Some(session.peer.addr), relay: None };
+            view.peers.push(PeerView { session, place, score: 0.5, connected_for });
         }
         view
     }

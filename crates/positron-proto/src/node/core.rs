@@ -4,8 +4,7 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use super::{
     AllCounters, AllLevels, ChangeId, Command, Effect, Event, Input, LostPeer, NodeConfig,
-    NodeCounters, Outcome, RecentDial, Refused, RoomQueues, SequenceKind, Snapshot,
-    Wake,
+    NodeCounters, Outcome, RecentDial, Refused, RoomQueues, SequenceKind, Snapshot, Wake,
     change::reserve,
     check_pace::CheckPace,
     delivery_log::{DeliveryLog, Unacknowledged},
@@ -17,8 +16,8 @@ use super::{
     pending_verification::PendingVerification,
     persistence::{Awaited, Persistence},
     publisher::Publisher,
-    relaying::Relaying,
     pushes::PushesUnderWay,
+    relaying::Relaying,
     table_carrier::TableCarrier,
     unread::Unread,
     view::{NodeView, PeerBounds, PeerView},
@@ -40,7 +39,7 @@ use crate::{
     rng::Seed,
     session::{
         Sessions,
-        sessions::{Hangup, Reading},
+        sessions::{Hangup, Reading, SessionView},
     },
     substream::{SubstreamId, SubstreamOrder, Substreams},
     succession::Successions,
@@ -366,13 +365,16 @@ impl NodeCore {
     /// The node as it is now.
     pub fn view(&self, now: Now) -> NodeView {
         let standings = self.trust.standings();
-        let peers = self.sessions.views();
+        let peer = |session: SessionView| {
+            let place = self.relays.place_of(session.peer.addr);
+            PeerView::new(session, place, standings, now.mono)
+        };
         let next_wake = self.poll_timeout().map(|(at, why)| (at.since(now.mono), why));
         NodeView {
             id: self.id(),
             external_addresses: self.peers.external_addresses(),
             nat: self.nat.info(now.mono),
-            peers: peers.map(|session| PeerView::new(session, standings, now.mono)).collect(),
+            peers: self.sessions.views().map(peer).collect(),
             min_peers: self.peers.min_peers(),
             known_peers: self.peers.known().count(),
             bootstrap: self.peers.bootstrap().cloned().collect(),

@@ -1,12 +1,13 @@
 //! What ended lately: who was here, and what came of dials.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::collections::VecDeque;
 
 use crate::{
     handshake::Direction,
     id::NodeId,
     limits::{RECENT_DIALS, RECENT_LOST_PEERS},
     reason::{By, Reason},
+    relay::PeerPlace,
     session::sessions::{DialOutcome, DialRequest, DownReason, EndedSession, LinkKind},
     time::{Duration, Now},
 };
@@ -17,7 +18,7 @@ pub struct LostPeer {
     /// Who.
     pub peer: NodeId,
     /// Where it was last.
-    pub addr: SocketAddr,
+    pub place: PeerPlace,
     /// What its last link was made of.
     pub transport: LinkKind,
     /// Who dialled.
@@ -72,12 +73,18 @@ pub(super) struct Endings {
 
 impl Endings {
     /// A session is over.
-    pub(super) fn handle_down(&mut self, now: Now, session: &EndedSession, why: &DownReason) {
+    pub(super) fn handle_down(
+        &mut self,
+        now: Now,
+        session: &EndedSession,
+        place: PeerPlace,
+        why: &DownReason,
+    ) {
         let EndedSession { peer, transport, lasted } = *session;
         self.lost.truncate(RECENT_LOST_PEERS - 1);
         self.lost.push_front(LostPeer {
             peer: peer.id,
-            addr: peer.addr,
+            place,
             transport,
             direction: peer.direction,
             at: now,
@@ -136,7 +143,7 @@ impl Endings {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{net::SocketAddr, sync::Arc};
 
     use super::*;
     use crate::{
@@ -224,11 +231,12 @@ mod tests {
             let session = EndedSession { peer, transport: LinkKind::Udp, lasted };
             let hostile = "\u{1b}[2J".to_owned();
             let why = CloseReason::Application { code: 7, reason: hostile };
-            endings.handle_down(now, &session, &DownReason::ByPeer(why));
+            let place = PeerPlace { address: Some(peer.addr), relay: None };
+            endings.handle_down(now, &session, place, &DownReason::ByPeer(why));
         }
         assert_eq!(endings.lost().count(), RECENT_LOST_PEERS);
         let newest = endings.lost().next().unwrap();
-        assert_eq!((newest.addr, newest.at), (dial(1_999).to, at(1_999)));
+        assert_eq!((newest.place.address, newest.at), (Some(dial(1_999).to), at(1_999)));
         assert_eq!((newest.by, newest.reason), (By::Peer, Reason::ClosedByApplication));
         assert_eq!(endings.dials().count(), RECENT_DIALS);
         let state = DialState::Failed(Reason::NoAnswer, Duration::from_secs(3));

@@ -11,6 +11,7 @@ use crate::{
     id::{MessageId, NodeId, Ticket},
     misbehavior::BanReason,
     reason::Reason,
+    relay::PeerPlace,
     session::sessions::{DialFailure, DialRequest, DownReason},
     substream::{NotOpened, SubstreamId, SubstreamNews},
     time::WallTime,
@@ -67,7 +68,7 @@ pub enum Event {
         /// With whom.
         peer: NodeId,
         /// Where.
-        addr: SocketAddr,
+        place: PeerPlace,
         /// Who dialled.
         direction: Direction,
     },
@@ -84,7 +85,7 @@ pub enum Event {
         /// Whom.
         peer: NodeId,
         /// Where.
-        addr: SocketAddr,
+        place: PeerPlace,
         /// Why, as it was told.
         reason: CloseReason,
         /// Others, of whom nothing was said.

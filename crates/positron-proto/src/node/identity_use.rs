@@ -6,6 +6,7 @@ use super::view::UsedTwice;
 use crate::{
     id::NodeId,
     limits::{IDENTITY_NOTICE_INTERVAL, MAX_USED_TWICE, USED_TWICE_MEMORY, USED_TWICE_SIGNS},
+    scope::is_relayed,
     time::Instant,
 };
 
@@ -36,14 +37,15 @@ impl IdentityUse {
         Self { me, keys: BTreeMap::new(), told_of_us: None, told_of_peers: None }
     }
 
-    /// There is a sign that the key of `node` is used at these addresses beside others. Returns
-    /// what the application is to be told, if anything.
+    /// There is a sign that the key of `node` is used at these addresses beside others; a relayed
+    /// one tells nobody where. Returns what the application is to be told, if anything.
     pub(super) fn handle_sign(
         &mut self,
         now: Instant,
         node: NodeId,
-        addresses: Vec<SocketAddr>,
+        mut addresses: Vec<SocketAddr>,
     ) -> Option<UsedTwice> {
+        addresses.retain(|at| !is_relayed(at.ip()));
         self.keys.retain(|_, signs| now.since(signs.last) < USED_TWICE_MEMORY);
         if self.keys.len() >= MAX_USED_TWICE && !self.keys.contains_key(&node) {
             let others = self.keys.iter().filter(|(node, _)| **node != self.me);

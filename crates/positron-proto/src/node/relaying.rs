@@ -1,6 +1,6 @@
 //! Links that go through a third node: to the sessions byte streams like any other.
 
-use super::{NodeCore, judging::Judging, room_name::RoomName};
+use super::{Event, NodeCore, judging::Judging, room_name::RoomName};
 use crate::{
     handshake::{Direction, Expect},
     id::NodeId,
@@ -12,7 +12,7 @@ use crate::{
         DialRequest, Effort, LinkKind, LinkKinds, Peer, Purpose, SessionEffect, SessionView, StunAnswered,
     },
     time::Now,
-    wire::message::RoomMessage as _,
+    wire::{frame::CloseReason, message::RoomMessage as _},
 };
 
 /// A node, while something is forwarded through it, by it, or to it.
@@ -67,6 +67,18 @@ impl Relaying<'_> {
                 Judging(self.0).observe_misbehavior(now, peer, what);
             }
         }
+    }
+
+    /// A session is up.
+    pub(super) fn tell_up(&mut self, peer: &Peer) {
+        let (place, direction) = (self.0.relays.place_of(peer.addr), peer.direction);
+        self.0.emit(Event::PeerJoined { peer: peer.id, place, direction });
+    }
+
+    /// Newcomers were refused, this one as the last.
+    pub(super) fn tell_refused(&mut self, peer: &Peer, reason: CloseReason, untold: u64) {
+        let place = self.0.relays.place_of(peer.addr);
+        self.0.emit(Event::PeersRefused { peer: peer.id, place, reason, untold });
     }
 
     /// A session goes on over another link.

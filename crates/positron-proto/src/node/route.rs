@@ -8,9 +8,8 @@ use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     commands::Commands, finding::Finding, hash_table::HashTable, hearing::Hearing,
     inheritance::Inheritance, judging::Judging, pending_verification::Claim, persistence::Awaited,
-    recognition::Recognition, recommending::Recommending, relaying::Relaying,
-    room_name::RoomName, sending::Speaking, sightings::Sightings, tracing::Tracing,
-    verification::Verification,
+    recognition::Recognition, recommending::Recommending, relaying::Relaying, room_name::RoomName,
+    sending::Speaking, sightings::Sightings, tracing::Tracing, verification::Verification,
 };
 use crate::{
     dht::RoutingTable,
@@ -189,7 +188,7 @@ impl NodeCore {
                 self.sessions.refuse(now, peer.link, reason, parting, &mut self.queues.session);
             }
             peers::PeersEffect::Refused { peer, reason, untold } => {
-                self.emit(Event::PeersRefused { peer: peer.id, addr: peer.addr, reason, untold });
+                Relaying(self).tell_refused(&peer, reason, untold);
             }
             peers::PeersEffect::Disconnect { peer, reason } => {
                 self.sessions.close(now, peer, reason, &mut self.queues.session);
@@ -394,7 +393,7 @@ impl NodeCore {
     }
 
     fn peer_up(&mut self, now: Now, peer: Peer) {
-        self.emit(Event::PeerJoined { peer: peer.id, addr: peer.addr, direction: peer.direction });
+        Relaying(self).tell_up(&peer);
         let standings = self.trust.standings();
         self.peers.peer_up(now, peer, standings, &mut self.queues.peers);
         Inheritance(self).peer_up(now, &peer);
@@ -411,7 +410,7 @@ impl NodeCore {
 
     fn peer_down(&mut self, now: Now, session: &sessions::EndedSession, reason: DownReason) {
         let peer = session.peer.id;
-        self.endings.handle_down(now, session, &reason);
+        self.endings.handle_down(now, session, self.relays.place_of(session.peer.addr), &reason);
         if let DownReason::ByPeer(CloseReason::OtherProcess(there)) = &reason {
             let there = there.parse().ok();
             self.handle_used_twice(now, self.id(), Vec::from_iter(there));

@@ -10,6 +10,7 @@ use crate::{
     nat::NatInfo,
     peers::{Bootstrap, BootstrapState, Given, Reservation},
     reason::Reason,
+    relay::PeerPlace,
     session::sessions,
     standings::TrustTable,
     time::{Duration, Instant},
@@ -20,6 +21,8 @@ use crate::{
 pub struct PeerView {
     /// The session.
     pub session: sessions::SessionView,
+    /// Where it is.
+    pub place: PeerPlace,
     /// What we make of it.
     pub score: f64,
     /// How long it is linked.
@@ -29,12 +32,14 @@ pub struct PeerView {
 impl PeerView {
     pub(super) fn new(
         session: sessions::SessionView,
+        place: PeerPlace,
         standings: &TrustTable,
         now: Instant,
     ) -> Self {
         Self {
             score: standings.of(&session.peer.id).score,
             connected_for: now.since(session.since),
+            place,
             session,
         }
     }

@@ -8,12 +8,13 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Forwarding, RelayCounters, RelayEffect, RelayLevels, RelayMessage,
+    Forwarding, PeerPlace, RelayCounters, RelayEffect, RelayLevels, RelayMessage,
     addresses::{RelayedAddresses, Route},
     streams::RelayedStreams,
 };
 use crate::{
     id::{LinkId, NodeId},
+    scope::is_relayed,
     stream::contract::{Hangup, Reading},
     time::{Instant, Now},
 };
@@ -73,6 +74,12 @@ impl Relays {
         self.addresses.relays_of(peer)
     }
 
+    /// Where the other end of a session at this address is, for others to hear.
+    pub fn place_of(&self, address: SocketAddr) -> PeerPlace {
+        let is_direct = !is_relayed(address.ip());
+        PeerPlace { address: is_direct.then_some(address), relay: self.relay_of(address) }
+    }
+
     /// A node is dialled through one more relay; each is answered by
     /// [`handle_dial_ended`](Self::handle_dial_ended).
     pub(crate) fn handle_dial(&mut self, peer: NodeId) {
@@ -128,12 +135,7 @@ impl Relays {
     }
 
     /// Reads a stream, or not.
-    pub fn set_reading(
-        &mut self,
-        link: LinkId,
-        reading: Reading,
-        out: &mut VecDeque<RelayEffect>,
-    ) {
+    pub fn set_reading(&mut self, link: LinkId, reading: Reading, out: &mut VecDeque<RelayEffect>) {
         self.streams.set_reading(link, reading, out);
     }
 
@@ -184,7 +186,8 @@ impl Relays {
             RelayMessage::Data { label, .. } => self.streams.give_up(to, label.number, out),
             RelayMessage::Open(peer) => self.streams.handle_unasked(*to, *peer, out),
             // What is granted later says it too; who waits for an end is told by silence.
-            RelayMessage::Credit { .. } | RelayMessage::Close(_) | RelayMessage::Refused { .. } => {}
+            RelayMessage::Credit { .. } | RelayMessage::Close(_) | RelayMessage::Refused { .. } => {
+            }
         }
     }
 

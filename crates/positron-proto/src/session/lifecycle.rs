@@ -18,6 +18,7 @@ use crate::{
     handshake::{Direction, HandshakeFailure},
     id::{LinkId, NodeId},
     limits::BACK_LONGEST,
+    scope::is_relayed,
     stun::TransactionId,
     time::Now,
     wire::frame::CloseReason,
@@ -195,7 +196,11 @@ impl Sessions {
                 addrs: [last.addr, peer.addr],
             });
         }
-        let reason = CloseReason::OtherProcess(peer.addr.to_string());
+        let there = match is_relayed(peer.addr.ip()) {
+            true => "behind a relay".to_owned(),
+            false => peer.addr.to_string(),
+        };
+        let reason = CloseReason::OtherProcess(there);
         if let Some(&Attachment::Attached(old)) = self.conversations.attachment(&peer.id) {
             self.links.table.close(now, old, reason.clone());
         }

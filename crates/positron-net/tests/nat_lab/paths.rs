@@ -1,0 +1,197 @@
+//! Two nodes at home that know each other by their ids only, and one on the internet: what one says
+//! reaches the other over a relay, and the session moves to a path of its own where there is one.
+
+use std::{
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    control::{get, post},
+    fixture::{Fixture, Process, SOON, until},
+    lab::{Home, Lab, Machine},
+    nat_type::NatType,
+};
+
+use NatType::{
+    Address, Blocked, CarrierGrade, Clash, Firewall, Full, Linux, Open, Port, Symmetric,
+};
+
+/// Until a path is found: a router of the kind `clash` may first have to forget a packet that came
+/// uninvited, which takes it half a minute, and the search that finds it so is the fifth.
+const UNTIL_DIRECT: Duration = Duration::from_secs(110);
+/// How long is waited for a path that there cannot be.
+const STAYS: Duration = Duration::from_secs(10);
+/// How many pairs share the machine that the lab runs on.
+const AT_ONCE: usize = 5;
+/// The first of the ports on which nodes of the internet listen, one for each pair.
+const PUBLIC_PORT: u16 = 9_000;
+
+/// Pairs that between them have every kind of home and every way to end.
+const TELLING: [(NatType, NatType); 10] = [
+    (Linux, Linux),
+    (Full, Symmetric),
+    (Address, Symmetric),
+    (Port, Port),
+    (CarrierGrade, Linux),
+    (Open, Symmetric),
+    (Clash, Linux),
+    (Symmetric, Linux),
+    (Blocked, Linux),
+    (Firewall, Symmetric),
+];
+
+#[test]
+fn what_one_home_says_reaches_the_other_and_the_path_becomes_direct_where_it_can() {
+    let Some(lab) = Lab::new() else { return };
+    let paths = all_at_once(&lab, &TELLING);
+    print(&paths);
+    judge(&paths);
+}
+
+#[test]
+#[ignore = "it takes ten minutes"]
+fn every_pair_of_kinds_of_home_finds_the_path_that_theory_says() {
+    let numbered = NatType::ALL.iter().enumerate();
+    let pairs = numbered
+        .flat_map(|(number, one)| NatType::ALL[number..].iter().map(move |other| (*one, *other)));
+    let wanted = std::env::var("POSITRON_LAB_PAIRS").ok();
+    let is_wanted = |(one, other): &(NatType, NatType)| {
+        let name = format!("{one}-{other}");
+        wanted.as_ref().is_none_or(|wanted| wanted.split(',').any(|pair| pair == name))
+    };
+    let pairs: Vec<_> = pairs.filter(is_wanted).collect();
+    let mut paths = Vec::new();
+    for some in pairs.chunks(AT_ONCE) {
+        let Some(lab) = Lab::new() else { return };
+        let found = all_at_once(&lab, some);
+        print(&found);
+        paths.extend(found);
+    }
+    println!("all of them:");
+    print(&paths);
+    judge(&paths);
+}
+
+/// How one home got through to another.
+struct Path {
+    kinds: (NatType, NatType),
+    /// Whether the first message arrived, or what was said instead.
+    sent: Result<(), String>,
+    first_message: Duration,
+    /// What the session goes over at last.
+    transport: String,
+    direct: Option<Duration>,
+    /// What both ends said of it, if it is not what it should be.
+    told: String,
+}
+
+impl Path {
+    /// What the two must find. A home without datagrams and one that lets in everybody may find
+    /// each other by streams.
+    fn is_as_theory_says(&self) -> bool {
+        let (one, other) = self.kinds;
+        let is_direct = self.transport == "udp";
+        self.sent.is_ok() && is_direct == one.punches_with(other) && self.transport != "none"
+    }
+}
+
+fn all_at_once(lab: &Lab, pairs: &[(NatType, NatType)]) -> Vec<Path> {
+    let homes: Vec<_> =
+        pairs.iter().map(|(one, other)| (lab.home(*one), lab.home(*other))).collect();
+    let public = &lab.public[0];
+    thread::scope(|scope| {
+        let searches: Vec<_> = (PUBLIC_PORT..)
+            .zip(&homes)
+            .map(|(port, homes)| scope.spawn(move || path(public, port, homes)))
+            .collect();
+        searches.into_iter().map(|search| search.join().unwrap()).collect()
+    })
+}
+
+/// Starts a network of three nodes and has one at home tell the other something.
+fn path(public: &Machine, port: u16, (one, other): &(Home, Home)) -> Path {
+    let fixture = Fixture::new();
+    let relay = start(public, port, &fixture, "relay", &[]);
+    let relay_id = relay.started()["node_id"].clone();
+    let at = public.at(port).to_string();
+    let start = |home: &Home, data| start(&home.inside, port, &fixture, data, &["-b", &at]);
+    let (a, b) = (start(one, "a"), start(other, "b"));
+    let (_, id) = (a.started(), b.started()["node_id"].as_str().unwrap().to_owned());
+    let data: [PathBuf; 2] = ["a", "b"].map(|data| fixture.path().join(data));
+    for (home, data) in [one, other].into_iter().zip(&data) {
+        let transport = if home.nat == NatType::Blocked { "tcp" } else { "udp" };
+        until(&format!("{}: linked over {transport}", home.nat), 2 * SOON, || {
+            let peers = get(data, "/v1/peers")?;
+            let mut peers = peers["peers"].as_array()?.iter();
+            peers.any(|peer| peer["transport"] == transport).then_some(())
+        });
+    }
+    let began = Instant::now();
+    let message = json!({ "peer": id, "payload": "hello" });
+    let sent = post(&data[0], "/v1/actions/send", &message).map(drop);
+    let first_message = began.elapsed();
+    let transport = || {
+        let peers = get(&data[0], "/v1/peers")?;
+        let peer = peers["peers"].as_array()?.iter().find(|peer| peer["node_id"] == *id)?.clone();
+        let is_relayed = peer["transport"] == "relay";
+        assert_eq!(peer["address"].is_null(), is_relayed, "{peer}");
+        assert_eq!(peer["relay"] == relay_id, is_relayed, "{peer}");
+        Some(peer["transport"].as_str()?.to_owned())
+    };
+    let patience = if one.nat.punches_with(other.nat) { UNTIL_DIRECT } else { STAYS };
+    let mut direct = None;
+    while direct.is_none() && began.elapsed() < patience {
+        direct = (transport().as_deref() == Some("udp")).then(|| began.elapsed());
+        thread::park_timeout(Duration::from_millis(50));
+    }
+    let transport = transport().unwrap_or_else(|| "none".to_owned());
+    let kinds = (one.nat, other.nat);
+    let mut path = Path { kinds, sent, first_message, transport, direct, told: String::new() };
+    if !path.is_as_theory_says() {
+        path.told = data.iter().map(|data| told(data)).collect();
+    }
+    path
+}
+
+/// What a node says of its peers, of itself and of its search for paths.
+fn told(data: &std::path::Path) -> String {
+    let status = get(data, "/v1/status").unwrap_or_default();
+    let pick = |key: &str| status[key].clone();
+    let dials = get(data, "/v1/dials").unwrap_or_default();
+    format!("{:#}\n", json!({ "peers": pick("peers"), "nat": pick("nat"), "dials": dials }))
+}
+
+fn start(on: &Machine, port: u16, fixture: &Fixture, data: &str, more: &[&str]) -> Process {
+    let (port, network) = (port.to_string(), format!("pair-{port}"));
+    let args = [&["start", "--port", &port, "--network", &network][..], more].concat();
+    let command = on.command(env!("CARGO_BIN_EXE_positron-net"));
+    Process::start_as(fixture, fixture.in_environment(command, args), data)
+}
+
+fn print(paths: &[Path]) {
+    for path in paths {
+        let (one, other) = path.kinds;
+        let first = path.first_message.as_secs_f64();
+        let direct = path.direct.map_or("-".to_owned(), |it| format!("{:.2}", it.as_secs_f64()));
+        let sent = path.sent.as_ref().map_or_else(String::as_str, |()| "");
+        let (one, other) = (one.word(), other.word());
+        println!("{one:8} {other:8} {:6} {first:6.2} {direct:>6} {sent}", path.transport);
+    }
+}
+
+#[track_caller]
+fn judge(paths: &[Path]) {
+    let wrong: Vec<_> = paths.iter().filter(|path| !path.is_as_theory_says()).collect();
+    for path in &wrong {
+        eprintln!("{} with {}: {}", path.kinds.0, path.kinds.1, path.told);
+    }
+    let wrong: Vec<String> = wrong
+        .iter()
+        .map(|path| format!("{}-{}: {}", path.kinds.0, path.kinds.1, path.transport))
+        .collect();
+    assert!(wrong.is_empty(), "not as theory says: {wrong:?}");
+}
