@@ -242,6 +242,7 @@ impl Stage {
             SessionEffect::Referral { peer, body } => assert!(peer == other && body == PARTING),
             SessionEffect::Idle { .. } => {}
             SessionEffect::Query(event) => panic!("nobody asks: {event:?}"),
+            SessionEffect::Suspect(_) => {}
             SessionEffect::Stun(answered) => panic!("nobody asks: {answered:?}"),
             SessionEffect::Delivered { ticket } => self.told(n, ticket, true),
             SessionEffect::Undelivered { ticket } => self.told(n, ticket, false),
