@@ -19,8 +19,8 @@ pub const MAX_RELAY_PAIRS: usize = 256;
 pub const MAX_RELAY_PAIRS_PER_PEER: usize = 16;
 /// A pair that said nothing for so long gives way to another one when there are too many.
 pub const RELAY_IDLE: Duration = Duration::from_secs(60);
-/// A peer asks for one pair in so long, [`RELAY_OPEN_BURST`] at once: who looks for a node asks each
-/// of its peers for it.
+/// A peer asks for one pair in so long, [`RELAY_OPEN_BURST`] at once: who looks for a node asks
+/// each of its peers for it.
 pub const RELAY_OPEN_PACE: Duration = Duration::from_secs(1);
 /// What a peer may ask for at once.
 pub const RELAY_OPEN_BURST: u32 = 32;

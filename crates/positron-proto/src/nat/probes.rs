@@ -87,7 +87,11 @@ impl Probes {
     }
 
     /// Somebody answered: why it was asked, if it was, and there.
-    pub(super) fn handle_answer(&mut self, from: SocketAddr, id: &TransactionId) -> Option<AskedFor> {
+    pub(super) fn handle_answer(
+        &mut self,
+        from: SocketAddr,
+        id: &TransactionId,
+    ) -> Option<AskedFor> {
         let (why, to) = *self.asked.get(id)?;
         if to != from {
             return None;

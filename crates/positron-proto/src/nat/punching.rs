@@ -8,7 +8,7 @@ use std::{
 use super::{
     DialOver, NatCounters, NatEffect, NatMessage, Offer, OwnPlaces,
     probes::{AskedFor, Probes},
-    round::{Stage, Wanted},
+    round::{RoundStage, SoughtPath},
 };
 use crate::{
     allowance::Allowance,
@@ -27,9 +27,9 @@ use crate::{
 
 /// Searches for direct paths: "hole punching", with openers (`nat` has the picture).
 ///
-/// **Contract.** Tell it of each session that goes over a relay ([`peer_relayed`](Self::peer_relayed))
-/// and of each that does not any more, of what peers say and of every STUN answer. What it wants
-/// done is appended to `out`.
+/// **Contract.** Tell it of each session that goes over a relay
+/// ([`peer_relayed`](Self::peer_relayed)) and of each that does not any more, of what peers say and
+/// of every STUN answer. What it wants done is appended to `out`.
 ///
 /// **Guarantees.** Nothing is sent to an address on another's word but in a round in which both
 /// ends take part, and within the bounds of [`Probes`]. A path that was found is only ever dialled:
@@ -38,7 +38,7 @@ use crate::{
 /// **Bounds**: [`MAX_PUNCHED`] peers.
 #[derive(Debug)]
 pub struct Punching {
-    wanted: BTreeMap<NodeId, Wanted>,
+    wanted: BTreeMap<NodeId, SoughtPath>,
     /// What each peer may ask for, as long as it is linked.
     asking: BTreeMap<NodeId, Allowance>,
     probes: Probes,
@@ -75,8 +75,8 @@ impl Punching {
         if self.wanted.len() >= MAX_PUNCHED || self.wanted.contains_key(&peer) {
             return;
         }
-        let (stage, failed, offered) = (Stage::Idle, 0, None);
-        self.wanted.insert(peer, Wanted { begins, relay, stage, failed, offered });
+        let (stage, failed, offered) = (RoundStage::Idle, 0, None);
+        self.wanted.insert(peer, SoughtPath { begins, relay, stage, failed, offered });
         if begins {
             self.deadlines.set(peer, now.mono);
         }
@@ -95,7 +95,7 @@ impl Punching {
         self.asking.remove(peer);
     }
 
-    fn forget(&mut self, peer: &NodeId) -> Option<Wanted> {
+    fn forget(&mut self, peer: &NodeId) -> Option<SoughtPath> {
         self.deadlines.clear(*peer);
         self.probes.forget(peer);
         self.wanted.remove(peer)
@@ -106,7 +106,7 @@ impl Punching {
         self.reach = None;
         for (peer, wanted) in self.wanted.iter_mut().filter(|(_, wanted)| wanted.begins) {
             wanted.failed = 0;
-            wanted.stage = Stage::Idle;
+            wanted.stage = RoundStage::Idle;
             self.deadlines.set(*peer, now.mono);
         }
     }
@@ -149,16 +149,10 @@ impl Punching {
     }
 
     /// Opens our translator, then says so.
-    fn answer(
-        &mut self,
-        now: Now,
-        peer: NodeId,
-        own: &OwnPlaces,
-        out: &mut VecDeque<NatEffect>,
-    ) {
+    fn answer(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
         let Some((nonce, to)) = wanted.offered.take() else { return };
-        wanted.stage = Stage::Answered { nonce, to: to.clone() };
+        wanted.stage = RoundStage::Answered { nonce, to: to.clone() };
         self.deadlines.set(peer, now.mono + PUNCH_STEP);
         self.open(now, peer, &to, out);
         let message = NatMessage::Answer(offer(nonce, own));
@@ -174,7 +168,7 @@ impl Punching {
         out: &mut VecDeque<NatEffect>,
     ) {
         let Some(wanted) = self.wanted.get_mut(&from) else { return };
-        if wanted.stage != (Stage::Offered { nonce: offer.nonce }) {
+        if wanted.stage != (RoundStage::Offered { nonce: offer.nonce }) {
             return;
         }
         let to = usable(offer, own);
@@ -184,16 +178,10 @@ impl Punching {
         self.begin_probing(now, from, to, out);
     }
 
-    fn handle_sync(
-        &mut self,
-        now: Now,
-        from: NodeId,
-        nonce: u64,
-        out: &mut VecDeque<NatEffect>,
-    ) {
+    fn handle_sync(&mut self, now: Now, from: NodeId, nonce: u64, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get_mut(&from) else { return };
         match &mut wanted.stage {
-            Stage::Answered { nonce: answered, to } if *answered == nonce => {
+            RoundStage::Answered { nonce: answered, to } if *answered == nonce => {
                 let to = core::mem::take(to);
                 self.begin_probing(now, from, to, out);
             }
@@ -202,13 +190,7 @@ impl Punching {
     }
 
     /// Sends what makes our translator let the peer in, and gets no further.
-    fn open(
-        &mut self,
-        now: Now,
-        peer: NodeId,
-        to: &[SocketAddr],
-        out: &mut VecDeque<NatEffect>,
-    ) {
+    fn open(&mut self, now: Now, peer: NodeId, to: &[SocketAddr], out: &mut VecDeque<NatEffect>) {
         let hops = self.reach.map_or(MAX_OPENER_HOPS, |(hops, _)| hops);
         for _ in 0..PUNCH_OPENERS {
             for &addr in to {
@@ -227,7 +209,7 @@ impl Punching {
         out: &mut VecDeque<NatEffect>,
     ) {
         if let Some(wanted) = self.wanted.get_mut(&peer) {
-            wanted.stage = Stage::Probing { to, probes: 0, since: now.mono };
+            wanted.stage = RoundStage::Probing { to, probes: 0, since: now.mono };
             self.probe(now, peer, out);
         }
     }
@@ -235,7 +217,7 @@ impl Punching {
     /// Asks at each address once more, or gives up for this time.
     fn probe(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
-        let Stage::Probing { to, probes, since } = &mut wanted.stage else { return };
+        let RoundStage::Probing { to, probes, since } = &mut wanted.stage else { return };
         if *probes >= PUNCH_PROBES.len() {
             return self.fail(now, peer, out);
         }
@@ -244,8 +226,7 @@ impl Punching {
         let to = to.clone();
         self.deadlines.set(peer, next);
         for addr in to {
-            let (what, means) =
-                ((AskedFor::Path(peer), addr), (&mut self.rng, &mut self.counters));
+            let (what, means) = ((AskedFor::Path(peer), addr), (&mut self.rng, &mut self.counters));
             self.probes.ask(now.mono, what, None, means, out);
         }
     }
@@ -256,13 +237,13 @@ impl Punching {
         self.reach = None;
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
         // Where no datagram gets through, a stream may.
-        if let Stage::Probing { to, .. } = &wanted.stage
+        if let RoundStage::Probing { to, .. } = &wanted.stage
             && wanted.failed == 0
             && let Some(&to) = to.first()
         {
             out.push_back(NatEffect::Dial { peer, to, over: DialOver::Anything });
         }
-        wanted.stage = Stage::Idle;
+        wanted.stage = RoundStage::Idle;
         let again = PUNCH_AGAIN[wanted.failed.min(PUNCH_AGAIN.len() - 1)];
         wanted.failed += 1;
         let begins = wanted.begins.then_some(now.mono + again);
@@ -280,10 +261,10 @@ impl Punching {
         match self.probes.handle_answer(from, id) {
             Some(AskedFor::Path(peer)) => {
                 let Some(wanted) = self.wanted.get_mut(&peer) else { return };
-                if wanted.stage == Stage::Dialling || wanted.stage == Stage::Idle {
+                if wanted.stage == RoundStage::Dialling || wanted.stage == RoundStage::Idle {
                     return;
                 }
-                wanted.stage = Stage::Dialling;
+                wanted.stage = RoundStage::Dialling;
                 self.counters.answered += 1;
                 self.deadlines.set(peer, now.mono + PUNCH_STEP);
                 out.push_back(NatEffect::Dial { peer, to: from, over: DialOver::Datagrams });
@@ -295,7 +276,7 @@ impl Punching {
                     self.reach = Some((opener, now.mono));
                 }
                 // The others left at the same moment.
-                let is_measuring = |wanted: &Wanted| wanted.stage == Stage::Measuring;
+                let is_measuring = |wanted: &SoughtPath| wanted.stage == RoundStage::Measuring;
                 if self.wanted.get(&peer).is_some_and(is_measuring) {
                     self.deadlines.set_earliest(peer, now.mono + HOPS_GRACE);
                 }
@@ -316,14 +297,14 @@ impl Punching {
             due.push(peer);
         }
         for peer in due {
-            let Some(Wanted { stage, begins, .. }) = self.wanted.get(&peer) else { continue };
+            let Some(SoughtPath { stage, begins, .. }) = self.wanted.get(&peer) else { continue };
             match (stage, begins) {
-                (Stage::Idle, _) => {
+                (RoundStage::Idle, _) => {
                     if self.measure(now, peer, out) {
                         self.offer(now, peer, own, out);
                     }
                 }
-                (Stage::Measuring, begins) => {
+                (RoundStage::Measuring, begins) => {
                     let begins = *begins;
                     self.reach.get_or_insert((MAX_OPENER_HOPS, now.mono));
                     if begins {
@@ -332,8 +313,11 @@ impl Punching {
                         self.answer(now, peer, own, out);
                     }
                 }
-                (Stage::Probing { .. }, _) => self.probe(now, peer, out),
-                (Stage::Offered { .. } | Stage::Answered { .. } | Stage::Dialling, _) => {
+                (RoundStage::Probing { .. }, _) => self.probe(now, peer, out),
+                (
+                    RoundStage::Offered { .. } | RoundStage::Answered { .. } | RoundStage::Dialling,
+                    _,
+                ) => {
                     self.fail(now, peer, out);
                 }
             }
@@ -343,7 +327,7 @@ impl Punching {
     fn offer(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
         let nonce = self.rng.next_u64();
-        wanted.stage = Stage::Offered { nonce };
+        wanted.stage = RoundStage::Offered { nonce };
         self.counters.rounds += 1;
         self.deadlines.set(peer, now.mono + PUNCH_STEP);
         let message = NatMessage::Connect(offer(nonce, own));
@@ -362,8 +346,8 @@ impl Punching {
             self.reach = Some((MAX_OPENER_HOPS, now.mono));
             return true;
         };
-        if wanted.stage != Stage::Measuring {
-            wanted.stage = Stage::Measuring;
+        if wanted.stage != RoundStage::Measuring {
+            wanted.stage = RoundStage::Measuring;
             self.reach = None;
             self.deadlines.set(peer, now.mono + HOPS_WAIT);
             // Each twice: one that is lost would have the openers go too far.

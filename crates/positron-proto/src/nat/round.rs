@@ -6,7 +6,7 @@ use crate::time::Instant;
 
 /// How far the search for a direct path to one peer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum RoundStage {
     /// It is to begin again.
     Idle,
     /// How far our own translators reach is being found out, before anything is said.
@@ -23,12 +23,12 @@ pub(super) enum Stage {
 
 /// A peer that is reached through a relay.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct SoughtPath {
     /// Whether we dialled it: then we begin.
     pub(super) begins: bool,
     /// Where the relay is, if datagrams go there.
     pub(super) relay: Option<SocketAddr>,
-    pub(super) stage: Stage,
+    pub(super) stage: RoundStage,
     /// Searches that came to nothing.
     pub(super) failed: usize,
     /// What the peer offered and is answered when it is known how far our translators reach.

@@ -100,7 +100,7 @@ mod tests {
         assert_ne!(Group::of(a.ip()), Group::of(c.ip()), "behind two");
         assert_eq!(Scope::of(a.ip()), None, "nobody can name it");
         assert!(!is_plausible(a, Scope::Loopback));
-        assert_eq!(addresses.route("[172::1]:1".parse().unwrap()), None);
+        assert_eq!(addresses.route("[172::9]:1".parse().unwrap()), None);
     }
 
     #[test]

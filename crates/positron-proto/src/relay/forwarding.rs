@@ -22,13 +22,15 @@ use crate::{
 ///
 /// Who opened a pair pays for what is forwarded in it, in both directions. What may be said is
 /// granted by the reader and passed on as fast as the three rates allow, so that a writer is never
-/// further ahead than what there is room and time for; one that is, did wrong.
+/// further ahead than what there is room and time for; one that is, did wrong. Each direction of
+/// each pair takes one piece of the rates at a time, after all others that wait: so everybody has a
+/// turn, and who wants little waits no longer than who wants much.
 ///
 /// **Bounds**: [`MAX_RELAY_PAIRS`], [`MAX_RELAY_PAIRS_PER_PEER`] of them opened by one peer; two
 /// windows of [`RELAY_WINDOW`] for each, in the queues of the sessions. When there are too many,
 /// the pair that was silent longest gives way, if that is [`RELAY_IDLE`] or more.
 #[derive(Debug)]
-pub struct Forwarding {
+pub struct RelayForwarding {
     is_on: bool,
     peers: BTreeMap<NodeId, Client>,
     pairs: BTreeMap<u64, Pair>,
@@ -63,11 +65,13 @@ struct Heading {
     granted: u64,
     /// What of it was passed on to the writer.
     passed_on: u64,
+    /// When so much more is passed on, which the rates have counted.
+    next: Option<(Instant, u64)>,
     /// What the writer said.
     said: u64,
 }
 
-impl Forwarding {
+impl RelayForwarding {
     /// Forwards nothing yet; never, if it `is_on` not.
     pub fn new(is_on: bool) -> Self {
         Self {
@@ -90,8 +94,12 @@ impl Forwarding {
     pub fn peer_down(&mut self, peer: &NodeId, out: &mut VecDeque<RelayEffect>) {
         self.peers.remove(peer);
         let of_peer = |pair: &Pair| pair.ends.contains(peer);
-        let over: Vec<u64> =
-            self.pairs.iter().filter(|(_, pair)| of_peer(pair)).map(|(number, _)| *number).collect();
+        let over: Vec<u64> = self
+            .pairs
+            .iter()
+            .filter(|(_, pair)| of_peer(pair))
+            .map(|(number, _)| *number)
+            .collect();
         for number in over {
             self.close(number, Some(peer), out);
         }
@@ -113,7 +121,7 @@ impl Forwarding {
         counters.pairs_opened += 1;
         let number = self.numbered;
         self.numbered += 1;
-        let heading = || Heading { granted: RELAY_WINDOW, passed_on: 0, said: 0 };
+        let heading = || Heading { granted: RELAY_WINDOW, passed_on: 0, next: None, said: 0 };
         let pair = Pair {
             ends: [from, peer],
             directions: [heading(), heading()],
@@ -223,27 +231,23 @@ impl Forwarding {
         let mut wake = None;
         for end in 0..2 {
             let heading = &mut pair.directions[end];
-            let wanted = heading.granted - heading.passed_on;
-            // In pieces that are worth a message.
-            let least = wanted.min(as_u64(RELAY_PIECE));
-            let rates = [&mut pair.rate, &mut client.rate, &mut self.all];
-            let may = rates.iter().map(|rate| rate.available(now)).min().unwrap_or_default();
-            let may = may.min(wanted);
-            if may < least {
-                let when = rates.iter().map(|rate| rate.when(now, least)).max();
-                wake = [wake, when].into_iter().flatten().min();
-            } else if may > 0 {
-                rates.into_iter().for_each(|rate| rate.take(now, may));
-                heading.passed_on += may;
-                let message = RelayMessage::Credit { label: by_relay(number), limit: heading.passed_on };
-                out.push_back(RelayEffect::Send { to: pair.ends[end], message });
-                // What is left waits for its time.
-                if may < wanted {
-                    let rest = (wanted - may).min(as_u64(RELAY_PIECE));
-                    let rates = [&pair.rate, &client.rate, &self.all];
-                    let when = rates.iter().map(|rate| rate.when(now, rest)).max();
-                    wake = [wake, when].into_iter().flatten().min();
+            let before = heading.passed_on;
+            let mut take = |bytes| {
+                let rates = [&mut pair.rate, &mut client.rate, &mut self.all];
+                rates.into_iter().fold(now, |when, rate| when.max(rate.take(now, bytes)))
+            };
+            while let Some((when, bytes)) = heading.next(&mut take) {
+                if when > now {
+                    wake = Some(wake.map_or(when, |wake: Instant| wake.min(when)));
+                    break;
                 }
+                heading.passed_on += bytes;
+                heading.next = None;
+            }
+            if heading.passed_on > before {
+                let (label, limit) = (by_relay(number), heading.passed_on);
+                let message = RelayMessage::Credit { label, limit };
+                out.push_back(RelayEffect::Send { to: pair.ends[end], message });
             }
         }
         self.slowed.set_or_clear(number, wake);
@@ -258,6 +262,11 @@ impl Forwarding {
     fn close(&mut self, number: u64, by: Option<&NodeId>, out: &mut VecDeque<RelayEffect>) {
         self.slowed.clear(number);
         let Some(pair) = self.pairs.remove(&number) else { return };
+        let unused = pair.directions.iter().map(Heading::unused).sum();
+        self.all.give_back(unused);
+        if let Some(client) = self.peers.get_mut(&pair.ends[0]) {
+            client.rate.give_back(unused);
+        }
         for to in pair.ends.into_iter().filter(|end| Some(end) != by) {
             out.push_back(RelayEffect::Send { to, message: RelayMessage::Close(by_relay(number)) });
         }
@@ -281,6 +290,24 @@ impl Forwarding {
     /// Pairs, and the most that there can be.
     pub(super) fn level(&self) -> Level {
         Level::new(self.pairs.len(), MAX_RELAY_PAIRS)
+    }
+}
+
+impl Heading {
+    /// The next piece that is passed on, if the reader granted one: `take` has the rates count it.
+    fn next(&mut self, take: impl FnOnce(u64) -> Instant) -> Option<(Instant, u64)> {
+        let wanted = self.granted - self.passed_on;
+        if self.next.is_none() && wanted > 0 {
+            let bytes = wanted.min(as_u64(RELAY_PIECE));
+            self.next = Some((take(bytes), bytes));
+        }
+        self.next
+    }
+
+    /// What the rates have counted, and was not said.
+    fn unused(&self) -> u64 {
+        let waiting = self.next.map_or(0, |(_, bytes)| bytes);
+        self.passed_on.saturating_sub(self.said) + waiting
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! # Nouns
 //!
-//! - a *relay* is any linked peer that [forwards](Forwarding) between two nodes that both have a
-//!   session with it: between ids, never to an address, so that it is no proxy to anywhere;
+//! - a *relay* is any linked peer that [forwards](RelayForwarding) between two nodes that both have
+//!   a session with it: between ids, never to an address, so that it is no proxy to anywhere;
 //! - a *relayed stream* is bytes in order, both ways, between its two *ends*. To the sessions it is
 //!   a byte stream like one of TCP: a link of its own kind, the least preferred one, with a
 //!   handshake and sealed records on it. So the relay reads and changes nothing; it sees who talks
@@ -37,6 +37,7 @@ mod forwarding;
 mod message;
 mod place;
 mod rate;
+mod refusal;
 mod relays;
 mod streams;
 #[cfg(test)]
@@ -44,9 +45,10 @@ mod tests;
 
 pub use addresses::{RelayedAddresses, Route};
 pub use counters::{RelayCounters, RelayLevels};
-pub use effect::{RelayEffect, RelayRefusal};
-pub use forwarding::Forwarding;
+pub use effect::RelayEffect;
+pub use forwarding::RelayForwarding;
 pub(crate) use message::{RELAY_DATA, RELAY_TYPES};
 pub use message::{RelayLabel, RelayMessage};
 pub use place::PeerPlace;
+pub use refusal::RelayRefusal;
 pub use relays::{RelayConfig, Relays};

@@ -20,21 +20,15 @@ impl ByteRate {
         Self { per_second, full_at: Instant::ORIGIN }
     }
 
-    /// Bytes that may go now.
-    pub(super) fn available(&self, now: Instant) -> u64 {
-        let owed = self.full_at.since(now).as_micros() * u128::from(self.per_second) / MILLION;
-        RELAY_BURST.saturating_sub(u64::try_from(owed).unwrap_or(u64::MAX))
-    }
-
-    /// So many went.
-    pub(super) fn take(&mut self, now: Instant, bytes: u64) {
+    /// Takes so many bytes, after all that were taken before: when they may go.
+    pub(super) fn take(&mut self, now: Instant, bytes: u64) -> Instant {
         self.full_at = self.full_at.max(now) + self.time_of(bytes);
+        now.max(self.full_at - self.time_of(RELAY_BURST))
     }
 
-    /// When so many may go, at most a burst.
-    pub(super) fn when(&self, now: Instant, bytes: u64) -> Instant {
-        let missing = bytes.min(RELAY_BURST).saturating_sub(self.available(now));
-        if missing == 0 { now } else { now + self.time_of(missing) }
+    /// So many that were taken never went.
+    pub(super) fn give_back(&mut self, bytes: u64) {
+        self.full_at = self.full_at - self.time_of(bytes);
     }
 
     /// How long so many bytes take, rounded up.
@@ -51,13 +45,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
+    fn a_burst_goes_at_once_and_the_rest_at_the_rate_one_after_the_other() {
         let mut rate = ByteRate::new(1_000);
-        let start = Instant::from_micros(1_000_000_000);
-        assert_eq!(rate.available(start), RELAY_BURST);
-        rate.take(start, RELAY_BURST);
-        assert_eq!(rate.available(start), 0);
-        assert_eq!(rate.when(start, 500), start + Duration::from_millis(500));
-        assert_eq!(rate.available(start + Duration::from_millis(500)), 500);
+        let start = Instant::from_micros(10_000_000_000);
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(rate.take(start, RELAY_BURST), start);
+        assert_eq!(rate.take(start, 2_000), after(2));
+        assert_eq!(rate.take(start, 3_000), after(5), "after those that wait");
+        assert_eq!(rate.take(after(4), 1_000), after(6));
+        rate.give_back(4_000);
+        assert_eq!(rate.take(after(4), 3_000), after(5));
+        let rested = after(4 + RELAY_BURST / 1_000 + 2);
+        assert_eq!(rate.take(rested, RELAY_BURST), rested);
+        assert_eq!(rate.take(rested, 1_000), rested + Duration::from_secs(1), "no more than one");
     }
 }

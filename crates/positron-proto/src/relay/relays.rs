@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Forwarding, PeerPlace, RelayCounters, RelayEffect, RelayLevels, RelayMessage,
+    PeerPlace, RelayCounters, RelayEffect, RelayForwarding, RelayLevels, RelayMessage,
     addresses::{RelayedAddresses, Route},
     streams::RelayedStreams,
 };
@@ -35,13 +35,13 @@ impl Default for RelayConfig {
 /// Relayed streams that end here, and those of others that are forwarded.
 ///
 /// To the sessions it is what a kernel is to TCP: [`dial`](Self::dial), [`write`](Self::write),
-/// [`set_reading`](Self::set_reading), [`hang_up`](Self::hang_up). What it wants done is appended to
-/// `out`, in order.
+/// [`set_reading`](Self::set_reading), [`hang_up`](Self::hang_up). What it wants done is appended
+/// to `out`, in order.
 #[derive(Debug)]
 pub struct Relays {
     addresses: RelayedAddresses,
     streams: RelayedStreams,
-    forwarding: Forwarding,
+    forwarding: RelayForwarding,
     /// Dials through relays that are under way, of each node.
     reaching: BTreeMap<NodeId, usize>,
     counters: RelayCounters,
@@ -53,7 +53,7 @@ impl Relays {
         Self {
             addresses: RelayedAddresses::default(),
             streams: RelayedStreams::default(),
-            forwarding: Forwarding::new(config.forwards),
+            forwarding: RelayForwarding::new(config.forwards),
             reaching: BTreeMap::new(),
             counters: RelayCounters::default(),
         }

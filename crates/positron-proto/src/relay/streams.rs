@@ -198,12 +198,7 @@ impl RelayedStreams {
         });
     }
 
-    fn handle_refused(
-        &mut self,
-        route: Route,
-        why: RelayRefusal,
-        out: &mut VecDeque<RelayEffect>,
-    ) {
+    fn handle_refused(&mut self, route: Route, why: RelayRefusal, out: &mut VecDeque<RelayEffect>) {
         if let Some(link) = self.opening.get(&route).copied() {
             self.end(link, LinkDown::Unreachable(why.to_string()), false, out);
         }
@@ -229,12 +224,7 @@ impl RelayedStreams {
     }
 
     /// A stream lost something on its way.
-    pub(super) fn give_up(
-        &mut self,
-        relay: &NodeId,
-        number: u64,
-        out: &mut VecDeque<RelayEffect>,
-    ) {
+    pub(super) fn give_up(&mut self, relay: &NodeId, number: u64, out: &mut VecDeque<RelayEffect>) {
         if let Some(link) = self.open.get(&(*relay, number)).copied() {
             self.end(link, LinkDown::Reset, true, out);
         }
@@ -294,13 +284,7 @@ impl RelayedStreams {
     }
 
     /// A stream is over; the relay is told if it does not know.
-    fn end(
-        &mut self,
-        link: LinkId,
-        reason: LinkDown,
-        tell: bool,
-        out: &mut VecDeque<RelayEffect>,
-    ) {
+    fn end(&mut self, link: LinkId, reason: LinkDown, tell: bool, out: &mut VecDeque<RelayEffect>) {
         let Some(stream) = self.streams.remove(&link) else { return };
         let relay = stream.route.relay;
         match stream.number {

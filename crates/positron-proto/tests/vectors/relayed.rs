@@ -27,10 +27,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("relay_open", RelayMessage::Open(peer).into()),
         ("relay_opened.asked", opened(true).into()),
         ("relay_opened.unasked", opened(false).into()),
-        (
-            "relay_data.by_end",
-            RelayMessage::Data { label: by_end, bytes: bytes.clone() }.into(),
-        ),
+        ("relay_data.by_end", RelayMessage::Data { label: by_end, bytes: bytes.clone() }.into()),
         ("relay_data.by_relay", RelayMessage::Data { label: by_relay, bytes }.into()),
         ("relay_credit", RelayMessage::Credit { label: by_end, limit: 1 << 17 }.into()),
         ("relay_close", RelayMessage::Close(by_relay).into()),

@@ -13,8 +13,8 @@ use positron_proto::{
     id::{MessageId, NodeId},
     identity::{PublicKey, Signature, Signed},
     limits::{
-        LARGE_GOSSIP, MAX_ADDRESSES, MAX_CANDIDATES, MAX_CARRIERS, MAX_NUMBER, MAX_PAYLOAD, MAX_RECOMMENDED,
-        MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL, SKETCH_PIECE, SKETCH_SYMBOLS,
+        LARGE_GOSSIP, MAX_ADDRESSES, MAX_CANDIDATES, MAX_CARRIERS, MAX_NUMBER, MAX_PAYLOAD,
+        MAX_RECOMMENDED, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL, SKETCH_PIECE, SKETCH_SYMBOLS,
     },
     nat::{NatMessage, Offer},
     node::Message,
@@ -171,9 +171,8 @@ fn any_nat_message() -> impl Strategy<Value = NatMessage> {
 fn any_relay_message() -> impl Strategy<Value = RelayMessage> {
     let id = || any::<[u8; 32]>().prop_map(NodeId::from_bytes);
     let number = || 0..=MAX_NUMBER;
-    let label = || {
-        (number(), any::<bool>()).prop_map(|(number, by_relay)| RelayLabel { number, by_relay })
-    };
+    let label =
+        || (number(), any::<bool>()).prop_map(|(number, by_relay)| RelayLabel { number, by_relay });
     let why = prop_oneof![
         Just(RelayRefusal::NotLinked),
         Just(RelayRefusal::Full),
@@ -183,8 +182,11 @@ fn any_relay_message() -> impl Strategy<Value = RelayMessage> {
     ];
     prop_oneof![
         id().prop_map(RelayMessage::Open),
-        (number(), id(), any::<bool>())
-            .prop_map(|(number, peer, asked)| RelayMessage::Opened { number, peer, asked }),
+        (number(), id(), any::<bool>()).prop_map(|(number, peer, asked)| RelayMessage::Opened {
+            number,
+            peer,
+            asked
+        }),
         (label(), any_bytes(1..300)).prop_map(|(label, bytes)| RelayMessage::Data { label, bytes }),
         (label(), number()).prop_map(|(label, limit)| RelayMessage::Credit { label, limit }),
         label().prop_map(RelayMessage::Close),
