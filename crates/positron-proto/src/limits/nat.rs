@@ -41,6 +41,9 @@ pub const PUNCH_STEP: Duration = Duration::from_secs(6);
 /// Packets to an address that never answered, within [`PUNCH_BUDGET_TIME`]: whoever names it may
 /// aim at somebody.
 pub const PUNCH_BUDGET: u32 = 10;
+/// Packets to all ports of one machine that never answered, in the same time: four nodes of one
+/// home may be looked for at once (guess).
+pub const PUNCH_NETWORK_BUDGET: u32 = 4 * PUNCH_BUDGET;
 /// After so long an address has its whole budget again.
 pub const PUNCH_BUDGET_TIME: Duration = Duration::from_secs(60);
 /// Addresses of which it is known what was spent on them.

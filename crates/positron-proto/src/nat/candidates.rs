@@ -40,12 +40,13 @@ impl OwnPlaces {
     pub(super) fn usable(&self, offered: &[SocketAddr]) -> Vec<SocketAddr> {
         let is_ours = |addr: &SocketAddr| self.public.iter().any(|own| own.ip() == addr.ip());
         let is_same_home = offered.iter().any(is_ours);
+        let is_near = |addr: &SocketAddr| {
+            is_plausible(*addr, Scope::Private)
+                && self.interfaces.iter().any(|own| is_same_subnet(*own, addr.ip()))
+        };
         let is_usable = |addr: &SocketAddr| {
-            is_plausible(*addr, Scope::Public)
-                || is_same_home
-                    && is_plausible(*addr, Scope::Private)
-                    && !self.interfaces.contains(&addr.ip())
-                    && self.interfaces.iter().any(|own| is_same_subnet(*own, addr.ip()))
+            !self.is_self(*addr)
+                && (is_plausible(*addr, Scope::Public) || is_same_home && is_near(addr))
         };
         let mut usable: Vec<SocketAddr> = Vec::new();
         for addr in offered.iter().take(MAX_CANDIDATES).copied().filter(is_usable) {
@@ -54,6 +55,12 @@ impl OwnPlaces {
             }
         }
         usable
+    }
+
+    /// Whether this very node is there, or another program of its machine.
+    fn is_self(&self, addr: SocketAddr) -> bool {
+        self.interfaces.contains(&addr.ip())
+            || self.public.iter().any(|own| canonical(*own) == addr)
     }
 }
 

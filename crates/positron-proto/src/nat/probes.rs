@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
 use super::{NatCounters, NatEffect};
 use crate::{
     id::NodeId,
-    limits::{MAX_PUNCH_BUDGETS, PUNCH_BUDGET, PUNCH_BUDGET_TIME},
+    limits::{MAX_PUNCH_BUDGETS, PUNCH_BUDGET, PUNCH_BUDGET_TIME, PUNCH_NETWORK_BUDGET},
     lru::LruMap,
     rng::Rng,
     stun::TransactionId,
@@ -34,14 +34,16 @@ impl AskedFor {
 /// STUN requests to addresses that others named.
 ///
 /// An address that never answered gets at most [`PUNCH_BUDGET`] packets in [`PUNCH_BUDGET_TIME`],
-/// whoever names it and however often; so much is known of [`MAX_PUNCH_BUDGETS`] addresses.
+/// and all of one machine, or one /64 of IPv6, [`PUNCH_NETWORK_BUDGET`], whoever names them and
+/// however often; so much is known of [`MAX_PUNCH_BUDGETS`] addresses and networks.
 #[derive(Debug)]
 pub(super) struct Probes {
     asked: BTreeMap<TransactionId, (AskedFor, SocketAddr)>,
-    budgets: LruMap<SocketAddr, Budget>,
+    addresses: LruMap<SocketAddr, Budget>,
+    networks: LruMap<IpAddr, Budget>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Budget {
     since: Instant,
     spent: u32,
@@ -50,7 +52,11 @@ struct Budget {
 
 impl Default for Probes {
     fn default() -> Self {
-        Self { asked: BTreeMap::new(), budgets: LruMap::new(MAX_PUNCH_BUDGETS) }
+        Self {
+            asked: BTreeMap::new(),
+            addresses: LruMap::new(MAX_PUNCH_BUDGETS),
+            networks: LruMap::new(MAX_PUNCH_BUDGETS),
+        }
     }
 }
 
@@ -75,15 +81,12 @@ impl Probes {
     }
 
     fn pay(&mut self, now: Instant, to: SocketAddr) -> bool {
-        let Some(budget) = self.budgets.get_mut(&to) else {
-            self.budgets.insert(to, Budget { since: now, spent: 1, has_answered: false });
+        let address = spend(&mut self.addresses, to, now);
+        if address.has_answered {
             return true;
-        };
-        if now.since(budget.since) >= PUNCH_BUDGET_TIME {
-            (budget.since, budget.spent) = (now, 0);
         }
-        budget.spent += 1;
-        budget.has_answered || budget.spent <= PUNCH_BUDGET
+        address.spent <= PUNCH_BUDGET
+            && spend(&mut self.networks, network(to.ip()), now).spent <= PUNCH_NETWORK_BUDGET
     }
 
     /// Somebody answered: why it was asked, if it was, and there.
@@ -97,7 +100,7 @@ impl Probes {
             return None;
         }
         self.asked.remove(id);
-        if let Some(budget) = self.budgets.get_mut(&to) {
+        if let Some(budget) = self.addresses.get_mut(&to) {
             budget.has_answered = true;
         }
         Some(why)
@@ -106,5 +109,35 @@ impl Probes {
     /// Nothing that was asked for this peer is waited for any more.
     pub(super) fn forget(&mut self, peer: &NodeId) {
         self.asked.retain(|_, (why, _)| why.peer() != *peer);
+    }
+
+    /// Requests whose answers are waited for.
+    #[cfg(test)]
+    pub(super) fn waits_for(&self) -> usize {
+        self.asked.len()
+    }
+}
+
+/// What was spent there of late, with one packet more.
+fn spend<K: Ord + Copy>(budgets: &mut LruMap<K, Budget>, place: K, now: Instant) -> Budget {
+    // Who names many others beside it shall not have it forgotten.
+    budgets.touch(&place);
+    if let Some(budget) = budgets.get_mut(&place) {
+        if now.since(budget.since) >= PUNCH_BUDGET_TIME {
+            (budget.since, budget.spent) = (now, 0);
+        }
+        budget.spent += 1;
+        return *budget;
+    }
+    let budget = Budget { since: now, spent: 1, has_answered: false };
+    budgets.insert(place, budget);
+    budget
+}
+
+/// One machine, or what one owner has of IPv6 at the least.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     }
 }

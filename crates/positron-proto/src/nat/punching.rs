@@ -360,6 +360,12 @@ impl Punching {
         false
     }
 
+    /// Requests whose answers are waited for.
+    #[cfg(test)]
+    pub(super) fn waits_for(&self) -> usize {
+        self.probes.waits_for()
+    }
+
     /// What happened and what was dropped.
     pub const fn counters(&self) -> NatCounters {
         self.counters

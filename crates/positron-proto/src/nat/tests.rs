@@ -1,5 +1,7 @@
 //! What peers say, and what follows from it.
 
+mod punching;
+
 use std::net::{IpAddr, SocketAddr};
 
 use super::*;
