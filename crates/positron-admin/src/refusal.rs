@@ -140,6 +140,7 @@ impl From<Refused> for Refusal {
             Refused::NotConnected(_) => {
                 Self::conflict("not_connected", sentence).try_this("see who is: GET /v1/peers")
             }
+            Refused::NotReached(_) => Self::conflict("not_reached", sentence),
             Refused::UnknownAddress(_) => Self::unknown("unknown_address", sentence)
                 .try_this("GET /v1/status lists them, as `bootstrap`"),
             Refused::UnknownPeer { .. } | Refused::NotUsable(_) => {
@@ -151,7 +152,10 @@ impl From<Refused> for Refusal {
             | Refused::TooManyReserved
             | Refused::TooManyAddresses
             | Refused::TooManySubscriptions => Self::conflict("too_many", sentence),
-            Refused::TooManyPending | Refused::QueueFull | Refused::TooManyRequests => {
+            Refused::TooManyPending
+            | Refused::QueueFull
+            | Refused::TooManyRequests
+            | Refused::TooManyLinks => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", sentence)
             }
             Refused::StorageWaits(_) | Refused::StorageFailed(_) => {

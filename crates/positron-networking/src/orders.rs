@@ -7,7 +7,7 @@ use positron_proto::{
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
-    SendError, SubscriptionError,
+    OrderError, SendError, SubscriptionError,
     driver::{Order, Reply},
 };
 
@@ -56,6 +56,12 @@ impl Orders {
             Outcome::NotDurable(why) => Err(SubscriptionError::NotDurable(why)),
             _ => Err(SubscriptionError::Stopped),
         }
+    }
+
+    /// Has something done, and waits until it is.
+    pub(crate) async fn carry_out(&self, command: Command) -> Result<(), OrderError> {
+        self.command(command, None).await.ok_or(OrderError::Stopped)??;
+        Ok(())
     }
 
     /// Gives a command and waits for its end; `None` if the node ended first.

@@ -18,7 +18,7 @@ use crate::{
     NodeStream, OpenStreamError, OrderError, PeerDetail, Readiness, RecentDial, Request,
     RequestError, StoreError, Stored, Summary,
     asking::ask,
-    driver::{Order, Reply},
+    driver::Order,
     message::{decode, encode},
     request::RequestHandler,
     stats::KnownNode,
@@ -191,6 +191,17 @@ impl Node {
         F: Future<Output = Result<Bytes, E>> + Send + 'static,
     {
         self.0.hub.requests.set(Some(RequestHandler::bytes(handler)));
+    }
+
+    /// Connects with a node that is known by its id alone, through a relay if need be, within ten
+    /// seconds. Where two homes can reach each other, the session then moves to a path of its own.
+    /// Whoever is connected already is. Slots are those of everybody: see [`reserve`](Self::reserve).
+    ///
+    /// # Errors
+    /// [`Refused::UnknownPeer`](crate::Refused), [`Refused::NotUsable`](crate::Refused) and
+    /// [`Refused::NotReached`](crate::Refused); [`Refused::ToOurselves`](crate::Refused).
+    pub async fn request_peer_connection(&self, peer: NodeId) -> Result<(), OrderError> {
+        self.0.orders.carry_out(Command::Link { to: peer }).await
     }
 
     /// Opens a stream to a node, found as by [`send_to_peer`](Self::send_to_peer); one that is not
@@ -503,7 +514,7 @@ impl Node {
     /// this node, it is forgotten or older than ten minutes, or there was another trace less than
     /// a minute ago.
     pub async fn ask_trace(&self, message: MessageId) -> Result<(), OrderError> {
-        self.carry_out(Command::Trace { message }).await
+        self.0.orders.carry_out(Command::Trace { message }).await
     }
 
     /// Values that are found by their keys, on whichever nodes keep them.
@@ -585,14 +596,6 @@ impl Node {
     }
 
     async fn order(&self, order: PeerOrder) -> Result<(), OrderError> {
-        self.carry_out(Command::Peer(order)).await
-    }
-
-    async fn carry_out(&self, command: Command) -> Result<(), OrderError> {
-        let (reply, end) = oneshot::channel::<Reply>();
-        let order = Order::Command { command, reply, permit: None };
-        self.0.orders.send(order).await.map_err(|_| OrderError::Stopped)?;
-        end.await.map_err(|_| OrderError::Stopped)??;
-        Ok(())
+        self.0.orders.carry_out(Command::Peer(order)).await
     }
 }

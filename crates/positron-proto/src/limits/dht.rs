@@ -207,6 +207,12 @@ pub const PEER_RECORD_LIFE: Duration = DEFAULT_RECORD_TTL;
 pub const MAX_SOUGHT: usize = 256;
 /// How often a node is looked for that is not where it was, at most.
 pub const SEEK_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a link that the application asked for is waited for.
+pub const LINK_WAIT: Duration = Duration::from_secs(10);
+/// How often it is tried meanwhile: what was dialled may not answer, or a relay may come.
+pub const LINK_AGAIN: Duration = Duration::from_secs(2);
+/// Links that the application waits for.
+pub const MAX_WANTED_LINKS: usize = 256;
 /// What waits for them: messages, requests, streams.
 pub const MAX_WISHES: usize = 1024;
 /// Bytes of it.

@@ -8,8 +8,9 @@ use crate::{
     dht::{DhtRefused, NameHash, NewRecord, Place, ReadMode, RecordKind},
     id::{MessageId, NodeId},
     limits::{
-        MAX_ADDRESS_BANS, MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS,
+        LINK_WAIT, MAX_ADDRESS_BANS, MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS,
         MAX_RESERVED, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
+        MAX_WANTED_LINKS,
     },
     recommendation::NotRecommended,
     subnet::Subnet,
@@ -73,6 +74,13 @@ pub enum Command {
     /// Completes with `StreamOpened` or `StreamNotOpened`, or with `Refused` if it is not found.
     OpenStream {
         /// To whom.
+        to: NodeId,
+    },
+    /// Make a link to a node, which is looked for like a receiver of [`Send`](Self::Send), through a
+    /// relay if need be. Completes with `Linked` when there is one, or with `Refused` if it is not
+    /// found, or not reached within [`LINK_WAIT`].
+    Link {
+        /// With whom.
         to: NodeId,
     },
     /// Ask others for the way of a broadcast of ours: [`trace`](super::NodeCore::trace) tells what
@@ -253,6 +261,15 @@ pub enum Refused {
          no address that may be dialled from here"
     )]
     NotUsable(NodeId),
+    /// It does not answer, nor does any peer that it is linked with forward to it.
+    #[error(
+        "node {0} was not reached within {} s, neither directly nor through a relay",
+        LINK_WAIT.as_secs()
+    )]
+    NotReached(NodeId),
+    /// Too many links are waited for.
+    #[error("{MAX_WANTED_LINKS} links are waited for already")]
+    TooManyLinks,
     /// Too many addresses to join at.
     #[error("too many bootstrap addresses")]
     TooManyAddresses,

@@ -37,6 +37,7 @@ impl Commands<'_> {
             }
             Command::Unsubscribe { name } => self.note(|log| log.unsubscribe(&name))?,
             Command::OpenStream { to } => self.open_stream(now, to)?,
+            Command::Link { to } => self.link(now, to)?,
             Command::Trace { message } => {
                 Tracing(self.0).ask(now, message)?;
                 self.noted()
@@ -161,6 +162,26 @@ impl Commands<'_> {
         let ticket = self.0.publisher.ticket();
         let opened = self.0.substreams.open(now, to, ticket, &mut self.0.queues.substream);
         opened.map_err(Refused::Stream).map(|()| ticket)
+    }
+
+    fn link(&mut self, now: Now, to: NodeId) -> Result<Ticket, Refused> {
+        let is_to_be_found = self.is_to_be_found(to)?;
+        if self.0.sessions.is_up(&to) {
+            let ticket = self.0.publisher.ticket();
+            self.0.emit(Event::Completed { ticket, outcome: Outcome::Linked });
+            return Ok(ticket);
+        }
+        if !self.0.wanted_links.has_room() {
+            return Err(Refused::TooManyLinks);
+        }
+        let ticket = if is_to_be_found {
+            Finding(self.0).find(now, to, Wish::Link)?
+        } else {
+            Finding(self.0).connect(now, to);
+            self.0.publisher.ticket()
+        };
+        self.0.wanted_links.wait(now.mono, ticket, to);
+        Ok(ticket)
     }
 
     /// A request needs no number, and nothing of it is kept.

@@ -10,6 +10,7 @@ use super::{
     delivery_log::{DeliveryLog, Unacknowledged},
     endings::Endings,
     equivocations::Equivocations,
+    finding::Finding,
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
     peer_order::restore_reservations,
@@ -21,6 +22,7 @@ use super::{
     table_carrier::TableCarrier,
     unread::Unread,
     view::{NodeView, PeerBounds, PeerView},
+    wanted_links::WantedLinks,
     work_budget::WorkBudgets,
 };
 use crate::{
@@ -78,6 +80,7 @@ pub struct NodeCore {
     pub(super) traces: Traces,
     pub(super) punching: Punching,
     pub(super) relays: Relays,
+    pub(super) wanted_links: WantedLinks,
     pub(super) dht: Dht,
     pub(super) table: TableCarrier,
     pub(super) pending: PendingVerification,
@@ -137,6 +140,7 @@ impl NodeCore {
             traces: Traces::new(config.trace, id, network, seed.stream("trace")),
             punching: Punching::new(seed.stream("nat")),
             relays: Relays::new(config.relay),
+            wanted_links: WantedLinks::new(),
             dht: Dht::new(Arc::clone(&me), network, snapshot.dht, seed.stream("dht"), now),
             table,
             pending: PendingVerification::default(),
@@ -304,6 +308,7 @@ impl NodeCore {
             (self.traces.poll_timeout(), Wake::Trace),
             (self.punching.poll_timeout(), Wake::Nat),
             (self.relays.poll_timeout(), Wake::Relay),
+            (self.wanted_links.poll_timeout(), Wake::WantedLinks),
             (self.dht.poll_timeout(), Wake::Dht),
             (self.held.poll_timeout(), Wake::HeldLinks),
             (self.unread.poll_timeout(), Wake::Unread),
@@ -429,6 +434,7 @@ impl NodeCore {
         self.recommendations.handle_timeout(now, &mut self.queues.recommendation);
         self.traces.handle_timeout(now, &mut self.queues.trace);
         Relaying(self).handle_timeout(now);
+        Finding(self).handle_timeout(now);
         self.handle_table_timeout(now);
         if due(self.held.poll_timeout()) {
             let due = self.held.take_due(now.mono);

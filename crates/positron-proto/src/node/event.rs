@@ -209,6 +209,8 @@ pub enum Outcome {
     StreamOpened(SubstreamId),
     /// There is no stream, and why.
     StreamNotOpened(NotOpened),
+    /// There is a session with the node.
+    Linked,
     /// The address is dialled from now on ([`super::Command::Join`]); events tell how it goes.
     Joining,
     /// A subscription, or what it acknowledged, is on disk; or a [`super::PeerOrder`] is obeyed

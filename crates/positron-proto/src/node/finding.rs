@@ -1,9 +1,12 @@
 //! A node by its id: what it says of itself is in the hash table, under a name of its own.
 
+use std::collections::BTreeSet;
+
 use super::{
     Event, NodeCore, Outcome, Refused,
     node_finder::{PendingWish, Search, SearchProgress, Wish},
     relaying::Relaying,
+    wanted_links::LinkDue,
 };
 use crate::{
     dht::{DhtOutcome, FoundRecord, NameHash, ReadFrom, ReadMode, RecordKind, SoughtNode},
@@ -114,6 +117,26 @@ impl Finding<'_> {
         if self.0.table.finder.is_seeking(&peer) {
             self.finish(now, peer);
         }
+        for ticket in self.0.wanted_links.take(&peer) {
+            self.0.emit(Event::Completed { ticket, outcome: Outcome::Linked });
+        }
+    }
+
+    /// Tries links again that the application waits for, and gives up those that it waited for long
+    /// enough.
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        while let Some(due) = self.0.wanted_links.pop_due(now.mono) {
+            match due {
+                LinkDue::Again(peer) if self.0.table.finder.is_seeking(&peer) => {
+                    Relaying(self.0).reach(now, peer);
+                }
+                LinkDue::Again(peer) => self.connect(now, peer),
+                LinkDue::GivenUp(ticket, peer) => {
+                    self.0.table.finder.cancel(ticket);
+                    self.refuse(ticket, Refused::NotReached(peer));
+                }
+            }
+        }
     }
 
     /// No relay could reach a node. The search goes on as long as the table is read.
@@ -127,11 +150,15 @@ impl Finding<'_> {
     /// Nobody waits any more for what this ticket is of.
     pub(super) fn cancel(&mut self, ticket: Ticket) {
         self.0.table.finder.cancel(ticket);
+        self.0.wanted_links.cancel(ticket);
     }
 
     /// The node stops.
     pub(super) fn give_up_all(&mut self) {
-        for ticket in self.0.table.finder.give_up_all() {
+        let links = self.0.wanted_links.give_up_all();
+        let mut all = BTreeSet::from_iter(self.0.table.finder.give_up_all());
+        all.extend(links);
+        for ticket in all {
             self.refuse(ticket, Refused::Stopping);
         }
     }
@@ -167,7 +194,18 @@ impl Finding<'_> {
                     self.tell(ticket, peer, progress);
                     Ok(())
                 }
-                (_, Some(why_not)) => Err(why_not),
+                (wish, Some(why_not)) => {
+                    if matches!(wish, Wish::Link) {
+                        self.0.wanted_links.cancel(ticket);
+                    }
+                    Err(why_not)
+                }
+                (Wish::Link, None) => {
+                    if !self.0.sessions.is_up(&peer) {
+                        self.connect(now, peer);
+                    }
+                    Ok(())
+                }
                 (Wish::Send(payload), None) => self
                     .0
                     .persistence

@@ -70,6 +70,7 @@ mod tracing;
 mod unread;
 mod verification;
 pub mod view;
+mod wanted_links;
 mod work_budget;
 
 pub use change::{ChangeId, KeyAge, Numbers, SequenceKind};

@@ -92,6 +92,8 @@ pub(super) enum Wish {
     Ask(Bytes, Duration),
     /// A stream.
     OpenStream,
+    /// A link.
+    Link,
     /// What it says of itself.
     Record,
 }
@@ -202,6 +204,7 @@ impl Wish {
             Self::Send(_) => Refused::QueueFull,
             Self::Ask(..) => Refused::TooManyRequests,
             Self::OpenStream => Refused::Stream(NotOpened::TooMany),
+            Self::Link => Refused::TooManyLinks,
             Self::Record => Refused::Table(DhtRefused::TooMany),
         }
     }
@@ -209,7 +212,7 @@ impl Wish {
     fn bytes(&self) -> usize {
         match self {
             Self::Send(payload) | Self::Ask(payload, _) => payload.len(),
-            Self::OpenStream | Self::Record => 0,
+            Self::OpenStream | Self::Link | Self::Record => 0,
         }
     }
 }

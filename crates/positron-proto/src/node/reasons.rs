@@ -212,6 +212,8 @@ impl Refused {
             | Self::IsBanned(_)
             | Self::IsReserved(_)
             | Self::NotConnected(_)
+            | Self::NotReached(_)
+            | Self::TooManyLinks
             | Self::TooManyAddresses
             | Self::UnknownAddress(_)
             | Self::SubscriptionName(_)
@@ -237,6 +239,7 @@ impl Outcome {
             | Self::Delivered(_)
             | Self::Answered(_)
             | Self::StreamOpened(_)
+            | Self::Linked
             | Self::Joining
             | Self::Noted
             | Self::Recommended(_)

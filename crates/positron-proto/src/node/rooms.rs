@@ -204,6 +204,8 @@ pub enum Wake {
     Nat,
     /// What is forwarded at a rate.
     Relay,
+    /// Links that the application asked for.
+    WantedLinks,
     /// Lookups, records that end or are renewed.
     Dht,
     /// Links that are not read for a while.
