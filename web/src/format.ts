@@ -92,3 +92,9 @@ export function trustWord(score: number | null | undefined): string {
   if (score < 0.45) return "doubtful";
   return score < 0.7 ? "neutral" : "good";
 }
+
+/** Where a peer is: its address, or who forwards between it and the node. */
+export function placeOf({ address, relay }: { address?: unknown; relay?: unknown }): string {
+  if (typeof address === "string") return address;
+  return typeof relay === "string" ? `relayed by ${shortId(relay)}` : "relayed";
+}

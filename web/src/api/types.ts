@@ -1,7 +1,7 @@
 /** What the node answers. Fields that an older node does not know are optional. */
 
 export type Direction = "inbound" | "outbound";
-export type Transport = "udp" | "tcp";
+export type Transport = "udp" | "tcp" | "relay";
 
 export interface Check {
   check: string;
@@ -18,7 +18,10 @@ export interface Health {
 
 export interface Peer {
   node_id: string;
-  address: string;
+  /** Null behind a relay. */
+  address: string | null;
+  /** Who forwards, if somebody does. */
+  relay?: string | null;
   direction: Direction;
   transport: Transport;
   trust_score: number;
@@ -67,7 +70,8 @@ export interface PeerDetail extends Peer {
 
 export interface Lost {
   node_id: string;
-  address: string;
+  address: string | null;
+  relay?: string | null;
   transport: Transport;
   direction: Direction;
   lost_at: string;

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { Refusal, tell } from "../api/client";
 import { reload, usePoll } from "../api/poll";
 import type { Ban, Dial, Lost, Peer, PeerDetail, Peers as PeersAnswer, Status } from "../api/types";
-import { bytes, clock, ms, remote, sentence, shortId, span, trustWord, words } from "../format";
+import { bytes, clock, ms, placeOf, remote, sentence, shortId, span, trustWord, words } from "../format";
 import { Address, Badge, Copy, Dialog, Empty, Id, Missing, Outcome, Prose, Segments, Title, type Said, type Tone } from "../parts/small";
 import { Table, type Column } from "../parts/table";
 import { go } from "../route";
@@ -63,7 +63,7 @@ const way = (direction: string | null | undefined) =>
 
 const LIVE: Column<Peer>[] = [
   { name: "Peer", keep: true, by: (p) => p.node_id, cell: (p) => <Id id={p.node_id} /> },
-  { name: "Address", by: (p) => p.address, cell: (p) => <Address of={p.address} /> },
+  { name: "Address", by: placeOf, cell: (p) => <Address of={placeOf(p)} /> },
   { name: "Over", keep: true, by: (p) => p.transport, cell: (p) => remote(p.transport).toUpperCase() },
   { name: "Direction", keep: true, by: (p) => p.direction, cell: (p) => way(p.direction) },
   { name: "Round trip", numeric: true, by: (p) => p.rtt_ms, cell: (p) => ms(p.rtt_ms) },
@@ -138,7 +138,7 @@ export function noPeers(dials: Dial[]): string {
 const LOST: Column<Lost>[] = [
   { name: "Lost", keep: true, numeric: true, by: (p) => -p.age_s, cell: (p) => <span title={p.lost_at}>{span(p.age_s)} ago</span> },
   { name: "Peer", keep: true, by: (p) => p.node_id, cell: (p) => <Id id={p.node_id} /> },
-  { name: "Address", by: (p) => p.address, cell: (p) => <Address of={p.address} /> },
+  { name: "Address", by: placeOf, cell: (p) => <Address of={placeOf(p)} /> },
   { name: "Over", keep: true, by: (p) => p.transport, cell: (p) => remote(p.transport).toUpperCase() },
   { name: "Was connected", keep: true, by: (p) => p.connected_s, cell: (p) => span(p.connected_s) },
   { name: "Ended by", keep: true, by: (p) => p.by, cell: (p) => ({ us: "this node", peer: "the peer", network: "the network" })[p.by] ?? remote(p.by) },
@@ -265,7 +265,7 @@ function Detail(props: { id: string; lost: Lost[]; ban: (whom: string) => void }
       {live && (
         <dl class="facts pad">
           <dt>Address</dt>
-          <dd class="mono">{remote(peer.address)}</dd>
+          <dd class="mono">{remote(placeOf(peer))}</dd>
           {peer.software && [<dt key="s">Software</dt>, <dd key="t">{remote(peer.software, 120)}</dd>]}
           <dt>Link</dt>
           <dd>{remote(peer.transport).toUpperCase()}, {way(peer.direction)}, {ms(peer.rtt_ms)}</dd>

@@ -1,5 +1,5 @@
 import type { NodeEvent } from "../api/types";
-import { remote, shortId, words } from "../format";
+import { placeOf, remote, shortId, words } from "../format";
 import type { Tone } from "../parts/small";
 
 /** Events as sentences. What peers wrote is shown as text, and escapes are visible. */
@@ -11,11 +11,11 @@ export function describe(event: NodeEvent): string {
   const why = remote(typeof data.sentence === "string" ? data.sentence : data.reason);
   switch (event.name) {
     case "peer_joined":
-      return `${id(data.peer)} joined at ${said(data.address)}, dialled by ${data.direction === "inbound" ? "the peer" : "this node"}`;
+      return `${id(data.peer)} joined${data.address ? " at" : ","} ${said(placeOf(data))}, dialled by ${data.direction === "inbound" ? "the peer" : "this node"}`;
     case "peer_left":
       return `${id(data.peer)} left: ${why}`;
     case "peers_refused":
-      return `${id(data.peer)} at ${said(data.address)} was refused: ${why}`;
+      return `${id(data.peer)}${data.address ? " at" : ","} ${said(placeOf(data))}${data.address ? "" : ","} was refused: ${why}`;
     case "few_peers":
       return `${said(data.connected)} of at least ${said(data.wanted)} peers are connected`;
     case "dial_failed":

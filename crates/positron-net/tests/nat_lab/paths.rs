@@ -55,15 +55,10 @@ fn what_one_home_says_reaches_the_other_and_the_path_becomes_direct_where_it_can
 #[test]
 #[ignore = "it takes ten minutes"]
 fn every_pair_of_kinds_of_home_finds_the_path_that_theory_says() {
-    let numbered = NatType::ALL.iter().enumerate();
-    let pairs = numbered
-        .flat_map(|(number, one)| NatType::ALL[number..].iter().map(move |other| (*one, *other)));
-    let wanted = std::env::var("POSITRON_LAB_PAIRS").ok();
-    let is_wanted = |(one, other): &(NatType, NatType)| {
-        let name = format!("{one}-{other}");
-        wanted.as_ref().is_none_or(|wanted| wanted.split(',').any(|pair| pair == name))
+    let pairs = match std::env::var("POSITRON_LAB_PAIRS") {
+        Ok(named) => named.split(',').map(named_pair).collect(),
+        Err(_) => all_pairs(),
     };
-    let pairs: Vec<_> = pairs.filter(is_wanted).collect();
     let mut paths = Vec::new();
     for some in pairs.chunks(AT_ONCE) {
         let Some(lab) = Lab::new() else { return };
@@ -74,6 +69,21 @@ fn every_pair_of_kinds_of_home_finds_the_path_that_theory_says() {
     println!("all of them:");
     print(&paths);
     judge(&paths);
+}
+
+/// Each kind of home with each, itself included.
+fn all_pairs() -> Vec<(NatType, NatType)> {
+    let numbered = NatType::ALL.into_iter().enumerate();
+    let pairs = numbered
+        .flat_map(|(number, one)| NatType::ALL[number..].iter().map(move |other| (one, *other)));
+    pairs.collect()
+}
+
+/// `linux-sym`, of which the first one says something.
+fn named_pair(name: &str) -> (NatType, NatType) {
+    let named = |word: &str| NatType::ALL.into_iter().find(|nat| nat.word() == word);
+    let pair = name.split_once('-').and_then(|(one, other)| Some((named(one)?, named(other)?)));
+    pair.unwrap_or_else(|| panic!("{name} is no pair of kinds of home"))
 }
 
 /// How one home got through to another.

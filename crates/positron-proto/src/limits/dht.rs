@@ -212,7 +212,7 @@ pub const LINK_WAIT: Duration = Duration::from_secs(10);
 /// How often it is tried meanwhile: what was dialled may not answer, or a relay may come.
 pub const LINK_AGAIN: Duration = Duration::from_secs(2);
 /// Links that the application waits for.
-pub const MAX_WANTED_LINKS: usize = 256;
+pub const MAX_LINK_WISHES: usize = 256;
 /// What waits for them: messages, requests, streams.
 pub const MAX_WISHES: usize = 1024;
 /// Bytes of it.

@@ -8,9 +8,8 @@ use crate::{
     dht::{DhtRefused, NameHash, NewRecord, Place, ReadMode, RecordKind},
     id::{MessageId, NodeId},
     limits::{
-        LINK_WAIT, MAX_ADDRESS_BANS, MAX_BAN_WORDS, MAX_ORDERED_BANS, MAX_PAYLOAD, MAX_PENDING_BROADCASTS,
-        MAX_RESERVED, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
-        MAX_WANTED_LINKS,
+        LINK_WAIT, MAX_ADDRESS_BANS, MAX_BAN_WORDS, MAX_LINK_WISHES, MAX_ORDERED_BANS, MAX_PAYLOAD,
+        MAX_PENDING_BROADCASTS, MAX_RESERVED, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
     },
     recommendation::NotRecommended,
     subnet::Subnet,
@@ -263,12 +262,12 @@ pub enum Refused {
     NotUsable(NodeId),
     /// It does not answer, nor does any peer that it is linked with forward to it.
     #[error(
-        "node {0} was not reached within {} s, neither directly nor through a relay",
-        LINK_WAIT.as_secs()
+        "node {0} was not reached within {wait} s, neither directly nor through a relay",
+        wait = LINK_WAIT.as_secs()
     )]
     NotReached(NodeId),
     /// Too many links are waited for.
-    #[error("{MAX_WANTED_LINKS} links are waited for already")]
+    #[error("{MAX_LINK_WISHES} links are waited for already")]
     TooManyLinks,
     /// Too many addresses to join at.
     #[error("too many bootstrap addresses")]

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::{
     deadlines::Deadlines,
     id::{NodeId, Ticket},
-    limits::{LINK_AGAIN, LINK_WAIT, MAX_WANTED_LINKS},
+    limits::{LINK_AGAIN, LINK_WAIT, MAX_LINK_WISHES},
     time::Instant,
 };
 
 /// Who waits for a link to whom. A node that does not answer at once is tried again every
-/// [`LINK_AGAIN`], and given up after [`LINK_WAIT`]. At most [`MAX_WANTED_LINKS`].
+/// [`LINK_AGAIN`], and given up after [`LINK_WAIT`]. At most [`MAX_LINK_WISHES`].
 #[derive(Debug)]
 pub(super) struct WantedLinks {
     waiting: BTreeMap<Ticket, PendingLink>,
@@ -39,7 +39,7 @@ impl WantedLinks {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < MAX_WANTED_LINKS
+        self.waiting.len() < MAX_LINK_WISHES
     }
 
     /// A link to this node is waited for, and tried.
@@ -119,14 +119,14 @@ mod tests {
     #[test]
     fn so_many_are_waited_for_and_no_more() {
         let mut links = WantedLinks::new();
-        for n in 0..MAX_WANTED_LINKS {
+        for n in 0..MAX_LINK_WISHES {
             assert!(links.has_room());
             links.wait(Instant::ORIGIN, Ticket(n as u64), node(1));
         }
         assert!(!links.has_room());
         links.cancel(Ticket(0));
         assert!(links.has_room());
-        assert_eq!(links.give_up_all().len(), MAX_WANTED_LINKS - 1);
+        assert_eq!(links.give_up_all().len(), MAX_LINK_WISHES - 1);
         assert_eq!(links.poll_timeout(), None);
     }
 }
