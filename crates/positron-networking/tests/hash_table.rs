@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use positron_networking::{
-    Deleted, DhtError, DhtRole, NetworkConfig, Node, QuestionEnd, ValueName,
+    Deleted, DhtError, DhtRole, NetworkConfig, Node, NodeId, OrderError, QuestionEnd, Refused,
+    ValueName,
 };
 use tokio::time::timeout;
 
@@ -162,4 +163,27 @@ async fn what_is_too_large_for_a_datagram_is_fetched_at_once() {
         let found = tokio::time::timeout(lookup, node.dht().retrieve_immutable(stored.key)).await;
         assert_eq!(found.expect("in time").unwrap().unwrap().value, large);
     }
+}
+
+#[tokio::test]
+async fn a_connection_is_asked_for_by_id_and_if_there_is_none_it_is_said_why() {
+    let [a, b, c] = three().await;
+    b.request_peer_connection(c.id()).await.unwrap();
+    assert!(b.stats_now().await.peers.iter().any(|peer| peer.node_id == c.id()));
+    b.request_peer_connection(c.id()).await.expect("there is one already");
+
+    let refused = |outcome: Result<(), OrderError>| match outcome {
+        Err(OrderError::Refused(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(a.request_peer_connection(a.id()).await), Refused::ToOurselves);
+    let nobody = NodeId::from_bytes([7; 32]);
+    let why = refused(a.request_peer_connection(nobody).await);
+    assert!(matches!(why, Refused::UnknownPeer { peer, asked: 1.. } if peer == nobody), "{why}");
+
+    let gone = c.id();
+    c.shutdown().await.unwrap();
+    let why = refused(b.request_peer_connection(gone).await);
+    assert_eq!(why, Refused::NotReached(gone));
+    assert!(why.to_string().ends_with("within 10 s, neither directly nor through a relay"), "{why}");
 }
