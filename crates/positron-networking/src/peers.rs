@@ -195,7 +195,6 @@ impl Node {
 
     /// Connects with a node that is known by its id alone, through a relay if need be, within ten
     /// seconds. Where two homes can reach each other, the session then moves to a path of its own.
-    /// Whoever is connected already is. Slots are those of everybody: see [`reserve`](Self::reserve).
     ///
     /// # Errors
     /// [`Refused::UnknownPeer`](crate::Refused), [`Refused::NotUsable`](crate::Refused) and
