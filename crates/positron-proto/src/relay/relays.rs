@@ -180,14 +180,17 @@ impl Relays {
     ) {
         match message {
             RelayMessage::Opened { number, .. } => self.forwarding.give_up(*number, out),
-            RelayMessage::Data { label, .. } if label.by_relay => {
-                self.forwarding.give_up(label.number, out);
+            // A writer that has used up its credit and never hears of more waits for ever.
+            RelayMessage::Data { label, .. } | RelayMessage::Credit { label, .. } => {
+                if label.by_relay {
+                    self.forwarding.give_up(label.number, out);
+                } else {
+                    self.streams.give_up(to, label.number, out);
+                }
             }
-            RelayMessage::Data { label, .. } => self.streams.give_up(to, label.number, out),
             RelayMessage::Open(peer) => self.streams.handle_unasked(*to, *peer, out),
-            // What is granted later says it too; who waits for an end is told by silence.
-            RelayMessage::Credit { .. } | RelayMessage::Close(_) | RelayMessage::Refused { .. } => {
-            }
+            // Who waits for an end is told by silence.
+            RelayMessage::Close(_) | RelayMessage::Refused { .. } => {}
         }
     }
 

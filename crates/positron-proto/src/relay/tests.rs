@@ -428,17 +428,20 @@ fn a_reader_that_reads_nothing_stops_its_writer_and_nobody_else() {
 #[test]
 fn what_a_session_does_not_take_ends_the_stream_that_lacks_it() {
     let mut world = World::new(2);
-    let (here, there) = world.open(1, 2);
-    let lost = data(by_relay(0), 5);
-    world.at(RELAY, |relay, _, out| relay.handle_unsent(&id(2), &lost, out));
-    world.carry();
-    assert!(world.down(1, here).is_some() && world.down(2, there).is_some());
-    let (here, there) = world.open(1, 2);
-    let lost = data(by_end(1), 5);
-    world.at(1, |it, _, out| it.handle_unsent(&id(RELAY), &lost, out));
-    world.carry();
-    assert_eq!(world.down(1, here), Some(LinkDown::Reset));
-    assert!(world.down(2, there).is_some());
+    let credit = |label| RelayMessage::Credit { label, limit: 2 * RELAY_WINDOW };
+    for (n, lost) in [data(by_relay(0), 5), credit(by_relay(1))].iter().enumerate() {
+        let (here, there) = world.open(1, 2);
+        world.at(RELAY, |relay, _, out| relay.handle_unsent(&id(2), lost, out));
+        world.carry();
+        assert!(world.down(1, here).is_some() && world.down(2, there).is_some(), "{n}");
+    }
+    for lost in [data(by_end(2), 5), credit(by_end(3))] {
+        let (here, there) = world.open(1, 2);
+        world.at(1, |it, _, out| it.handle_unsent(&id(RELAY), &lost, out));
+        world.carry();
+        assert_eq!(world.down(1, here), Some(LinkDown::Reset));
+        assert!(world.down(2, there).is_some());
+    }
     let link = world.dial(1, 2);
     let lost = RelayMessage::Open(id(2));
     world.at(1, |it, _, out| it.handle_unsent(&id(RELAY), &lost, out));
