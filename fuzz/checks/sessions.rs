@@ -240,9 +240,8 @@ impl Stage {
                 self.hear(n, &body);
             }
             SessionEffect::Referral { peer, body } => assert!(peer == other && body == PARTING),
-            SessionEffect::Idle { .. } | SessionEffect::Stun(_) => {}
+            SessionEffect::Idle { .. } | SessionEffect::Stun(_) | SessionEffect::Suspect(_) => {}
             SessionEffect::Query(event) => panic!("nobody asks: {event:?}"),
-            SessionEffect::Suspect(_) => {}
             SessionEffect::Delivered { ticket } => self.told(n, ticket, true),
             SessionEffect::Undelivered { ticket } => self.told(n, ticket, false),
             SessionEffect::Misbehaved { peer, what } => {

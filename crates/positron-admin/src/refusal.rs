@@ -155,9 +155,7 @@ impl From<Refused> for Refusal {
             Refused::TooManyPending
             | Refused::QueueFull
             | Refused::TooManyRequests
-            | Refused::TooManyLinks => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", sentence)
-            }
+            | Refused::TooManyLinks => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", sentence),
             Refused::StorageWaits(_) | Refused::StorageFailed(_) => {
                 Self::unavailable("storage", sentence)
             }

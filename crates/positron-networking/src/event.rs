@@ -255,10 +255,8 @@ impl fmt::Display for NodeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             &Self::PeerJoined { peer, address, relay, direction } => {
-                let how = match direction {
-                    Direction::Outbound => "dialled by this node",
-                    Direction::Inbound => "dialled by the peer",
-                };
+                let is_ours = direction == Direction::Outbound;
+                let how = if is_ours { "dialled by this node" } else { "dialled by the peer" };
                 let place = PeerPlace { address, relay };
                 let at = if address.is_some() { " at" } else { "," };
                 write!(f, "peer {} joined{at} {place}, {how}", peer.short())
@@ -325,8 +323,8 @@ impl fmt::Display for NodeEvent {
             | Self::PeerSucceeded { .. }
             | Self::SuccessionConflict { .. }
             | Self::KeyRetired { .. } => self.fmt_identity(f),
-            Self::StorageWaits { reason, detail } => {
-                write!(f, "broadcasts wait for storage, {reason}: {detail}")
+            Self::StorageWaits { reason, detail: why } => {
+                write!(f, "broadcasts wait for storage, {reason}: {why}")
             }
             Self::StorageBack => write!(f, "storage is back, and nothing waits for it"),
             Self::StorageFailed { reason, detail } => {

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use positron_internet::HostId;
 use positron_proto::{
     identity::Identity,
     node::{KeyAge, NodeCore},
@@ -52,7 +53,7 @@ impl Cast {
                 let identity = self.first_identity(self.scenario.owner(index));
                 let clock = Clock::new(physics, &mut clocks);
                 let addr = self.scenario.addresses.of(index);
-                Host::new((index, addr), identity, clock, &seed)
+                Host::new(HostId::new(index), addr, (identity, clock), &seed)
             })
             .collect();
         let mut environment = Environment::new(physics.clone(), (count, *addresses), &self.seed);
@@ -132,14 +133,14 @@ mod tests {
     use positron_proto::time::Duration;
 
     use super::*;
-    use crate::addresses::Addresses;
+    use crate::address_block::AddressBlock;
 
     #[test]
     fn of_many_bootstrap_nodes_each_node_is_given_some_and_those_of_all_are_one_network() {
         for nodes in [1, 3, 1_000, 1_800, 10_000] {
             let scenario = Arc::new(Scenario::quiet("many", nodes, Duration::from_secs(1)));
             let bootstraps = scenario.bootstraps;
-            let address = |node| Addresses::Private.of(node);
+            let address = |node| AddressBlock::Private.of(node);
             let cast = Cast::new(scenario, Seed::from_number(7));
             let next = |node: usize| address((node + 1) % bootstraps).to_string();
             for node in 0..nodes {

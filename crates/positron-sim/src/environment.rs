@@ -1,14 +1,11 @@
 //! What all hosts share: the network, names, signatures, and the laws.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use positron_internet::{HostId, Topology, Traffic};
 use positron_proto::{rng::Seed, session::sessions::LinkKind, time::Duration};
 
-use crate::{addresses::Addresses, physics::Physics, verdicts::Verdicts};
+use crate::{address_block::AddressBlock, physics::Physics, verdicts::Verdicts};
 
 /// What all hosts share. Nothing here changes while hosts run: only between two windows of time.
 #[derive(Debug)]
@@ -17,7 +14,7 @@ pub(crate) struct Environment {
     pub(crate) verdicts: Verdicts,
     physics: Physics,
     names: BTreeMap<String, Vec<SocketAddr>>,
-    addresses: Addresses,
+    addresses: AddressBlock,
     /// How often each host moved to another address.
     moves: BTreeMap<usize, usize>,
 }
@@ -25,7 +22,7 @@ pub(crate) struct Environment {
 impl Environment {
     pub(crate) fn new(
         physics: Physics,
-        (hosts, addresses): (usize, Addresses),
+        (hosts, addresses): (usize, AddressBlock),
         seed: &Seed,
     ) -> Self {
         assert!(physics.delay.0 > Duration::ZERO, "two hosts are some time apart");

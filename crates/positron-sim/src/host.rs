@@ -112,16 +112,13 @@ pub(crate) struct Tally {
 }
 
 impl Host {
-    pub(crate) fn new(
-        (index, addr): (usize, SocketAddr),
-        identity: Identity,
-        clock: Clock,
-        seed: &Seed,
-    ) -> Self {
+    /// A host at `addr`, before anything runs on it.
+    pub(crate) fn new(id: HostId, addr: SocketAddr, owner: (Identity, Clock), seed: &Seed) -> Self {
+        let (identity, clock) = owner;
         Self {
             addr,
             identity: Arc::new(identity),
-            stack: Stack::new(HostId::new(index), addr),
+            stack: Stack::new(id, addr),
             process: None,
             frozen_until: Instant::ORIGIN,
             disk: Disk::default(),

@@ -16,13 +16,8 @@ use positron_proto::{
 };
 
 use crate::{
-    Addresses, Adversary, Physics, Scenario,
-    cast::Cast,
-    check::Oracle,
-    environment::Environment,
-    host::Host,
-    machine::Machine,
-    stage::Stage,
+    AddressBlock, Adversary, Physics, Scenario, cast::Cast, check::Oracle,
+    environment::Environment, host::Host, machine::Machine, stage::Stage,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -103,7 +98,7 @@ impl Theatre {
         for (host, puppet) in puppets.iter().enumerate() {
             let machine = Box::new(puppet.clone());
             stage.change(host, |this, environment| {
-                this.start(Instant::ORIGIN, environment, Addresses::Private.of(host), machine);
+                this.start(Instant::ORIGIN, environment, AddressBlock::Private.of(host), machine);
             });
         }
         Self { stage, puppets }
@@ -112,7 +107,10 @@ impl Theatre {
     /// With a connection from the first to the second.
     fn connected(physics: Physics) -> Self {
         let mut theatre = Self::new(physics);
-        theatre.pull(0, Effect::Dial { link: LINK, kind: LinkKind::Tcp, to: Addresses::Private.of(1) });
+        theatre.pull(
+            0,
+            Effect::Dial { link: LINK, kind: LinkKind::Tcp, to: AddressBlock::Private.of(1) },
+        );
         theatre.pass(5 * SECOND);
         let connected = Input::Connected { link: LINK, certificate: None };
         assert!(theatre.puppets[0].seen().iter().any(|(_, input)| *input == connected));
@@ -229,7 +227,14 @@ fn dials_are_refused_or_time_out_or_are_answered_when_the_cut_heals() {
     let wrong_port = "10.1.0.1:1".parse().unwrap();
     theatre.pull(0, Effect::Dial { link: LinkId::of_core(2), kind: LinkKind::Tcp, to: wrong_port });
     theatre.edit(|environment| environment.network.part([HostId::new(0)]));
-    theatre.pull(0, Effect::Dial { link: LinkId::of_core(3), kind: LinkKind::Tcp, to: Addresses::Private.of(1) });
+    theatre.pull(
+        0,
+        Effect::Dial {
+            link: LinkId::of_core(3),
+            kind: LinkKind::Tcp,
+            to: AddressBlock::Private.of(1),
+        },
+    );
     theatre.pass(4 * SECOND);
     theatre.edit(|environment| environment.network.heal());
     theatre.pass(30 * SECOND);

@@ -38,7 +38,7 @@
 //! assert_eq!(report.run_hash, run(&story, 7).run_hash);
 //! ```
 
-mod addresses;
+mod address_block;
 mod adversary;
 mod agenda;
 mod cast;
@@ -78,7 +78,7 @@ mod way;
 mod witness;
 mod world;
 
-pub use addresses::Addresses;
+pub use address_block::AddressBlock;
 pub use adversary::{Adversary, Attack, Turn};
 pub use physics::{Physics, Range};
 pub use questions::Question;

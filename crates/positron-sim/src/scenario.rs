@@ -3,7 +3,9 @@
 pub use positron_internet::NatType;
 use positron_proto::{id::NetworkId, node::NodeConfig, session::sessions, time::Duration};
 
-use crate::{addresses::Addresses, adversary::Adversary, physics::Physics, selector::Selector};
+use crate::{
+    address_block::AddressBlock, adversary::Adversary, physics::Physics, selector::Selector,
+};
 
 /// A story. Times count from the beginning of the world.
 #[derive(Clone, Debug)]
@@ -35,7 +37,7 @@ pub struct Scenario {
     /// Nodes that are at home, and behind what. The others have public addresses.
     pub homes: Vec<(usize, NatType)>,
     /// Of which kind the addresses of hosts are.
-    pub addresses: Addresses,
+    pub addresses: AddressBlock,
     /// Those of them whose router forwards their port to them.
     pub forwarded: Vec<usize>,
     /// Hosts that are no nodes of ours.
@@ -257,7 +259,7 @@ impl Scenario {
             physics: Physics::default(),
             config: default_config(),
             homes: Vec::new(),
-            addresses: Addresses::Private,
+            addresses: AddressBlock::Private,
             forwarded: Vec::new(),
             guests: Vec::new(),
             guests_after: start_within(nodes),

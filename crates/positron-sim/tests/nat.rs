@@ -2,7 +2,7 @@
 //! linked to, and directly where that can be.
 
 use positron_proto::{session::sessions::LinkKind, time::Duration};
-use positron_sim::{Addresses, Fault, Listen, NatType, Scenario, Selector, Workload, World};
+use positron_sim::{AddressBlock, Fault, Listen, NatType, Scenario, Selector, Workload, World};
 
 const HOMES: [usize; 2] = [1, 2];
 
@@ -15,7 +15,7 @@ fn homes(types: [NatType; 2]) -> Scenario {
     let name = format!("{} and {}", types[0], types[1]);
     let mut story = Scenario::quiet(&name, 3, secs(160));
     story.listen = Listen::Port;
-    story.addresses = Addresses::Public;
+    story.addresses = AddressBlock::Public;
     // Nobody is told of others, and dials them uninvited.
     story.config.peers.min_peers = 1;
     let [a, b] = HOMES;

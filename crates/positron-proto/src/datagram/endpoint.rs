@@ -16,8 +16,8 @@ use super::{
     connection::Connection,
     contract::{
         Closed, ConnectionId, ConnectionView, Delivery, EndpointConfig, EndpointCounters,
-        EndpointEvent, LaneNumber, NotDialled, NotQueued, QueryEvent, StreamId, StunAnswered, Transmit,
-        WireBytes,
+        EndpointEvent, LaneNumber, NotDialled, NotQueued, QueryEvent, StreamId, StunAnswered,
+        Transmit, WireBytes,
     },
     demux::Demux,
     half_open::HalfOpenTable,

@@ -10,7 +10,6 @@ use super::{
     delivery_log::{DeliveryLog, Unacknowledged},
     endings::Endings,
     equivocations::Equivocations,
-    finding::Finding,
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
     peer_order::restore_reservations,
@@ -18,7 +17,6 @@ use super::{
     persistence::{Awaited, Persistence},
     publisher::Publisher,
     pushes::PushesUnderWay,
-    relaying::Relaying,
     table_carrier::TableCarrier,
     unread::Unread,
     view::{NodeView, PeerBounds, PeerView},
@@ -433,8 +431,7 @@ impl NodeCore {
         self.trust.handle_timeout(now, &mut self.queues.trust);
         self.recommendations.handle_timeout(now, &mut self.queues.recommendation);
         self.traces.handle_timeout(now, &mut self.queues.trace);
-        Relaying(self).handle_timeout(now);
-        Finding(self).handle_timeout(now);
+        self.handle_paths_timeout(now);
         self.handle_table_timeout(now);
         if due(self.held.poll_timeout()) {
             let due = self.held.take_due(now.mono);

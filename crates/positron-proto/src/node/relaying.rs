@@ -9,7 +9,8 @@ use crate::{
     relay::RelayEffect,
     scope::is_relayed,
     session::sessions::{
-        DialRequest, Effort, LinkKind, LinkKinds, Peer, Purpose, SessionEffect, SessionView, StunAnswered,
+        DialRequest, Effort, LinkKind, LinkKinds, Peer, Purpose, SessionEffect, SessionView,
+        StunAnswered,
     },
     time::Now,
     wire::{frame::CloseReason, message::RoomMessage as _},

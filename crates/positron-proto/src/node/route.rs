@@ -534,6 +534,12 @@ impl NodeCore {
         self.requests.cancel(ticket, &mut self.queues.requests);
     }
 
+    /// Relays and the searches for nodes and paths do what is due.
+    pub(super) fn handle_paths_timeout(&mut self, now: Now) {
+        Relaying(self).handle_timeout(now);
+        Finding(self).handle_timeout(now);
+    }
+
     /// The hash table does what is due.
     pub(super) fn handle_table_timeout(&mut self, now: Now) {
         HashTable(self).handle_timeout(now);

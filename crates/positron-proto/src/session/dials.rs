@@ -140,9 +140,7 @@ impl Dials {
     ) {
         let Some(SessionLink { peer, kind, .. }) = table.link(link) else { return };
         let over = self.transports.and(over).before(*kind);
-        if !over.is_empty()
-            && !self.attempts.is_under_way(peer.id, Reason::Upgrade)
-        {
+        if !over.is_empty() && !self.attempts.is_under_way(peer.id, Reason::Upgrade) {
             self.counters.upgrades += 1;
             let dial = DialRequest { to, ..again(peer) };
             self.attempt(table, now, dial, Reason::Upgrade, over, out);

@@ -4,7 +4,10 @@ use std::{collections::VecDeque, net::SocketAddr};
 
 use super::{
     carrier::LinkEnding,
-    contract::{DialFailure, DialOutcome, DownReason, LinkDown, LinkKind, LinkKinds, Peer, SessionEffect},
+    carriers::Carriers,
+    contract::{
+        DialFailure, DialOutcome, DownReason, LinkDown, LinkKind, LinkKinds, Peer, SessionEffect,
+    },
     conversations::{Attachment, Retention},
     credit::ReceiveCredit,
     established::{EstablishedSession, Health},
@@ -25,6 +28,11 @@ use crate::{
 };
 
 impl Sessions {
+    /// What sockets say goes to them at once; [`settle`](Self::settle) hears what it meant.
+    pub(super) const fn carriers_mut(&mut self) -> &mut Carriers {
+        self.links.table.carriers_mut()
+    }
+
     /// A node that dialled us is live. The node decides, unless there is a session already and the
     /// tie of two links is all that is to be broken.
     pub(super) fn handle_live(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
@@ -132,8 +140,8 @@ impl Sessions {
         }
     }
 
-    /// The peer of a session may answer at this address, too: the session is to go on over a link to
-    /// there, of one of these kinds. Nothing happens without a session, or if it does not get
+    /// The peer of a session may answer at this address, too: the session is to go on over a link
+    /// to there, of one of these kinds. Nothing happens without a session, or if it does not get
     /// through.
     pub fn dial_direct(
         &mut self,

@@ -209,11 +209,6 @@ impl Sessions {
         endpoint.poll_transmit(now, max_segments, buf)
     }
 
-    /// What sockets say goes to them at once; [`settle`](Self::settle) hears what it meant.
-    pub(super) const fn carriers_mut(&mut self) -> &mut Carriers {
-        self.links.table.carriers_mut()
-    }
-
     /// Deals with whatever happened below, and tells what is to be done with byte streams.
     pub(super) fn settle(&mut self, now: Now, out: &mut VecDeque<SessionEffect>) {
         while let Some((kind, event)) = self.links.table.poll_event(now) {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 /// Of which kind the addresses of hosts are. Nodes judge by it whose word they believe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Addresses {
+pub enum AddressBlock {
     /// `10.0.0.0/8`: one owner's network, where everybody may be near everybody.
     Private,
     /// `20.0.0.0/8`: the internet, where each /16 is another owner's.
@@ -19,7 +19,7 @@ const NETWORKS: usize = 16;
 /// Hosts of one network before those that moved further than there are networks.
 const FAR: usize = 8_192;
 
-impl Addresses {
+impl AddressBlock {
     /// Where a host listens at first.
     pub(crate) fn of(self, host: usize) -> SocketAddr {
         self.after(host, 0)
