@@ -75,9 +75,9 @@ pub enum Command {
         /// To whom.
         to: NodeId,
     },
-    /// Make a link to a node, which is looked for like a receiver of [`Send`](Self::Send), through
-    /// a relay if need be. Completes with `Linked` when there is one, or with `Refused` if it is not
-    /// found, or not reached within [`LINK_WAIT`].
+    /// Make a link to a node, which is looked for like a receiver of [`Send`](Self::Send); through
+    /// a relay if need be. Completes with `Linked` when there is one, or with `Refused` if it is
+    /// not found, or not reached within [`LINK_WAIT`].
     Link {
         /// With whom.
         to: NodeId,
