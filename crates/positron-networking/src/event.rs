@@ -251,15 +251,21 @@ impl NodeEvent {
     }
 }
 
+/// Where a peer is, behind its id.
+fn at(address: Option<SocketAddr>, relay: Option<NodeId>) -> String {
+    let before = if address.is_some() { " at" } else { "," };
+    format!("{before} {}", PeerPlace { address, relay })
+}
+
 impl fmt::Display for NodeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             &Self::PeerJoined { peer, address, relay, direction } => {
-                let is_ours = direction == Direction::Outbound;
-                let how = if is_ours { "dialled by this node" } else { "dialled by the peer" };
-                let place = PeerPlace { address, relay };
-                let at = if address.is_some() { " at" } else { "," };
-                write!(f, "peer {} joined{at} {place}, {how}", peer.short())
+                let how = match direction {
+                    Direction::Outbound => "dialled by this node",
+                    Direction::Inbound => "dialled by the peer",
+                };
+                write!(f, "peer {} joined{}, {how}", peer.short(), at(address, relay))
             }
             Self::PeerLeft { peer, reason } => {
                 let who = match By::from(reason) {
@@ -271,7 +277,6 @@ impl fmt::Display for NodeEvent {
                 write!(f, "peer {} left, {who}: {why}", peer.short())
             }
             Self::PeersRefused { peer, address, relay, reason, others } => {
-                let place = PeerPlace { address: *address, relay: *relay };
                 let whence = address.map_or_else(|| "its relay".into(), |at| at.ip().to_string());
                 let why = match reason {
                     CloseReason::SlotsFull => "every slot is taken (`max_peers`)".into(),
@@ -286,8 +291,7 @@ impl fmt::Display for NodeEvent {
                     CloseReason::KeyRetired => "its key gave way to another one".into(),
                     other => other.to_string(),
                 };
-                let at = if address.is_some() { " at" } else { "," };
-                write!(f, "refused peer {}{at} {place}: {why}", peer.short())?;
+                write!(f, "refused peer {}{}: {why}", peer.short(), at(*address, *relay))?;
                 if *others > 0 { write!(f, "; {others} others before it") } else { Ok(()) }
             }
             Self::FewPeers { connected, wanted } => {
@@ -323,8 +327,8 @@ impl fmt::Display for NodeEvent {
             | Self::PeerSucceeded { .. }
             | Self::SuccessionConflict { .. }
             | Self::KeyRetired { .. } => self.fmt_identity(f),
-            Self::StorageWaits { reason, detail: why } => {
-                write!(f, "broadcasts wait for storage, {reason}: {why}")
+            Self::StorageWaits { reason, detail } => {
+                write!(f, "broadcasts wait for storage, {reason}: {detail}")
             }
             Self::StorageBack => write!(f, "storage is back, and nothing waits for it"),
             Self::StorageFailed { reason, detail } => {

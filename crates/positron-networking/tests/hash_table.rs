@@ -185,8 +185,6 @@ async fn a_connection_is_asked_for_by_id_and_if_there_is_none_it_is_said_why() {
     c.shutdown().await.unwrap();
     let why = refused(b.request_peer_connection(gone).await);
     assert_eq!(why, Refused::NotReached(gone));
-    assert!(
-        why.to_string().ends_with("within 10 s, neither directly nor through a relay"),
-        "{why}"
-    );
+    let words = why.to_string();
+    assert!(words.ends_with("within 10 s, neither directly nor through a relay"), "{words}");
 }

@@ -543,6 +543,7 @@ impl NodeCore {
     /// The hash table does what is due.
     pub(super) fn handle_table_timeout(&mut self, now: Now) {
         HashTable(self).handle_timeout(now);
+        Finding(self).handle_timeout(now);
     }
 
     /// Has a claim of `from` checked.
