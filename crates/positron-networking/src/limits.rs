@@ -175,6 +175,11 @@ pub const TCP_TELL_AT: usize = TCP_WINDOW / 4;
 /// window would do if both ends counted alike, and it is doubled once more (guess).
 pub const TCP_MOST_HELD: usize = 4 * TCP_WINDOW;
 
+/// How long STUN servers are waited for: four requests to each.
+pub const STUN_PATIENCE: Duration = Duration::from_secs(5);
+/// The longest wait for one datagram of theirs: then the clock is looked at.
+pub const STUN_LOOK: Duration = Duration::from_millis(100);
+
 #[cfg(test)]
 mod tests {
     use positron_proto::{
@@ -214,8 +219,3 @@ mod tests {
         );
     }
 }
-
-/// How long STUN servers are waited for: four requests to each.
-pub const STUN_PATIENCE: Duration = Duration::from_secs(5);
-/// The longest wait for one datagram of theirs: then the clock is looked at.
-pub const STUN_LOOK: Duration = Duration::from_millis(100);

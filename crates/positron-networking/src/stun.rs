@@ -1,7 +1,6 @@
 //! Asking STUN servers (RFC 8489), without a node and by a socket that waits.
 
 use std::{
-    io::ErrorKind,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket},
     time::Instant,
 };
@@ -55,14 +54,10 @@ pub fn ask(socket: &UdpSocket, servers: &[String]) -> Vec<StunReply> {
             // What cannot be sent is not answered, and is sent again.
             let _ = socket.send_to(&request, for_socket(to, is_v6));
         }
-        match socket.recv_from(&mut buffer) {
-            Ok((len, from)) => {
-                let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-                client.handle_datagram(now(), from, &buffer[..len]);
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            // An ICMP error of a server; the next look is not at once.
-            Err(_) => std::thread::sleep(STUN_LOOK),
+        // An error says that nothing came yet, or, once, that a server is not there.
+        if let Ok((len, from)) = socket.recv_from(&mut buffer) {
+            let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+            client.handle_datagram(now(), from, &buffer[..len]);
         }
         while let Some(StunEvent::Answered { server, answer, .. }) = client.poll_event() {
             let Some(at) = asked.iter().position(|(_, address)| *address == server) else {

@@ -28,10 +28,15 @@ pub(crate) enum Group {
 /// How this node, and no other, calls a node that it reaches through a relay: an address of a block
 /// that is of no network (RFC 4291, 2.4). All that are behind one relay are in one [`Group`], and
 /// count as one address wherever something is bounded by address.
-pub(crate) const fn relayed(relay: u16, node: u32) -> SocketAddr {
-    let [hi, lo] = [(node >> 16) as u16, node as u16];
-    let ip = Ipv6Addr::new(RELAYED, relay, 0, 0, 0, 0, hi, lo);
-    SocketAddr::new(IpAddr::V6(ip), 1)
+pub(crate) fn relayed(relay: u16, node: u32) -> SocketAddr {
+    let ip = u128::from(RELAYED) << 112 | u128::from(relay) << 96 | u128::from(node);
+    SocketAddr::new(Ipv6Addr::from_bits(ip).into(), 1)
+}
+
+/// The `node` of such an address.
+pub(crate) fn relayed_node(ip: Ipv6Addr) -> u32 {
+    let [.., a, b, c, d] = ip.octets();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// Whether an address is one of [`relayed`].

@@ -129,11 +129,12 @@ impl DatagramSocket {
     /// Sends datagrams that go no further than so many hops: the socket says so as long as it takes
     /// to send them, so nobody else may send meanwhile. What the kernel does not take now is lost.
     pub(crate) fn send_not_far(&self, to: SocketAddr, hops: u8, segment_size: usize, bytes: &[u8]) {
-        let sent = self.change_hops(to, hops.into()).map(|usual| {
+        let changed = self.change_hops(to, hops.into());
+        let sent = changed.and_then(|usual| {
             self.try_send(to, segment_size, bytes);
-            usual
+            self.change_hops(to, usual)
         });
-        if let Err(error) = sent.and_then(|usual| self.change_hops(to, usual)) {
+        if let Err(error) = sent {
             self.unsent.note(to, segment_size.min(bytes.len()), &error);
         }
     }
@@ -436,9 +437,9 @@ mod tests {
 
         const AF_PACKET: i32 = 17;
         const SOCK_DGRAM: i32 = 2;
-        const ETH_P_ALL: i32 = 0x0003;
+        const ETH_P_ALL: u16 = 0x0003;
 
-        let everything = Protocol::from(i32::from((ETH_P_ALL as u16).to_be()));
+        let everything = Protocol::from(i32::from(ETH_P_ALL.to_be()));
         let wire = Socket::new(Domain::from(AF_PACKET), Type::from(SOCK_DGRAM), Some(everything));
         let Ok(wire) = wire else {
             eprintln!("skipped: it takes root to see how far a packet goes");

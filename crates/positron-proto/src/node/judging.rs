@@ -1,6 +1,8 @@
 //! What is seen of others, on its way to trust.
 
-use super::NodeCore;
+use std::net::SocketAddr;
+
+use super::{Event, NodeCore};
 use crate::{
     id::NodeId,
     misbehavior::{Misbehavior, Observation},
@@ -24,5 +26,13 @@ impl Judging<'_> {
     /// `node` did something that no honest node does, or does seldom.
     pub(super) fn observe_misbehavior(&mut self, now: Now, node: NodeId, what: Misbehavior) {
         self.observe(now, node, Observation::Misbehaved(what));
+    }
+
+    /// There is a sign that the key of `node` is used elsewhere too.
+    pub(super) fn handle_used_twice(&mut self, now: Now, node: NodeId, addresses: Vec<SocketAddr>) {
+        self.0.counters.used_twice_signs += 1;
+        if let Some(told) = self.0.identity_use.handle_sign(now.mono, node, addresses) {
+            self.0.emit(Event::UsedTwice(told));
+        }
     }
 }

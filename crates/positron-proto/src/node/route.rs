@@ -1,7 +1,5 @@
 //! The wiring diagram: who hears whom. One exhaustive match a room; each arm says who hears it.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 
 use super::{
@@ -106,7 +104,7 @@ impl NodeCore {
             }
             sessions::SessionEffect::Up(peer) => self.peer_up(now, peer),
             sessions::SessionEffect::UsedTwice { peer, addrs } => {
-                self.handle_used_twice(now, peer, addrs.into());
+                Judging(self).handle_used_twice(now, peer, addrs.into());
             }
             sessions::SessionEffect::Moved { peer, addr } => {
                 Relaying(self).handle_moved(now, peer);
@@ -413,7 +411,8 @@ impl NodeCore {
         self.endings.handle_down(now, session, self.relays.place_of(session.peer.addr), &reason);
         if let DownReason::ByPeer(CloseReason::OtherProcess(there)) = &reason {
             let there = there.parse().ok();
-            self.handle_used_twice(now, self.id(), Vec::from_iter(there));
+            let me = self.id();
+            Judging(self).handle_used_twice(now, me, Vec::from_iter(there));
         }
         let ended = ((&reason).into(), (&reason).into());
         self.counters.sessions_lost.add(ended, 1);
@@ -534,10 +533,9 @@ impl NodeCore {
         self.requests.cancel(ticket, &mut self.queues.requests);
     }
 
-    /// Relays and the searches for nodes and paths do what is due.
+    /// Relays and the searches for direct paths do what is due.
     pub(super) fn handle_paths_timeout(&mut self, now: Now) {
         Relaying(self).handle_timeout(now);
-        Finding(self).handle_timeout(now);
     }
 
     /// The hash table does what is due.
@@ -595,13 +593,5 @@ impl NodeCore {
             self.persist(change);
         }
         self.emit(Event::Message(delivered));
-    }
-
-    /// There is a sign that the key of `node` is used elsewhere too.
-    fn handle_used_twice(&mut self, now: Now, node: NodeId, addresses: Vec<SocketAddr>) {
-        self.counters.used_twice_signs += 1;
-        if let Some(told) = self.identity_use.handle_sign(now.mono, node, addresses) {
-            self.emit(Event::UsedTwice(told));
-        }
     }
 }

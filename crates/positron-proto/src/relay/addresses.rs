@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use crate::{
     id::NodeId,
     limits::MAX_RELAYED_ADDRESSES,
-    scope::{is_relayed, relayed},
+    scope::{is_relayed, relayed, relayed_node},
 };
 
 /// A node, and the peer through which it is reached.
@@ -62,7 +62,7 @@ impl RelayedAddresses {
 
     fn forget_oldest(&mut self) {
         let age = |address: &SocketAddr| match address {
-            SocketAddr::V6(v6) => self.given.wrapping_sub(v6.ip().to_bits() as u32),
+            SocketAddr::V6(v6) => self.given.wrapping_sub(relayed_node(*v6.ip())),
             SocketAddr::V4(_) => u32::MAX,
         };
         let Some(oldest) = self.by_address.keys().max_by_key(|address| age(address)).copied()

@@ -118,7 +118,7 @@ impl World {
         self.carry();
         while let Some(due) = self.nodes[RELAY].poll_timeout().filter(|due| *due <= until) {
             self.now.mono = self.now.mono.max(due);
-            self.at(RELAY, |relay, now, out| relay.handle_timeout(now, out));
+            self.at(RELAY, Relays::handle_timeout);
             self.carry();
         }
         self.now.mono = until;
