@@ -268,8 +268,10 @@ impl HashTable<'_> {
     /// A session is up: what waits for it goes, and its other end may serve the table.
     pub(super) fn peer_up(&mut self, now: Now, peer: &Peer) {
         self.judge_mode(now);
-        let contact = Contact::new(peer.key, peer.noise_static, peer.addr);
-        self.0.dht.peer_up(now, contact, self.0.table.has_datagrams);
+        if !is_relayed(peer.addr.ip()) {
+            let contact = Contact::new(peer.key, peer.noise_static, peer.addr);
+            self.0.dht.peer_up(now, contact, self.0.table.has_datagrams);
+        }
         let peer = peer.id;
         for (id, ask) in self.0.table.waiting.remove(&peer).unwrap_or_default() {
             self.ask_over_session(now, id, peer, ask);
@@ -279,11 +281,20 @@ impl HashTable<'_> {
     /// The address book has a node: it may serve the table.
     pub(super) fn handle_known(&mut self, now: Now, peer: &KnownPeer) {
         let record = peer.record.content();
+        // A query would come to its translator uninvited, and spoil the direct path.
+        if self.is_relayed(&record.node_id()) {
+            return;
+        }
         let listed = record.addresses.iter().find_map(Address::socket_addr);
         if let Some(addr) = peer.proven.or(peer.dialled).or(listed) {
             let contact = Contact::new(record.key, record.noise_static, addr);
             self.0.dht.handle_contact(now, contact);
         }
+    }
+
+    fn is_relayed(&self, peer: &NodeId) -> bool {
+        let mut sessions = self.0.sessions.views().map(|session| session.peer);
+        sessions.any(|there| there.id == *peer && is_relayed(there.addr.ip()))
     }
 
     /// Whether this node serves the table, as things are.

@@ -258,6 +258,7 @@ impl<T: Serialize> Serialize for PerKind<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scope::relayed;
 
     #[test]
     fn the_table_is_in_the_order_of_the_kinds() {
@@ -267,10 +268,18 @@ mod tests {
 
     #[test]
     fn a_set_is_in_order_of_preference_and_is_cut_at_a_kind() {
-        let all = LinkKinds::of(&[LinkKind::Foreign, LinkKind::Tcp, LinkKind::Udp]);
+        use LinkKind::{Foreign, Relay, Tcp, Udp};
+        let all = LinkKinds::of(&[Foreign, Relay, Tcp, Udp]);
         assert!(all.iter().eq(LinkKind::all()));
-        assert_eq!(all.before(LinkKind::Tcp), LinkKinds::UDP);
-        assert_eq!(all.after(LinkKind::Tcp), LinkKinds::of(&[LinkKind::Foreign]));
-        assert!(all.before(LinkKind::Udp).is_empty() && all.after(LinkKind::Foreign).is_empty());
+        assert_eq!(all.before(Tcp), LinkKinds::UDP);
+        assert_eq!(all.after(Tcp), LinkKinds::of(&[Relay, Foreign]));
+        assert!(all.before(Udp).is_empty() && all.after(Foreign).is_empty());
+    }
+
+    #[test]
+    fn a_node_behind_a_relay_is_dialled_through_it_and_nobody_else_is() {
+        assert_eq!(LinkKinds::BOTH.towards(relayed(1, 2)), LinkKinds::RELAY);
+        let everything = LinkKinds::of(&[LinkKind::Udp, LinkKind::Tcp, LinkKind::Relay]);
+        assert_eq!(everything.towards("20.1.1.1:1".parse().unwrap()), LinkKinds::BOTH);
     }
 }

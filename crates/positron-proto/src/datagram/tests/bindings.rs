@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    datagram::contract::StunAnswered,
     limits::{
         BINDINGS_PER_ADDRESS, BINDINGS_PER_SECOND, SHORT_BINDINGS_PER_ADDRESS,
         SHORT_BINDINGS_PER_SECOND,
@@ -106,7 +107,11 @@ fn what_is_no_whole_request_of_stun_is_met_with_silence() {
         assert_eq!(world.stun(stranger(1), datagram), [[0_u8; 0]; 0]);
     }
     let counters = world.nodes[0].end.counters();
-    assert_eq!((counters.stun_ignored, counters.malformed), (5, 0));
+    assert_eq!((counters.stun_ignored, counters.malformed), (4, 0));
+    // An answer may be one to a question of ours: whoever asked hears of it, and knows.
+    let heard = StunAnswered { from: stranger(1), id: TransactionId([3; 12]) };
+    assert_eq!(world.nodes[0].end.poll_stun(), Some(heard));
+    assert_eq!(world.nodes[0].end.poll_stun(), None);
     assert_eq!(counters.stun_answered, 0);
 }
 

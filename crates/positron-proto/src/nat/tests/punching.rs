@@ -7,7 +7,7 @@ use crate::{
     limits::{
         HOPS_GRACE, HOPS_LIFE, MAX_CANDIDATES, MAX_OPENER_HOPS, MAX_PUNCH_BUDGETS, MAX_PUNCHED,
         PUNCH_AGAIN, PUNCH_BUDGET, PUNCH_BUDGET_TIME, PUNCH_NETWORK_BUDGET, PUNCH_OPENERS,
-        PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_STEP,
+        PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_STEP, PUNCH_WAIT,
     },
     rng::Seed,
     stun::TransactionId,
@@ -188,10 +188,11 @@ fn the_hops_to_the_relay_are_measured_once_and_openers_go_one_less() {
     pair.due(A);
     let asked = pair.nodes[A].asked.clone();
     let hops: Vec<_> = asked.iter().map(|(.., hops)| hops.unwrap()).collect();
-    assert_eq!(hops, (2..=MAX_OPENER_HOPS).collect::<Vec<_>>());
+    let twice = (2..=MAX_OPENER_HOPS).flat_map(|hops| [hops; 2]);
+    assert_eq!(hops, twice.collect::<Vec<_>>());
     assert!(pair.nodes[A].said.is_empty(), "nothing is said before it is known");
-    // The last one of four is answered first; of two hops none arrives.
-    for (to, id, _) in asked[1..].iter().rev() {
+    // The last one of eight is answered first; of two hops none arrives.
+    for (to, id, _) in asked[2..].iter().rev() {
         pair.is_answered(A, *to, *id);
     }
     assert_eq!(pair.wait(A), HOPS_GRACE);
@@ -369,7 +370,7 @@ fn who_began_tries_again_later_each_time_and_who_was_asked_waits() {
         for _ in PUNCH_PROBES {
             steps.push(pair.wait(A));
         }
-        assert_eq!(steps.iter().sum::<Duration>(), PUNCH_STEP, "probes, and a last wait");
+        assert_eq!(steps.iter().sum::<Duration>(), PUNCH_WAIT, "probes, and a last wait");
         while pair.nodes[B].punching.poll_timeout().is_some() {
             pair.wait(B);
         }
@@ -377,6 +378,8 @@ fn who_began_tries_again_later_each_time_and_who_was_asked_waits() {
         again.push(at.since(pair.now.mono));
         pair.now.mono = at;
     }
+    let streams = pair.nodes[A].dialled.len();
+    assert_eq!(streams, 1, "the first time it was tried by streams, too");
     let last = *PUNCH_AGAIN.last().unwrap();
     assert_eq!(again[..PUNCH_AGAIN.len()], PUNCH_AGAIN);
     assert_eq!(again[PUNCH_AGAIN.len()..], [last, last]);

@@ -417,18 +417,19 @@ fn an_address_that_no_peer_of_several_networks_sees_is_left_though_they_do_not_a
 }
 
 #[test]
-fn a_peer_that_moves_is_told_where_it_is_seen_now_but_not_that_its_port_changed() {
+fn a_peer_that_moves_is_told_where_it_is_seen_now_also_if_only_its_port_changed() {
     let mut world = crowd(1, 2, &config());
     world.run(Duration::from_secs(10));
     let (to, before) = (world.id(1), world.nodes[0].said.len());
-    for moved in ["21.1.1.1:8888", "21.1.1.1:9999"] {
-        let moved = moved.parse().unwrap();
+    let places = ["21.1.1.1:8888", "21.1.1.1:9999", "[::ffff:21.1.1.1]:9999"];
+    for moved in places.map(|place| place.parse().unwrap()) {
         world.act(0, |node, now, out| {
             node.peers.handle_moved(now, to, moved, &node.standings, out);
         });
     }
-    let told = PeersMessage::ObservedAddress("21.1.1.1:8888".parse().unwrap());
-    assert_eq!(world.nodes[0].said[before..], [(to, told)]);
+    let place = |at: &str| PeersMessage::ObservedAddress(at.parse().unwrap());
+    let told = [(to, place("21.1.1.1:8888")), (to, place("21.1.1.1:9999"))];
+    assert_eq!(world.nodes[0].said[before..], told);
 }
 
 #[test]
