@@ -10,11 +10,15 @@ use positron_proto::{
     handshake::{Expect, link_public_key},
     id::NodeId,
     identity::{Identity, Signature, Signed},
-    limits::{LARGE_GOSSIP, MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD, SKETCH_PIECE},
+    limits::{
+        LARGE_GOSSIP, MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD, RELAY_PIECE, SKETCH_PIECE,
+    },
+    nat::{NatMessage, Offer},
     node::{Command, Event, HandedOver, Message},
     peers::PeersMessage,
     recommendation::RecommendationMessage,
     reconciliation::{Code, Sketch},
+    relay::{RelayLabel, RelayMessage, RelayRefusal},
     rng::Rng,
     session::sessions::{DialRequest, Effort, Purpose},
     time::{Duration, WallTime},
@@ -130,7 +134,7 @@ impl Hostile {
 
     fn body(&mut self, rng: &mut Rng, names: &[NodeId]) -> (Lane, Bytes) {
         let to = names[HONEST];
-        let message: Message = match rng.index(20) {
+        let message: Message = match rng.index(22) {
             0 => PeersMessage::Hello {
                 answer: rng.chance(0.5),
                 record: self.record(rng, &self.me),
@@ -172,6 +176,8 @@ impl Hostile {
             16 => GossipMessage::Lacking((0..rng.index(60)).map(|_| code(rng)).collect()).into(),
             17 => GossipMessage::Announce(rng.index(2) == 0).into(),
             18 => recommendation(rng, names).into(),
+            19 => relayed(rng, names).into(),
+            20 => direct_path(rng).into(),
             _ => {
                 let (key, sum) = ([7; 16], rng.bytes());
                 GossipMessage::Digest { key, count: rng.below(20), sum }.into()
@@ -192,6 +198,32 @@ impl Hostile {
             _ => {}
         }
         (lane, body.into())
+    }
+}
+
+/// Asks to be forwarded, claims to forward, and says something of streams that there may be.
+fn relayed(rng: &mut Rng, names: &[NodeId]) -> RelayMessage {
+    let (number, peer) = (rng.below(6), somebody(rng, names));
+    let label = RelayLabel { number, by_relay: rng.chance(0.5) };
+    match rng.index(6) {
+        0 => RelayMessage::Open(peer),
+        1 => RelayMessage::Opened { number, peer, asked: rng.chance(0.5) },
+        2 => RelayMessage::Data { label, bytes: vec![7; 1 + rng.index(RELAY_PIECE)].into() },
+        3 => RelayMessage::Credit { label, limit: number << rng.index(56) },
+        4 => RelayMessage::Close(label),
+        _ => RelayMessage::Refused { peer, why: RelayRefusal::Full },
+    }
+}
+
+/// Wants to be met at addresses of others.
+fn direct_path(rng: &mut Rng) -> NatMessage {
+    let nonce = rng.below(3);
+    let address = |rng: &mut Rng| SocketAddr::from((rng.bytes::<4>(), 4000)).into();
+    let candidates = (0..rng.index(9)).map(|_| address(rng)).collect();
+    match rng.index(3) {
+        0 => NatMessage::Connect(Offer { nonce, candidates }),
+        1 => NatMessage::Answer(Offer { nonce, candidates }),
+        _ => NatMessage::Sync(nonce),
     }
 }
 
