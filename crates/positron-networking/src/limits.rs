@@ -180,6 +180,9 @@ pub const STUN_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wait for one datagram of theirs: then the clock is looked at.
 pub const STUN_LOOK: Duration = Duration::from_millis(100);
 
+/// Others of which it is known at which of our addresses they speak to us; about 100 bytes each.
+pub const MAX_SOURCE_ADDRESSES: usize = 4_096;
+
 #[cfg(test)]
 mod tests {
     use positron_proto::{

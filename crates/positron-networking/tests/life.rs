@@ -263,7 +263,7 @@ async fn stats_are_json_with_the_founding_names() {
     for key in ["messages_received", "retained_messages"] {
         assert!(stats["gossip"][key].is_u64(), "{stats:#}");
     }
-    assert_eq!(stats["links"], json!({ "udp": 1, "tcp": 0 }));
+    assert_eq!(stats["links"], json!({ "udp": 1, "tcp": 0, "relay": 0 }));
     assert_eq!(stats["peers"][0]["transport"], "udp");
     assert!(stats["datagrams"]["datagrams_sent"].as_u64() > Some(0));
     for room in ["session", "storage", "trust", "direct", "discovery", "node", "application"] {

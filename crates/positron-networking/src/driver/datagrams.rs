@@ -20,7 +20,7 @@ use quinn_udp::{RecvMeta, UdpSocketState};
 use socket2::{Protocol, SockRef, Type};
 use tokio::{io::Interest, net::UdpSocket};
 
-use super::{complaint::Complaint, dual_stack};
+use super::{complaint::Complaint, dual_stack, source_addresses::SourceAddresses};
 use crate::limits::{DATAGRAM_SLOT, DATAGRAM_SLOTS, MAX_NO_WAY, SOCKET_BUFFER};
 
 /// The socket.
@@ -29,6 +29,8 @@ pub(crate) struct DatagramSocket {
     io: UdpSocket,
     state: UdpSocketState,
     is_ipv6: bool,
+    /// Of a socket that takes every address of this machine.
+    sources: Option<SourceAddresses>,
     unsent: Unsent,
     no_way: NoWay,
 }
@@ -79,6 +81,7 @@ impl DatagramSocket {
                 io,
                 state,
                 is_ipv6: bound.is_ipv6(),
+                sources: bound.ip().is_unspecified().then(SourceAddresses::default),
                 unsent: Unsent::new(),
                 no_way: NoWay::default(),
             },
@@ -96,6 +99,8 @@ impl DatagramSocket {
     pub(crate) fn try_send(&self, to: SocketAddr, segment_size: usize, bytes: &[u8]) -> Sent {
         let destination = self.as_destination(to);
         let size = segment_size.max(1);
+        let sources = self.sources.as_ref();
+        let mut source = sources.and_then(|sources| sources.source_for(destination));
         let mut at = 0;
         while at < bytes.len() {
             let segments = self.max_segments().min(MAX_BATCH / size).max(1);
@@ -105,7 +110,7 @@ impl DatagramSocket {
                 ecn: None,
                 contents: &bytes[at..end],
                 segment_size: (segments > 1).then_some(size),
-                src_ip: None,
+                src_ip: source,
             };
             let send = || self.state.try_send((&self.io).into(), &batch);
             match self.io.try_io(Interest::WRITABLE, send) {
@@ -114,6 +119,11 @@ impl DatagramSocket {
                 // The driver of the network refuses batches: quinn-udp has noted it, and the same
                 // bytes go again one by one.
                 Err(_) if segments > self.max_segments() => {}
+                // That address of ours is gone: the same bytes go from another one.
+                Err(_) if source.is_some() => {
+                    source = None;
+                    sources.into_iter().for_each(|sources| sources.forget(destination));
+                }
                 Err(error) => {
                     self.unsent.note(to, size.min(end - at), &error);
                     if leads_nowhere(&error) {
@@ -166,10 +176,21 @@ impl DatagramSocket {
             // A batch that is not full is the last one: this saves the call that would say so.
             if *filled < DATAGRAM_SLOTS { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
+        self.note_sources(&batch.metas[..batch.filled]);
         match outcome {
             Ok(()) => Ok(Arrived::More),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Arrived::All),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Where others speak to us is noted, so that they are answered from there.
+    fn note_sources(&self, metas: &[RecvMeta]) {
+        let Some(sources) = &self.sources else { return };
+        for meta in metas {
+            if let Some(at) = meta.dst_ip {
+                sources.note(meta.addr, at);
+            }
         }
     }
 
@@ -432,6 +453,27 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
+    async fn whoever_speaks_to_one_of_many_addresses_is_answered_from_there() {
+        for any in ["0.0.0.0:0", "[::]:0"] {
+            let (socket, bound) = DatagramSocket::bind(any.parse().unwrap()).unwrap();
+            socket.writable().await.unwrap();
+            let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            for at in ["127.0.0.2", "127.0.0.1", "127.0.0.3"] {
+                let at = SocketAddr::new(at.parse().unwrap(), bound.port());
+                stranger.send_to(b"hello", at).unwrap();
+                socket.readable().await.unwrap();
+                let mut batch = Batch::new();
+                socket.try_recv(&mut batch).unwrap();
+                let from = batch.datagrams().next().unwrap().from;
+                assert_eq!(socket.try_send(from, 5, b"hello"), Sent::All);
+                let (len, answered) = stranger.recv_from(&mut [0; 8]).unwrap();
+                assert_eq!((len, answered), (5, at), "{any}");
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
     async fn a_datagram_goes_as_many_hops_as_is_said_and_the_next_one_as_far_as_it_gets() {
         use socket2::{Domain, Socket};
 
@@ -445,15 +487,24 @@ mod tests {
             eprintln!("skipped: it takes root to see how far a packet goes");
             return;
         };
-        wire.set_read_timeout(Some(DEADLINE)).unwrap();
+        wire.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         let mut wire = std::fs::File::from(std::os::fd::OwnedFd::from(wire));
-        let mut hops_of = |word: &[u8]| loop {
+        // The tests beside this one may fill the memory for what is seen: then it is sent again.
+        let mut hops_of = |word: &str, send: &dyn Fn(&[u8])| {
+            let end = Instant::now() + DEADLINE;
             let mut packet = [0; 2_048];
-            let length = io::Read::read(&mut wire, &mut packet).expect("it is on the wire");
-            if packet[..length].ends_with(word) {
-                // RFC 791, 3.1; RFC 8200, 3.
-                return if packet[0] >> 4 == 4 { packet[8] } else { packet[7] };
+            send(word.as_bytes());
+            while Instant::now() < end {
+                match io::Read::read(&mut wire, &mut packet) {
+                    // RFC 791, 3.1; RFC 8200, 3.
+                    Ok(length) if packet[..length].ends_with(word.as_bytes()) => {
+                        return if packet[0] >> 4 == 4 { packet[8] } else { packet[7] };
+                    }
+                    Ok(_) => {}
+                    Err(_) => send(word.as_bytes()),
+                }
             }
+            panic!("{word}: it was not seen on the wire");
         };
         for (from, to) in
             [("127.0.0.1:0", "127.0.0.1:0"), ("[::]:0", "127.0.0.1:0"), ("[::1]:0", "[::1]:0")]
@@ -467,11 +518,11 @@ mod tests {
             from.writable().await.unwrap();
             for hops in [1, 2, 7] {
                 let word = format!("{receiver} after {hops} hops");
-                from.send_not_far(receiver, hops, word.len(), word.as_bytes());
-                assert_eq!(hops_of(word.as_bytes()), hops, "{word}");
+                let near = |word: &[u8]| from.send_not_far(receiver, hops, word.len(), word);
+                assert_eq!(hops_of(&word, &near), hops, "{word}");
                 let word = format!("{receiver}, far after {hops}");
-                from.try_send(receiver, word.len(), word.as_bytes());
-                assert_eq!(hops_of(word.as_bytes()), 64, "{word}");
+                let far = |word: &[u8]| _ = from.try_send(receiver, word.len(), word);
+                assert_eq!(hops_of(&word, &far), 64, "{word}");
             }
             from.send_not_far(receiver, 0, 4, b"none");
             assert_eq!(from.unsent(), (0, u64::from(receiver.is_ipv4())), "no hop is no way");

@@ -35,6 +35,7 @@ mod packets;
 mod serving;
 mod showing;
 mod sockets;
+mod source_addresses;
 pub(crate) mod storage;
 mod streams;
 mod verify_pool;

@@ -258,7 +258,7 @@ mod tests {
             let bytes = all.iter().filter(are_bytes).count();
             let counts = count - bytes - 2 * limits.len();
             let most = without.len() + used + bytes * BYTES_DIGITS + counts * COUNT_DIGITS;
-            assert!(most <= 64 * 1024, "{} bytes, {most} at the most", without.len());
+            assert!(most <= 72 * 1024, "{} bytes, {most} at the most", without.len());
             let with = text(ByPeer::With);
             let more = series(&with).len() - count;
             assert_eq!(more, MAX_METRIC_PEERS * PER_PEER.len());

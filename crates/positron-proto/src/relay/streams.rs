@@ -248,7 +248,7 @@ impl RelayedStreams {
         let over: Vec<LinkId> =
             self.streams.iter().filter(|(_, it)| through(it)).map(|(link, _)| *link).collect();
         for link in over {
-            self.end(link, LinkDown::Unreachable("the relay left".to_owned()), false, out);
+            self.end(link, LinkDown::Reset, false, out);
         }
     }
 
