@@ -26,11 +26,17 @@ pub fn storage_state(stats: &Stats) -> String {
 
 /// Whether others can reach the node, and how one knows.
 pub fn reachability(stats: &Stats) -> String {
-    let inbound = stats.peers.iter().filter(|peer| peer.direction == Direction::Inbound).count();
+    let guests = stats.peers.iter().filter(|peer| peer.direction == Direction::Inbound);
+    let inbound = guests.filter(|peer| peer.address.is_some()).count();
+    let is_behind = stats.nat.is_behind_nat() == Some(true);
     if stats.listen.iter().all(|address| address.ip().is_loopback()) {
         return "from this machine only: it listens on loopback".into();
     }
     match (inbound, stats.external_addresses.as_slice()) {
+        // A relay may have brought them together first, and strangers have none.
+        (1.., _) if is_behind => {
+            format!("perhaps: it is behind a NAT, and {inbound} of its peers dialled it")
+        }
         (1, _) => "yes: 1 peer has dialled it".into(),
         (2.., _) => format!("yes: {inbound} peers have dialled it"),
         (0, []) => "not known yet: nobody has dialled it so far".into(),

@@ -301,9 +301,11 @@ impl HashTable<'_> {
     pub(super) fn judge_mode(&mut self, now: Now) {
         let TableCarrier { serve, has_datagrams, grown_up, .. } = self.0.table;
         let addr = self.0.peers.external_addresses().into_iter().find(|_| has_datagrams);
+        // Whom a relay brought was let in by a search for a path, which strangers do not make.
+        let is_brought = |peer: &NodeId| self.0.relays.relays_of(*peer).next().is_some();
         let is_found = || {
             let mut guests = self.0.sessions.views().map(|at| at.peer);
-            guests.any(|at| at.direction == Direction::Inbound && !is_relayed(at.addr.ip()))
+            guests.any(|at| at.direction == Direction::Inbound && !is_brought(&at.id))
         };
         let mode = match addr.map(|addr| (addr, Scope::of_peer(addr))) {
             _ if serve == Serve::Never => Err(DhtMode::ToldTo),

@@ -19,6 +19,7 @@ use super::{
     stage::{LinkEntry, Stage},
 };
 use crate::{
+    datagram::contract::WireBytes,
     deadlines::Deadlines,
     id::{LinkId, NodeId},
     limits::{FLUSH_TIMEOUT, HANDSHAKE_TIMEOUT},
@@ -56,6 +57,8 @@ pub(super) struct LinkTable {
     deadlines: Deadlines<LinkWake>,
     /// How long it took from when somebody was there until both ends agreed.
     handshakes: Histogram,
+    /// What went through relays.
+    relayed: WireBytes,
 }
 
 /// Why a link is to be looked at.
@@ -99,6 +102,7 @@ impl LinkTable {
             unflushed_since: None,
             deadlines: Deadlines::new(),
             handshakes: Histogram::default(),
+            relayed: WireBytes::default(),
         }
     }
 
@@ -126,11 +130,32 @@ impl LinkTable {
                     let Some(LinkEntry { kind, .. }) = self.rows.get(&link) else { continue };
                     SessionEffect::Dial { link, kind: *kind, to }
                 }
-                StreamEffect::Write { link, bytes } => SessionEffect::Write { link, bytes },
+                StreamEffect::Write { link, bytes } => {
+                    if self.is_relayed(link) {
+                        self.relayed.sent += as_u64(bytes.len());
+                    }
+                    SessionEffect::Write { link, bytes }
+                }
                 StreamEffect::Hangup { link, how } => SessionEffect::Hangup { link, how },
                 StreamEffect::Read { link, reading } => SessionEffect::Read { link, reading },
             });
         }
+    }
+
+    /// Bytes of a stream arrived: to be told before its carrier is.
+    pub(super) fn handle_bytes(&mut self, link: LinkId, bytes: usize) {
+        if self.is_relayed(link) {
+            self.relayed.received += as_u64(bytes);
+        }
+    }
+
+    /// What went through relays since the start, as bytes of streams.
+    pub(super) const fn relayed(&self) -> WireBytes {
+        self.relayed
+    }
+
+    fn is_relayed(&self, link: LinkId) -> bool {
+        self.rows.get(&link).is_some_and(|entry| entry.kind == LinkKind::Relay)
     }
 
     /// Lets a stranger in front of the door, unless too many of its address are there; the stranger
@@ -414,4 +439,8 @@ impl LinkTable {
     pub(super) const fn partial_bytes(&self) -> usize {
         self.partials.bytes()
     }
+}
+
+fn as_u64(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

@@ -133,6 +133,7 @@ impl Sessions {
         bytes: Bytes,
         out: &mut VecDeque<SessionEffect>,
     ) {
+        self.links.table.handle_bytes(link, bytes.len());
         self.carriers_mut().streams.handle_bytes(now, link, bytes);
         self.settle(now, out);
     }
@@ -205,8 +206,7 @@ impl Sessions {
         max_segments: usize,
         buf: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        let endpoint = &mut self.carriers_mut().datagrams.endpoint;
-        endpoint.poll_transmit(now, max_segments, buf)
+        self.carriers_mut().datagrams.endpoint.poll_transmit(now, max_segments, buf)
     }
 
     /// Deals with whatever happened below, and tells what is to be done with byte streams.
@@ -534,11 +534,15 @@ impl Sessions {
 
     /// What happened and what was dropped since the start.
     pub fn counters(&self) -> SessionCounters {
-        let traffic = self.links.table.carriers().traffic();
-        let datagrams = self.datagram_counters();
+        let (traffic, datagrams) =
+            (self.links.table.carriers().traffic(), self.datagram_counters());
         let mut wire = Family::default();
-        wire.add((Way::Out, LinkKind::Tcp), traffic.bytes_sent);
-        wire.add((Way::In, LinkKind::Tcp), traffic.bytes_received);
+        let relayed = self.links.table.relayed();
+        wire.add((Way::Out, LinkKind::Tcp), traffic.bytes_sent.saturating_sub(relayed.sent));
+        let received = traffic.bytes_received.saturating_sub(relayed.received);
+        wire.add((Way::In, LinkKind::Tcp), received);
+        wire.add((Way::Out, LinkKind::Relay), relayed.sent);
+        wire.add((Way::In, LinkKind::Relay), relayed.received);
         wire.add((Way::Out, LinkKind::Udp), datagrams.bytes_sent);
         wire.add((Way::In, LinkKind::Udp), datagrams.bytes_received);
         SessionCounters {
