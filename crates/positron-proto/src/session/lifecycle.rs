@@ -23,7 +23,7 @@ use crate::{
     limits::BACK_LONGEST,
     scope::is_relayed,
     stun::TransactionId,
-    time::Now,
+    time::{Duration, Now},
     wire::frame::CloseReason,
 };
 
@@ -155,6 +155,11 @@ impl Sessions {
             self.links.dials.dial_direct(table, now, (link, to), over, out);
             self.settle(now, out);
         }
+    }
+
+    /// How long a round trip to `peer` takes, smoothed, if that is known.
+    pub fn rtt(&self, peer: &NodeId) -> Option<Duration> {
+        self.links.table.link(self.link_of(peer)?)?.keep_alive.rtt()
     }
 
     /// The link of a session fell silent: one to this address, which is a relayed one, stands by.

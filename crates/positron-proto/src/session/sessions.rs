@@ -216,8 +216,8 @@ impl Sessions {
         }
         self.links.table.drain_effects(out);
         let endpoint = &mut self.carriers_mut().datagrams.endpoint;
-        out.extend(std::iter::from_fn(|| endpoint.poll_query()).map(SessionEffect::Query));
-        out.extend(std::iter::from_fn(|| endpoint.poll_stun()).map(SessionEffect::Stun));
+        out.extend(core::iter::from_fn(|| endpoint.poll_query()).map(SessionEffect::Query));
+        out.extend(core::iter::from_fn(|| endpoint.poll_stun()).map(SessionEffect::Stun));
     }
 
     /// Asks a node something without a session. One [`QueryEvent::Answered`] or
@@ -496,11 +496,6 @@ impl Sessions {
         self.conversations.is_up(peer)
     }
 
-    /// How long a round trip to `peer` takes, smoothed, if that is known.
-    pub fn rtt(&self, peer: &NodeId) -> Option<Duration> {
-        self.links.table.link(self.link_of(peer)?)?.keep_alive.rtt()
-    }
-
     /// How long the shortest round trip to `peer` of late took, as far as anything is known of it.
     pub fn least_rtt(&self, peer: &NodeId) -> Option<Duration> {
         let least = self.links.table.carriers().datagrams.least_rtt(self.link_of(peer)?);
@@ -534,20 +529,21 @@ impl Sessions {
 
     /// What happened and what was dropped since the start.
     pub fn counters(&self) -> SessionCounters {
-        let (traffic, datagrams) =
-            (self.links.table.carriers().traffic(), self.datagram_counters());
+        let (table, datagrams) = (&self.links.table, self.datagram_counters());
+        let (traffic, relayed) = (table.carriers().traffic(), table.relayed());
         let mut wire = Family::default();
-        let relayed = self.links.table.relayed();
-        wire.add((Way::Out, LinkKind::Tcp), traffic.bytes_sent.saturating_sub(relayed.sent));
-        let received = traffic.bytes_received.saturating_sub(relayed.received);
-        wire.add((Way::In, LinkKind::Tcp), received);
-        wire.add((Way::Out, LinkKind::Relay), relayed.sent);
-        wire.add((Way::In, LinkKind::Relay), relayed.received);
+        for (way, all, relayed) in [
+            (Way::Out, traffic.bytes_sent, relayed.sent),
+            (Way::In, traffic.bytes_received, relayed.received),
+        ] {
+            wire.add((way, LinkKind::Tcp), all.saturating_sub(relayed));
+            wire.add((way, LinkKind::Relay), relayed);
+        }
         wire.add((Way::Out, LinkKind::Udp), datagrams.bytes_sent);
         wire.add((Way::In, LinkKind::Udp), datagrams.bytes_received);
         SessionCounters {
             wire,
-            handshake: self.links.table.handshakes(),
+            handshake: table.handshakes(),
             bytes_sent: traffic.bytes_sent,
             bytes_received: traffic.bytes_received,
             records_sent: traffic.messages_sent,
