@@ -65,6 +65,19 @@ pub struct FamilyNat {
     pub is_forced: bool,
     /// Who saw us where, in order of their ids.
     pub evidence: Vec<SeenAt>,
+    #[serde(skip)]
+    owners: OwnersWhoSee,
+}
+
+/// How many owners of peers say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct OwnersWhoSee {
+    /// They see our public IP address.
+    ip: usize,
+    /// They see a port of our listening UDP socket there.
+    any_port: usize,
+    /// They see the port that most of them see.
+    port: Option<(SocketAddr, usize)>,
 }
 
 /// One peer's word.
@@ -270,12 +283,38 @@ impl FamilyNat {
             Some(false) => "no NAT",
             None => "perhaps behind a NAT",
         };
-        let owners = self.evidence.iter().filter(|seen| seen.is_listening_socket).count();
-        Some(match (self.mapping, self.public_addresses.first()) {
-            (_, Some(at)) if self.is_forced => format!("{behind}: {at}, by `external_addresses`"),
-            (PortMapping::Same, Some(at)) => format!("{behind}: seen as {at} by everybody"),
-            (PortMapping::Varies, _) => format!("{behind}: {ip}, and another port for each peer"),
-            _ => format!("{behind}: {ip}, the port unknown ({owners} peers said so)"),
+        let OwnersWhoSee { ip: of_ip, any_port, port } = self.owners;
+        let peers = |owners| match owners {
+            1 => "peers of one network".to_owned(),
+            _ => format!("peers of {owners} networks"),
+        };
+        let sure = MAPPING_OWNERS;
+        Some(match (self.mapping, self.public_addresses.first(), port) {
+            (_, Some(at), _) if self.is_forced => {
+                format!("{behind}: {at}, by `external_addresses`")
+            }
+            (PortMapping::Same, Some(at), Some((_, owners))) => {
+                format!("{behind}: seen as {at} by {}", peers(owners))
+            }
+            (PortMapping::Varies, ..) => {
+                format!("{behind}: {ip}, and another port for each, by {}", peers(any_port))
+            }
+            (_, _, None) => {
+                let by = peers(of_ip);
+                format!("{behind}: seen as {ip} by {by}, and none of them sees our UDP port")
+            }
+            (_, _, Some((at, owners))) if owners == any_port => {
+                let by = peers(owners);
+                format!("{behind}: seen as {at} by {by} so far; it takes {sure} to be sure")
+            }
+            (_, _, Some((at, owners))) => {
+                let by = peers(any_port);
+                format!(
+                    "{behind}: seen as {ip} by {by}, of which {owners} see port {} and others \
+                     another; it takes {sure} that agree to be sure",
+                    at.port()
+                )
+            }
         })
     }
 }
@@ -295,23 +334,25 @@ fn judged(words: &[Kept]) -> FamilyNat {
     // Of as many the one that was said last.
     let said = |ip: &IpAddr| words.iter().filter(|w| w.addr.ip() == *ip).map(|w| w.at).max();
     let most = by_ip.iter().max_by_key(|(ip, owners)| (owners.len(), said(ip)));
-    let Some((&ip, _)) = most else { return FamilyNat::default() };
+    let Some((&ip, of_ip)) = most else { return FamilyNat::default() };
     let mut by_port: BTreeMap<SocketAddr, BTreeSet<Owner>> = BTreeMap::new();
     for word in words.iter().filter(|word| word.is_listening_socket && word.addr.ip() == ip) {
         by_port.entry(word.addr).or_default().insert(word.owner);
     }
     let all: BTreeSet<Owner> = by_port.values().flatten().copied().collect();
     let best = by_port.iter().max_by_key(|(_, owners)| owners.len());
-    let (addr, owners) = best.map_or((None, 0), |(addr, owners)| (Some(*addr), owners.len()));
-    let is_most = owners * 2 > all.len();
+    let best = best.map(|(addr, owners)| (*addr, owners.len()));
+    let agree = best.map_or(0, |(_, owners)| owners);
+    let is_most = agree * 2 > all.len();
     let mapping = match is_most {
-        true if owners >= MAPPING_OWNERS => PortMapping::Same,
+        true if agree >= MAPPING_OWNERS => PortMapping::Same,
         false if all.len() >= MAPPING_OWNERS => PortMapping::Varies,
         _ => PortMapping::Unknown,
     };
-    let at = addr.filter(|_| mapping == PortMapping::Same);
+    let at = best.filter(|_| mapping == PortMapping::Same).map(|(addr, _)| addr);
     let public_addresses = Vec::from_iter(at);
-    FamilyNat { public_addresses, public_ip: Some(ip), mapping, ..FamilyNat::default() }
+    let owners = OwnersWhoSee { ip: of_ip.len(), any_port: all.len(), port: best };
+    FamilyNat { public_addresses, public_ip: Some(ip), mapping, owners, ..FamilyNat::default() }
 }
 
 /// Whether an address that no interface has is believed to be ours: two owners see it, or all who

@@ -78,7 +78,7 @@ fn three_owners_who_see_one_port_make_it_the_same_and_two_do_not() {
     assert_eq!(info.public_addresses, ["203.0.113.5:4000".parse().unwrap()]);
     assert_eq!((info.behind_nat, info.evidence.len()), (Some(true), 3));
     let words = story.nat.info(story.now).in_words();
-    assert_eq!(words, "behind a NAT: seen as 203.0.113.5:4000 by everybody");
+    assert_eq!(words, "behind a NAT: seen as 203.0.113.5:4000 by peers of 3 networks");
 }
 
 #[test]
@@ -134,7 +134,36 @@ fn links_from_ports_of_their_own_tell_of_the_address_and_not_of_the_mapping() {
     let info = story.ipv4();
     assert_eq!((info.mapping, info.behind_nat), (PortMapping::Unknown, Some(true)));
     let words = story.nat.info(story.now).in_words();
-    assert_eq!(words, "behind a NAT: 203.0.113.5, the port unknown (0 peers said so)");
+    assert_eq!(
+        words,
+        "behind a NAT: seen as 203.0.113.5 by peers of 4 networks, and none of them sees our UDP port"
+    );
+}
+
+#[test]
+fn the_words_say_of_how_many_owners_they_are_and_how_many_it_takes() {
+    let words = |story: &Story| story.nat.info(story.now).in_words();
+    let mut story = Story::at(&["203.0.113.5"]);
+    story.sees(11, "203.0.113.5:4000");
+    let one = "no NAT: seen as 203.0.113.5:4000 by peers of one network so far; it takes 3 to be \
+               sure";
+    assert_eq!(words(&story), one);
+    // Another peer of the same owner is no other word.
+    story.says(12, [11, 1, 7, 1], "203.0.113.5:4000", |_| {});
+    assert_eq!(words(&story), one);
+    story.sees(13, "203.0.113.5:4000");
+    assert!(words(&story).contains("by peers of 2 networks so far"), "{}", words(&story));
+    story.sees(14, "203.0.113.5:5000");
+    assert_eq!(
+        words(&story),
+        "no NAT: seen as 203.0.113.5 by peers of 3 networks, of which 2 see port 4000 and others \
+         another; it takes 3 that agree to be sure"
+    );
+    story.sees(13, "203.0.113.5:6000");
+    assert_eq!(
+        words(&story),
+        "no NAT: 203.0.113.5, and another port for each, by peers of 3 networks"
+    );
 }
 
 #[test]
