@@ -83,6 +83,16 @@ impl Failure {
         self
     }
 
+    /// What happened and why, in one line.
+    pub(crate) fn in_one_line(&self) -> String {
+        [Some(&self.what), self.why.as_ref()]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(": ")
+    }
+
     /// The exit code that tells it.
     pub(crate) const fn exit(&self) -> Exit {
         self.exit
@@ -122,5 +132,6 @@ mod tests {
              why: permission denied\n  \
              try: choose a port above 1023"
         );
+        assert_eq!(failure.in_one_line(), "cannot listen on 127.0.0.1:1: permission denied");
     }
 }

@@ -5,20 +5,30 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use positron_networking::stun::StunReply;
-use serde_json::Value;
-
-use super::finding::Finding;
+use super::{
+    finding::Finding,
+    node::NodeState,
+    servers::{ServerReply, Unheard},
+};
 
 const FORWARD: &str = "to be reached by all: forward the port, UDP and TCP, to this machine in the \
                        router, and name its address in `external_addresses`";
 
-/// By the peers of the running node.
-pub(super) fn by_peers(status: Option<&Value>) -> Finding {
+/// By the peers of the running node. `has_servers`: STUN servers are asked too.
+pub(super) fn by_peers(node: &NodeState, has_servers: bool) -> Finding {
     let about = "NAT, by peers";
-    let Some(status) = status else {
-        return Finding::unknown(about, "no node runs whose peers would say")
-            .advise("start one, or name STUN servers with --stun HOST:PORT");
+    let status = match node {
+        NodeState::Tells(told) => &told.status,
+        NodeState::Silent => {
+            return Finding::unknown(about, "the node does not say what its peers see");
+        }
+        NodeState::Absent => {
+            let finding = Finding::unknown(about, "no node runs whose peers would say");
+            return finding.advise(match has_servers {
+                true => "start one",
+                false => "start one, or name STUN servers with --stun HOST:PORT",
+            });
+        }
     };
     let says = status["nat_in_words"].as_str().unwrap_or("nothing is said");
     let says = says.trim_start_matches("unknown: ").to_owned();
@@ -35,43 +45,59 @@ pub(super) fn by_peers(status: Option<&Value>) -> Finding {
 }
 
 /// By STUN servers. `is_own`: they saw the port that the node would have.
-pub(super) fn by_servers(heard: &[StunReply], is_own: bool) -> Finding {
+pub(super) fn by_servers(heard: &[ServerReply], is_own: bool) -> Finding {
     let addresses = if_addrs::get_if_addrs().unwrap_or_default();
     let own: Vec<IpAddr> = addresses.iter().map(if_addrs::Interface::ip).collect();
     judged(heard, &own, is_own)
 }
 
-fn judged(heard: &[StunReply], own: &[IpAddr], is_own: bool) -> Finding {
+fn judged(heard: &[ServerReply], own: &[IpAddr], is_own: bool) -> Finding {
     let about = "NAT, by STUN";
     let seen: Vec<SocketAddr> = heard.iter().filter_map(|it| it.outcome.clone().ok()).collect();
     let failed = heard.iter().filter_map(|it| {
         let why = it.outcome.as_ref().err()?;
-        Some(format!("{}: {why}", it.server))
+        Some(format!("{}: {}", it.server, why.why()))
     });
     let failed: Vec<String> = failed.collect();
     let Some(first) = seen.first() else {
         let says = format!("no server says how it sees this machine: {}", failed.join("; "));
-        let advice = "is UDP let out by the firewall? without it the node uses TCP";
-        return Finding::wrong(about, says).advise(advice);
+        return Finding::wrong(about, says).advise(remedy(heard));
     };
     let but = if failed.is_empty() { String::new() } else { format!("; {}", failed.join("; ")) };
     let of_family = || seen.iter().filter(|at| at.is_ipv4() == first.is_ipv4());
     let (count, places) = (of_family().count(), of_family().collect::<BTreeSet<_>>().len());
-    let port = if is_own { "the node's port" } else { "another port than the node's" };
     if places > 1 {
         let places: Vec<String> = of_family().map(ToString::to_string).collect();
         let places = places.join(", ");
         return varies(about, format!("another address for each server: {places}{but}"));
     }
-    let how = match count {
-        1 => "by one server, which tells nothing of others".to_owned(),
-        _ => format!("by all {count} servers"),
+    let who = match count {
+        1 => "one server sees".to_owned(),
+        _ => format!("all {count} servers see"),
     };
-    let says = format!("{port} is seen as {first} {how}{but}");
+    let what = match is_own {
+        true => format!("the node's port as {first}"),
+        false => format!("this machine as {first} (not the node's port, which the node has)"),
+    };
     if own.contains(&first.ip()) {
-        return Finding::right(about, format!("no NAT: {says}"));
+        return Finding::right(about, format!("no NAT: {who} {what}{but}"));
     }
-    Finding::note(about, format!("behind a NAT: {says}")).advise(FORWARD)
+    let alone =
+        if count == 1 { "; name a second one to know whether all see the same" } else { "" };
+    Finding::note(about, format!("behind a NAT: {who} {what}{but}{alone}")).advise(FORWARD)
+}
+
+/// What to do when no server was heard: the nearest cause first.
+fn remedy(heard: &[ServerReply]) -> &'static str {
+    let is_any =
+        |of: fn(&Unheard) -> bool| heard.iter().any(|it| it.outcome.as_ref().is_err_and(of));
+    if is_any(|why| matches!(why, Unheard::NoAnswer(_))) {
+        "is UDP let out by the firewall? without it the node uses TCP"
+    } else if is_any(|why| matches!(why, Unheard::NoWay(_))) {
+        "name a server that has an address of the other family"
+    } else {
+        "is the name right, and does the name service (DNS) of this machine answer?"
+    }
 }
 
 fn varies(about: &'static str, says: String) -> Finding {
@@ -81,17 +107,20 @@ fn varies(about: &'static str, says: String) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::doctor::finding::Verdict;
+    use serde_json::Value;
 
-    fn heard(outcome: Result<&str, &str>) -> StunReply {
-        let outcome = outcome.map(|at| at.parse().unwrap()).map_err(str::to_owned);
-        StunReply { server: "stun.example:3478".into(), outcome }
+    use super::*;
+    use crate::doctor::{finding::Verdict, node::Told};
+
+    fn heard(outcome: Result<&str, &str>) -> ServerReply {
+        let outcome =
+            outcome.map(|at| at.parse().unwrap()).map_err(|why| Unheard::NoAnswer(why.into()));
+        ServerReply { server: "stun.example:3478".into(), outcome }
     }
 
     fn found(outcomes: &[Result<&str, &str>]) -> Finding {
         let own = ["192.168.1.7".parse().unwrap(), "198.51.100.7".parse().unwrap()];
-        let heard: Vec<StunReply> = outcomes.iter().map(|outcome| heard(*outcome)).collect();
+        let heard: Vec<ServerReply> = outcomes.iter().map(|outcome| heard(*outcome)).collect();
         judged(&heard, &own, true)
     }
 
@@ -99,9 +128,10 @@ mod tests {
     fn servers_that_agree_tell_what_others_see_and_one_alone_does_not() {
         let same = found(&[Ok("203.0.113.5:4000"), Ok("203.0.113.5:4000"), Err("silent")]);
         assert_eq!(same.verdict, Verdict::Note);
-        assert!(same.says.contains("behind a NAT") && same.says.contains("by all 2 servers"));
+        let says = "behind a NAT: all 2 servers see the node's port as 203.0.113.5:4000";
+        assert!(same.says.starts_with(says), "{}", same.says);
         assert!(same.says.contains("silent"), "{}", same.says);
-        assert!(found(&[Ok("203.0.113.5:4000")]).says.contains("nothing of others"));
+        assert!(found(&[Ok("203.0.113.5:4000")]).says.contains("name a second one"));
         let none = found(&[Ok("198.51.100.7:4000"), Ok("198.51.100.7:4000")]);
         assert!(none.verdict == Verdict::Right && none.says.starts_with("no NAT"));
     }
@@ -113,7 +143,28 @@ mod tests {
         let families = found(&[Ok("203.0.113.5:4000"), Ok("[2a00::1]:4001")]);
         assert!(families.says.contains("one server"), "{}", families.says);
         let silent = found(&[Err("it did not answer")]);
-        assert!(silent.verdict == Verdict::Wrong && silent.advice.is_some());
+        assert!(silent.verdict == Verdict::Wrong && silent.advice.unwrap().contains("firewall"));
+    }
+
+    #[test]
+    fn what_to_do_about_servers_that_are_not_heard_is_about_why() {
+        let advice = |why: Unheard| {
+            let reply = ServerReply { server: "stun.example:3478".into(), outcome: Err(why) };
+            judged(&[reply], &[], true).advice.unwrap()
+        };
+        assert!(advice(Unheard::NoAddress("no such name".into())).contains("DNS"));
+        assert!(advice(Unheard::NoWay("no way".into())).contains("other family"));
+    }
+
+    #[test]
+    fn another_port_than_the_nodes_is_told_for_what_it_is() {
+        let own = ["198.51.100.7".parse().unwrap()];
+        let found = judged(&[heard(Ok("198.51.100.7:4000"))], &own, false);
+        assert_eq!(
+            found.says,
+            "no NAT: one server sees this machine as 198.51.100.7:4000 (not the node's port, \
+             which the node has)"
+        );
     }
 
     #[test]
@@ -128,7 +179,8 @@ mod tests {
             })
         };
         let verdict = |behind: Value, mapping| {
-            let found = by_peers(Some(&status(behind, mapping)));
+            let told = Told { status: status(behind, mapping), remedies: Vec::new() };
+            let found = by_peers(&NodeState::Tells(told), false);
             assert_eq!(found.says, "in words");
             (found.verdict, found.advice.is_some())
         };
@@ -136,6 +188,7 @@ mod tests {
         assert_eq!(verdict(false.into(), "same"), (Verdict::Right, false));
         assert_eq!(verdict(true.into(), "same"), (Verdict::Note, true));
         assert_eq!(verdict(true.into(), "varies"), (Verdict::Note, true));
-        assert_eq!(by_peers(None).verdict, Verdict::Unknown);
+        let advice = |has_servers| by_peers(&NodeState::Absent, has_servers).advice.unwrap();
+        assert!(advice(false).contains("--stun") && !advice(true).contains("--stun"));
     }
 }

@@ -54,13 +54,15 @@ fn a_node_is_the_stun_server_of_whoever_asks_it() {
     assert_eq!(wrongs(&document), [""; 0]);
     let by_stun = found(&document, "NAT, by STUN");
     let says = by_stun["says"].as_str().unwrap();
-    let wanted = format!("no NAT: the node's port is seen as 127.0.0.1:{free}");
+    let wanted = format!("no NAT: one server sees the node's port as 127.0.0.1:{free}");
     assert!(says.contains(&wanted), "{says}");
 
     // And what the node itself says.
     let of_node = ["doctor", "--json", "-d", "node"];
     let document = finish(fixture.command(of_node)).json();
     assert_eq!(found(&document, "node")["verdict"], "right");
+    let alone = found(&document, "peers");
+    assert_eq!(alone["verdict"], "note", "nobody was named whom it would dial: {alone}");
     let at = found(&document, "UDP port")["says"].as_str().unwrap();
     assert!(at.contains(&server), "{at}");
     assert_eq!(found(&document, "NAT, by peers")["verdict"], "unknown", "it has no peers");
@@ -77,6 +79,8 @@ fn servers_that_do_not_answer_are_named_and_a_folder_that_cannot_be_written_is_w
     fixture.file("data", "a file");
     let document = finish(doctor(&fixture, free, &["--stun", &server])).expect(8).json();
     assert_eq!(wrongs(&document), ["NAT, by STUN", "data folder"]);
+    let folder = found(&document, "data folder")["says"].as_str().unwrap();
+    assert!(folder.ends_with("it is a file, not a folder"), "{folder}");
     let says = found(&document, "NAT, by STUN")["says"].as_str().unwrap();
     assert!(says.contains(&server) && says.contains("did not answer"), "{says}");
 }

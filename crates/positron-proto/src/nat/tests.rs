@@ -136,7 +136,8 @@ fn links_from_ports_of_their_own_tell_of_the_address_and_not_of_the_mapping() {
     let words = story.nat.info(story.now).in_words();
     assert_eq!(
         words,
-        "behind a NAT: seen as 203.0.113.5 by peers of 4 networks, and none of them sees our UDP port"
+        "behind a NAT: seen as 203.0.113.5 by peers of 4 networks, and none of them sees our UDP \
+         port"
     );
 }
 
