@@ -16,9 +16,9 @@ use crate::{
     terminal::{Terminal, sanitised},
 };
 
-/// Looks at ports, IPv4 and IPv6, what stands between this machine and the internet, file
-/// descriptors and the data folder, and says what to change. Nobody outside is asked but the
-/// servers of --stun. The exit code is 8 if something is wrong.
+/// Looks at the running node and its peers, ports, IPv4 and IPv6, what stands between this machine
+/// and the internet, file descriptors and the data folder, and says what to change. Nobody outside
+/// is asked but the servers of --stun. The exit code is 8 if something is wrong.
 #[derive(Args, Debug)]
 pub(crate) struct DoctorOptions {
     #[command(flatten)]

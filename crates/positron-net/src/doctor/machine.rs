@@ -121,7 +121,7 @@ fn ways(from: [Option<IpAddr>; 2], links: [usize; 2], is_ipv4_only: bool) -> Vec
         (Some(from), _) => Finding::right(about, format!("packets leave from {from}")),
         (None, 1..) => {
             let links = count(links[at], "link");
-            let says = format!("{links} over it, within networks of this machine: {none}");
+            let says = format!("{links} over it, but no default route: none to the internet");
             Finding::right(about, says)
         }
         (None, 0) if at == 0 && is_ipv4_only && is_usable(1) => {

@@ -19,18 +19,18 @@ pub(super) struct ServerReply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unheard {
     /// Its name has no address.
-    NoAddress(String),
+    Unresolved(String),
     /// It has none that can be sent to from here.
-    NoWay(String),
+    Unroutable(String),
     /// It was asked, and this came of it.
-    NoAnswer(String),
+    Unanswered(String),
 }
 
 impl Unheard {
     /// In words.
     pub(super) fn why(&self) -> &str {
         match self {
-            Self::NoAddress(why) | Self::NoWay(why) | Self::NoAnswer(why) => why,
+            Self::Unresolved(why) | Self::Unroutable(why) | Self::Unanswered(why) => why,
         }
     }
 }
@@ -49,7 +49,7 @@ pub(super) fn ask(socket: &UdpSocket, servers: &[String]) -> Vec<ServerReply> {
     replies.extend(stun::ask(socket, &addresses).into_iter().map(|reply| {
         let name = named.iter().find(|(address, _)| *address == reply.server);
         let server = name.map_or(reply.server, |(_, name)| (*name).clone());
-        ServerReply { server, outcome: reply.outcome.map_err(Unheard::NoAnswer) }
+        ServerReply { server, outcome: reply.outcome.map_err(Unheard::Unanswered) }
     }));
     replies
 }
@@ -57,20 +57,20 @@ pub(super) fn ask(socket: &UdpSocket, servers: &[String]) -> Vec<ServerReply> {
 /// One address of a server that can be sent to, IPv4 before IPv6: that is what is translated.
 fn address_of(server: &str, is_v6: bool) -> Result<SocketAddr, Unheard> {
     let found = server.to_socket_addrs();
-    let found = found.map_err(|error| Unheard::NoAddress(error.to_string()))?;
+    let found = found.map_err(|error| Unheard::Unresolved(error.to_string()))?;
     let mut found: Vec<SocketAddr> = found.collect();
     found.sort_by_key(SocketAddr::is_ipv6);
     let Some(first) = found.first().copied() else {
-        return Err(Unheard::NoAddress("it has no address".to_owned()));
+        return Err(Unheard::Unresolved("it has no address".to_owned()));
     };
     if found.iter().all(SocketAddr::is_ipv6) && !is_v6 {
         let why = format!("{} is IPv6, and the node listens on IPv4 only", first.ip());
-        return Err(Unheard::NoWay(why));
+        return Err(Unheard::Unroutable(why));
     }
     let mut usable = found.into_iter().filter(|at| at.is_ipv4() || is_v6);
     usable.find(|at| source_towards(*at).is_ok()).ok_or_else(|| {
         let family = if first.is_ipv4() { "IPv4" } else { "IPv6" };
-        Unheard::NoWay(format!("this machine has no way to {} ({family})", first.ip()))
+        Unheard::Unroutable(format!("this machine has no way to {} ({family})", first.ip()))
     })
 }
 
@@ -82,7 +82,7 @@ mod tests {
     fn a_server_of_another_family_is_not_asked_and_it_is_said_why() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let replies = ask(&socket, &["[2001:db8::1]:3478".to_owned()]);
-        let [ServerReply { server, outcome: Err(Unheard::NoWay(why)) }] = &replies[..] else {
+        let [ServerReply { server, outcome: Err(Unheard::Unroutable(why)) }] = &replies[..] else {
             panic!("{replies:?}")
         };
         assert_eq!(server, "[2001:db8::1]:3478");

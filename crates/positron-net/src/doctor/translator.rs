@@ -91,10 +91,10 @@ fn judged(heard: &[ServerReply], own: &[IpAddr], is_own: bool) -> Finding {
 fn remedy(heard: &[ServerReply]) -> &'static str {
     let is_any =
         |of: fn(&Unheard) -> bool| heard.iter().any(|it| it.outcome.as_ref().is_err_and(of));
-    if is_any(|why| matches!(why, Unheard::NoAnswer(_))) {
+    if is_any(|why| matches!(why, Unheard::Unanswered(_))) {
         "is UDP let out by the firewall? without it the node uses TCP"
-    } else if is_any(|why| matches!(why, Unheard::NoWay(_))) {
-        "name a server that has an address of the other family"
+    } else if is_any(|why| matches!(why, Unheard::Unroutable(_))) {
+        "name a server with an address of a family that goes out from here"
     } else {
         "is the name right, and does the name service (DNS) of this machine answer?"
     }
@@ -114,7 +114,7 @@ mod tests {
 
     fn heard(outcome: Result<&str, &str>) -> ServerReply {
         let outcome =
-            outcome.map(|at| at.parse().unwrap()).map_err(|why| Unheard::NoAnswer(why.into()));
+            outcome.map(|at| at.parse().unwrap()).map_err(|why| Unheard::Unanswered(why.into()));
         ServerReply { server: "stun.example:3478".into(), outcome }
     }
 
@@ -152,8 +152,8 @@ mod tests {
             let reply = ServerReply { server: "stun.example:3478".into(), outcome: Err(why) };
             judged(&[reply], &[], true).advice.unwrap()
         };
-        assert!(advice(Unheard::NoAddress("no such name".into())).contains("DNS"));
-        assert!(advice(Unheard::NoWay("no way".into())).contains("other family"));
+        assert!(advice(Unheard::Unresolved("no such name".into())).contains("DNS"));
+        assert!(advice(Unheard::Unroutable("no way".into())).contains("a family that goes out"));
     }
 
     #[test]
