@@ -29,12 +29,12 @@ pub(super) enum NodeState {
     /// One runs and does not answer as it should.
     Silent,
     /// One runs and tells how it is.
-    Tells(Told),
+    Tells(NodeAnswer),
 }
 
 /// What a node tells.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct NodeAnswer {
     /// How it is.
     pub status: Value,
     /// What to do about dials that failed, if it is alone.
@@ -72,14 +72,14 @@ pub(super) fn look(folder: &Path) -> (Finding, NodeState) {
 }
 
 /// Asks in a thread of its own, which is left alone if there is no answer in time.
-fn asked_within(folder: PathBuf, patience: Duration) -> Result<Told, ClientError> {
+fn asked_within(folder: PathBuf, patience: Duration) -> Result<NodeAnswer, ClientError> {
     let (answer, answered) = channel();
     thread::spawn(move || answer.send(ask(&folder)));
     let late = |_| Err(ClientError::Unusable(io::Error::from(ErrorKind::TimedOut)));
     answered.recv_timeout(patience).unwrap_or_else(late)
 }
 
-fn ask(folder: &Path) -> Result<Told, ClientError> {
+fn ask(folder: &Path) -> Result<NodeAnswer, ClientError> {
     let client = Client::new(folder)?;
     let status: Value = client.get("/v1/status")?;
     let mut remedies = Vec::new();
@@ -92,7 +92,7 @@ fn ask(folder: &Path) -> Result<Told, ClientError> {
             }
         }
     }
-    Ok(Told { status, remedies })
+    Ok(NodeAnswer { status, remedies })
 }
 
 impl NodeState {
@@ -105,7 +105,7 @@ impl NodeState {
     }
 }
 
-impl Told {
+impl NodeAnswer {
     /// Whether it has peers, and why not.
     pub(super) fn peers(&self) -> Finding {
         let (about, status) = ("peers", &self.status);
@@ -149,7 +149,7 @@ mod tests {
     use crate::doctor::finding::Verdict;
 
     fn peers(status: Value) -> Finding {
-        Told { status, remedies: vec!["Start it.".to_owned(), "Wait.".to_owned()] }.peers()
+        NodeAnswer { status, remedies: vec!["Start it.".to_owned(), "Wait.".to_owned()] }.peers()
     }
 
     #[test]

@@ -110,7 +110,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::doctor::{finding::Verdict, node::Told};
+    use crate::doctor::{finding::Verdict, node::NodeAnswer};
 
     fn heard(outcome: Result<&str, &str>) -> ServerReply {
         let outcome =
@@ -179,7 +179,7 @@ mod tests {
             })
         };
         let verdict = |behind: Value, mapping| {
-            let told = Told { status: status(behind, mapping), remedies: Vec::new() };
+            let told = NodeAnswer { status: status(behind, mapping), remedies: Vec::new() };
             let found = by_peers(&NodeState::Tells(told), false);
             assert_eq!(found.says, "in words");
             (found.verdict, found.advice.is_some())
