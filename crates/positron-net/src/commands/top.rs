@@ -216,7 +216,8 @@ mod tests {
     fn status() -> Value {
         json!({
             "node_id": "cd".repeat(32), "network": "positron", "listen": ["[::]:8888"],
-            "reachable": "not known", "nat_in_words": "unknown", "storage_state": "works", "uptime_s": 90_000.0,
+            "nat_in_words": "unknown",
+            "reachable": "not known", "storage_state": "works", "uptime_s": 90_000.0,
             "active_peers": 2, "links": { "udp": 2, "tcp": 0, "relay": 0 }, "known_peers": 3,
             "isolation_reason": null, "few_peers": null, "next_wake": null,
             "peers": [peer(1, "192.0.2.1:8888"), peer(2, LONGEST)],
