@@ -31,7 +31,7 @@ use crate::{
 /// of every STUN answer. What it wants done is appended to `out`.
 ///
 /// **Guarantees.** Nothing is sent to an address on another's word but in a round in which both
-/// ends take part, and within the bounds of [`Probes`]. A path that was found is only ever dialled:
+/// ends take part, and within the bounds of `Probes`. A path that was found is only ever dialled:
 /// who is there has to prove it like anybody else.
 ///
 /// **Bounds**: [`MAX_PUNCHED`] peers.
