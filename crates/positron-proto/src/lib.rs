@@ -22,8 +22,8 @@
 //! datagram                              connections over datagrams, from packets to streams
 //! stream                                links over byte streams, sealed
 //! session                               one authenticated conversation with one node
-//! nat · peers · gossip · direct · request · substream · trust · succession ·
-//! recommendation · trace · relay · dht  what stands before us · who says what
+//! peers · gossip · direct · request · substream · trust · succession · recommendation ·
+//! trace · nat · relay · dht             who says what, and what stands between them
 //! node                                  the whole node: inputs, effects, events, commands
 //! ```
 
