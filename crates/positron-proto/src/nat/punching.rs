@@ -193,9 +193,7 @@ impl Punching {
         let hops = self.reach.map_or(MAX_OPENER_HOPS, |(hops, _)| hops);
         for _ in 0..PUNCH_OPENERS {
             for &addr in to {
-                let (what, means) =
-                    ((AskedFor::Path(peer), addr), (&mut self.rng, &mut self.counters));
-                self.probes.ask(now.mono, what, Some(hops), means, out);
+                self.ask(now, (AskedFor::Path(peer), addr), Some(hops), out);
             }
         }
     }
@@ -225,8 +223,7 @@ impl Punching {
         let to = to.clone();
         self.deadlines.set(peer, next);
         for addr in to {
-            let (what, means) = ((AskedFor::Path(peer), addr), (&mut self.rng, &mut self.counters));
-            self.probes.ask(now.mono, what, None, means, out);
+            self.ask(now, (AskedFor::Path(peer), addr), None, out);
         }
     }
 
@@ -296,15 +293,16 @@ impl Punching {
             due.push(peer);
         }
         for peer in due {
-            let Some(SoughtPath { stage, begins, .. }) = self.wanted.get(&peer) else { continue };
-            match (stage, begins) {
-                (RoundStage::Idle, _) => {
+            let Some(&SoughtPath { ref stage, begins, .. }) = self.wanted.get(&peer) else {
+                continue;
+            };
+            match stage {
+                RoundStage::Idle => {
                     if self.measure(now, peer, out) {
                         self.offer(now, peer, own, out);
                     }
                 }
-                (RoundStage::Measuring, begins) => {
-                    let begins = *begins;
+                RoundStage::Measuring => {
                     self.reach.get_or_insert((MAX_OPENER_HOPS, now.mono));
                     if begins {
                         self.offer(now, peer, own, out);
@@ -312,12 +310,9 @@ impl Punching {
                         self.answer(now, peer, own, out);
                     }
                 }
-                (RoundStage::Probing { .. }, _) => self.probe(now, peer, out),
-                (
-                    RoundStage::Offered { .. } | RoundStage::Answered { .. } | RoundStage::Dialling,
-                    _,
-                ) => {
-                    self.fail(now, peer, out);
+                RoundStage::Probing { .. } => self.probe(now, peer, out),
+                RoundStage::Offered { .. } | RoundStage::Answered { .. } | RoundStage::Dialling => {
+                    self.fail(now, peer, out)
                 }
             }
         }
@@ -351,12 +346,21 @@ impl Punching {
             self.deadlines.set(peer, now.mono + HOPS_WAIT);
             // Each twice: one that is lost would have the openers go too far.
             for hops in (2..=MAX_OPENER_HOPS).flat_map(|hops| [hops; 2]) {
-                let what = (AskedFor::Hops(peer, hops), relay);
-                let means = (&mut self.rng, &mut self.counters);
-                self.probes.ask(now.mono, what, Some(hops), means, out);
+                self.ask(now, (AskedFor::Hops(peer, hops), relay), Some(hops), out);
             }
         }
         false
+    }
+
+    fn ask(
+        &mut self,
+        now: Now,
+        what: (AskedFor, SocketAddr),
+        hops: Option<u8>,
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        let means = (&mut self.rng, &mut self.counters);
+        self.probes.ask(now.mono, what, hops, means, out);
     }
 
     /// Requests whose answers are waited for.

@@ -50,10 +50,11 @@ struct Stream {
 }
 
 impl Stream {
-    const fn new(route: Route, number: Option<u64>) -> Self {
+    /// One that is not open yet.
+    const fn new(route: Route) -> Self {
         Self {
             route,
-            number,
+            number: None,
             unsent: VecDeque::new(),
             said: 0,
             may_say: 0,
@@ -84,7 +85,7 @@ impl RelayedStreams {
             Some(_) if self.streams.len() >= MAX_RELAYED_LINKS => failed("too many relayed links"),
             Some(route) if self.opening.contains_key(&route) => failed("it is being dialled"),
             Some(route) => {
-                self.streams.insert(link, Stream::new(route, None));
+                self.streams.insert(link, Stream::new(route));
                 self.opening.insert(route, link);
                 let message = RelayMessage::Open(route.peer);
                 return out.push_back(RelayEffect::Send { to: route.relay, message });
@@ -180,7 +181,7 @@ impl RelayedStreams {
             has_room.then(|| {
                 let link = LinkId::of_relay(self.accepted);
                 self.accepted += 1;
-                self.streams.insert(link, Stream::new(route, None));
+                self.streams.insert(link, Stream::new(route));
                 link
             })
         };
