@@ -312,7 +312,7 @@ impl Punching {
                 }
                 RoundStage::Probing { .. } => self.probe(now, peer, out),
                 RoundStage::Offered { .. } | RoundStage::Answered { .. } | RoundStage::Dialling => {
-                    self.fail(now, peer, out)
+                    self.fail(now, peer, out);
                 }
             }
         }
