@@ -1,6 +1,6 @@
 //! How far away an IP address is, and in whose network.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 /// How far an address reaches; nearer is smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +47,31 @@ pub(crate) fn is_relayed(ip: IpAddr) -> bool {
 /// The beginning of what [`relayed`] gives: within 100::/8.
 const RELAYED: u16 = 0x0172;
 
+/// How this node, and no other, calls an IPv4 address that it speaks to from one of its extra
+/// sockets: an address of a block that is of no network either. A path of a connection is an address
+/// then, whatever socket it leaves from.
+pub(crate) fn over_socket(socket: u16, to: SocketAddrV4) -> SocketAddr {
+    let ip =
+        u128::from(OVER_SOCKET) << 112 | u128::from(socket) << 96 | u128::from(to.ip().to_bits());
+    SocketAddr::new(Ipv6Addr::from_bits(ip).into(), to.port())
+}
+
+/// Of such an address, the socket and whom it speaks to there.
+pub(crate) fn socket_of(addr: SocketAddr) -> Option<(u16, SocketAddrV4)> {
+    let SocketAddr::V6(v6) = addr else { return None };
+    let [block, socket, .., high, low] = v6.ip().segments();
+    let to = Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    (block == OVER_SOCKET).then_some((socket, SocketAddrV4::new(to, v6.port())))
+}
+
+/// The beginning of what [`over_socket`] gives: within 100::/8.
+const OVER_SOCKET: u16 = 0x0173;
+
+/// Whether an address is a name that only this node uses: nobody is there.
+pub(crate) fn is_own_name(ip: IpAddr) -> bool {
+    is_relayed(ip) || socket_of(SocketAddr::new(ip, 0)).is_some()
+}
+
 impl Scope {
     /// How far `ip` reaches; `None` for what cannot be a node's address.
     pub(crate) fn of(ip: IpAddr) -> Option<Self> {
@@ -81,7 +106,7 @@ impl Scope {
         // Unspecified and the deprecated IPv4-compatible addresses share ::/96. A link-local
         // address means nothing without its interface, which a record does not carry.
         let compatible = ip.segments()[..6] == [0; 6];
-        let nowhere = is_relayed(ip.into());
+        let nowhere = is_own_name(ip.into());
         if compatible || nowhere || ip.is_multicast() || ip.is_unicast_link_local() {
             return None;
         }

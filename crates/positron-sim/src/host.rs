@@ -527,6 +527,8 @@ impl Host {
             Effect::Read { link, reading: Reading::Open } => {
                 self.read_on.extend(self.held.remove(&link).unwrap_or_default());
             }
+            Effect::OpenSocket(socket) => self.stack.open_socket(socket),
+            Effect::CloseSocket(socket) => self.stack.close_socket(socket),
             Effect::Resolve { name } => {
                 let after = self.dice.between(environment.physics().resolve);
                 self.later(self.now + after, Event::Resolved { name });

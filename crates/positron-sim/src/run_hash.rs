@@ -91,6 +91,14 @@ impl RunHash {
                 self.link(9, *link);
                 self.word(*reading as u64);
             }
+            Effect::OpenSocket(socket) => {
+                self.word(10);
+                self.word(socket.0.into());
+            }
+            Effect::CloseSocket(socket) => {
+                self.word(11);
+                self.word(socket.0.into());
+            }
             Effect::Emit(event) => {
                 self.word(7);
                 self.event(event);

@@ -1,6 +1,9 @@
 //! The network stack of a host, in the words of a node.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use bytes::Bytes;
 use positron_internet::{
@@ -8,7 +11,7 @@ use positron_internet::{
     StreamId, Topology,
 };
 use positron_proto::{
-    datagram::contract::Transmit,
+    datagram::contract::{ExtraSocket, Transmit},
     id::LinkId,
     node::Input,
     session::sessions::{Hangup, LinkDown, LinkKind},
@@ -28,20 +31,25 @@ pub(crate) struct Stack {
     listens: u16,
     /// The port that others see its datagrams come from.
     datagram_port: u16,
+    /// The ports of extra sockets.
+    extra: BTreeMap<u16, ExtraSocket>,
 }
 
 /// What a kernel says to a node.
 pub(crate) enum Told {
     /// By an input.
     Input(Input),
-    /// By bytes that the node reads where they are.
+    /// By bytes that the node reads where they are, of this path.
     Datagram(SocketAddr, Bytes),
 }
 
-impl From<Event<Bytes>> for Told {
-    fn from(event: Event<Bytes>) -> Self {
+impl Told {
+    fn of(event: Event<Bytes>, extra: &BTreeMap<u16, ExtraSocket>) -> Self {
         Self::Input(match event {
-            Event::Datagram { from, payload, .. } => return Self::Datagram(from, payload),
+            Event::Datagram { from, to, payload } => {
+                let path = extra.get(&to.port()).and_then(|socket| socket.path(from));
+                return Self::Datagram(path.unwrap_or(from), payload);
+            }
             Event::Accepted { id, from } => {
                 Input::Accepted { kind: LinkKind::Tcp, link: link_of(id), from, certificate: None }
             }
@@ -56,7 +64,8 @@ impl From<Event<Bytes>> for Told {
 impl Stack {
     pub(crate) const fn new(host: HostId, addr: SocketAddr) -> Self {
         let kernel = Kernel::new(host, addr.ip());
-        Self { kernel, listens: addr.port(), datagram_port: addr.port() }
+        let port = addr.port();
+        Self { kernel, listens: port, datagram_port: port, extra: BTreeMap::new() }
     }
 
     // --- the process ---
@@ -67,6 +76,9 @@ impl Stack {
     }
 
     pub(crate) fn start(&mut self) {
+        for port in std::mem::take(&mut self.extra).into_keys() {
+            self.kernel.unbind(port);
+        }
         self.kernel.start(self.listens);
         self.move_datagrams(self.listens);
     }
@@ -121,12 +133,36 @@ impl Stack {
         mut bytes: Bytes,
     ) {
         let at = (since_beginning(now), network);
+        let (over, to) = ExtraSocket::split(batch.to);
+        let Some(port) = self.port(over) else { return };
         while !bytes.is_empty() {
             let datagram = bytes.split_to(batch.segment_size.clamp(1, bytes.len()));
             // Whether it arrives is nobody's business here.
             let hops = batch.hops.unwrap_or(DEFAULT_TTL);
-            let _ = self.kernel.send(at, self.datagram_port, batch.to, datagram, hops);
+            let _ = self.kernel.send(at, port, to, datagram, hops);
         }
+    }
+
+    /// Opens a socket of a port of its own for datagrams.
+    pub(crate) fn open_socket(&mut self, socket: ExtraSocket) {
+        let port = FIRST_DYNAMIC_PORT + socket.0 % (u16::MAX - FIRST_DYNAMIC_PORT);
+        if port != self.datagram_port && self.port(Some(socket)).is_none() {
+            self.extra.insert(port, socket);
+            self.kernel.bind(port);
+        }
+    }
+
+    pub(crate) fn close_socket(&mut self, socket: ExtraSocket) {
+        if let Some(port) = self.port(Some(socket)) {
+            self.extra.remove(&port);
+            self.kernel.unbind(port);
+        }
+    }
+
+    /// The port of an extra socket, if it is open, or of that for datagrams.
+    fn port(&self, socket: Option<ExtraSocket>) -> Option<u16> {
+        let Some(socket) = socket else { return Some(self.datagram_port) };
+        self.extra.iter().find(|(_, open)| **open == socket).map(|(port, _)| *port)
     }
 
     /// Its address, as it knows it itself.
@@ -211,7 +247,7 @@ impl Stack {
 
     /// What the node is to hear next.
     pub(crate) fn poll_told(&mut self) -> Option<Told> {
-        self.kernel.poll_event().map(Told::from)
+        self.kernel.poll_event().map(|event| Told::of(event, &self.extra))
     }
 
     /// What this host sent to others.

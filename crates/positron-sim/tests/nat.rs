@@ -93,6 +93,49 @@ fn homes_of_every_pair_of_types_are_linked_directly_where_that_can_be() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Of each kind that asks for the port, with one whose port is another one for everybody.
+fn hard_pairs() -> impl Iterator<Item = [NatType; 2]> {
+    let pairs = NatType::ALL.into_iter().flat_map(|a| NatType::ALL.map(|b| [a, b]));
+    pairs.filter(|types| {
+        let is_hard = types[0] == NatType::Symmetric || types[1] == NatType::Symmetric;
+        is_hard && types[0] != types[1] && !types.contains(&NatType::Blocked) && !can_meet(*types)
+    })
+}
+
+#[test]
+fn who_is_seen_at_another_port_by_everybody_is_found_by_guessing_once_it_is_worth_it() {
+    let mut took = Vec::new();
+    for (types, seed) in hard_pairs().flat_map(|types| (0..4).map(move |seed| (types, seed))) {
+        let mut story = homes(types);
+        let second = story.nodes;
+        story.nodes += 1;
+        let mut world = World::new(&story, seed);
+        world.run_until(secs(10));
+        let [from, to] = HOMES;
+        // Who has one peer only does not know that its port varies.
+        for home in HOMES {
+            let hello = Workload::Direct { from: home, to: second, bytes: 200 };
+            assert_eq!(world.say(hello), Some(Ok(())));
+        }
+        world.run_until(secs(20));
+        assert_eq!(world.say(Workload::Direct { from, to, bytes: 100_000 }), Some(Ok(())));
+        let steps = (1..=100).map(|step| Duration::from_millis(100 * step));
+        let direct = steps.map(|after| (after, secs(20) + after)).find(|(_, at)| {
+            world.run_until(*at);
+            link(&world, from, to) == Some(LinkKind::Udp)
+        });
+        let name = format!("{}-{}, seed {seed}", types[0], types[1]);
+        took.push(direct.unwrap_or_else(|| panic!("{name}: no direct path")).0);
+        world.run_until(secs(160));
+        let report = world.finish();
+        report.expect_ok();
+        assert_eq!((report.directs.sent, report.directs.acknowledged), (3, 3), "{name}");
+    }
+    took.sort();
+    let at = |part: usize| took[(took.len() - 1) * part / 100].as_millis();
+    println!("{} searches: p50 {} ms, p90 {}, max {}", took.len(), at(50), at(90), at(100));
+}
+
 #[test]
 fn a_stream_that_begins_over_a_relay_goes_on_over_the_direct_path_and_is_whole() {
     for (seed, types) in [[NatType::Linux; 2], [NatType::FullCone, NatType::Symmetric]]

@@ -6,6 +6,7 @@ use std::{
 };
 
 use positron_proto::{
+    datagram::contract::ExtraSocket,
     id::Ticket,
     node::{Command, Effect, Event, Input, NodeCore, NodeView, Outcome},
     session::sessions::LinkKind,
@@ -19,6 +20,7 @@ use tokio::{
 use super::{
     Arrivals, Clock, CoreInput, Sockets,
     datagrams::{Arrived, Batch},
+    extra_sockets::ExtraSockets,
     interfaces,
     links::Links,
     listen::{Accepted, accept_all},
@@ -169,7 +171,8 @@ impl CoreTask {
         if sockets.address.ip().is_unspecified() {
             outside.spawn(interfaces::watch(self.arrivals.clone()));
         }
-        self.packets = sockets.datagrams.map(Packets::new);
+        let listening = sockets.address;
+        self.packets = sockets.datagrams.map(|socket| Packets::new(socket, listening));
         let mut batch = Vec::new();
 
         self.handle(Input::Listening(vec![sockets.address]));
@@ -241,6 +244,7 @@ impl CoreTask {
                     break;
                 }
             }
+            self.read_extra(batch);
         });
     }
 
@@ -248,12 +252,27 @@ impl CoreTask {
     fn read(&mut self, batch: &mut Batch) -> Arrived {
         let Some(packets) = &mut self.packets else { return Arrived::All };
         let arrived = packets.read(batch);
-        for some in batch.datagrams() {
+        for some in batch.datagrams().filter(|some| !ExtraSocket::is_name(some.from)) {
             let now = self.clock.now();
             self.core.handle_datagrams(now, some.from, some.segment_size, some.bytes);
             self.drain();
         }
         arrived
+    }
+
+    /// The same for the extra sockets.
+    fn read_extra(&mut self, batch: &mut Batch) {
+        for _ in 0..READ_ROUNDS {
+            let packets = self.packets.as_ref();
+            let Some(socket) = packets.and_then(|packets| packets.read_extra(batch)) else {
+                return;
+            };
+            for some in batch.datagrams() {
+                let Some(from) = socket.path(some.from) else { continue };
+                self.core.handle_datagrams(self.clock.now(), from, some.segment_size, some.bytes);
+                self.drain();
+            }
+        }
     }
 
     /// Sends what is due: the last thing after everything that happened in a wake-up.
@@ -363,6 +382,8 @@ impl CoreTask {
             Effect::Write { link, bytes } => self.links.write(link, bytes),
             Effect::Hangup { link, how } => self.links.hangup(link, how),
             Effect::Read { link, reading } => self.links.set_reading(link, reading),
+            Effect::OpenSocket(socket) => self.extra_sockets(|extra| extra.open(socket)),
+            Effect::CloseSocket(socket) => self.extra_sockets(|extra| extra.close(socket)),
             Effect::Resolve { name } => self.resolve_name(name),
             Effect::Verify { check, job, from } => {
                 self.checks.push(Check { id: check, job, from });
@@ -370,6 +391,10 @@ impl CoreTask {
             Effect::Persist { id, change } => self.answers.extend(self.storage.persist(id, change)),
             Effect::Emit(event) => self.emit(event),
         }
+    }
+
+    fn extra_sockets(&mut self, change: impl FnOnce(&mut ExtraSockets)) {
+        self.packets.as_mut().map(Packets::extra_sockets).map(change);
     }
 
     fn resolve_name(&mut self, name: String) {

@@ -12,6 +12,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::Instant,
 };
 
@@ -136,16 +137,17 @@ impl DatagramSocket {
         Sent::All
     }
 
-    /// Sends datagrams that go no further than so many hops: the socket says so as long as it takes
-    /// to send them, so nobody else may send meanwhile. What the kernel does not take now is lost.
-    pub(crate) fn send_not_far(&self, to: SocketAddr, hops: u8, segment_size: usize, bytes: &[u8]) {
-        let changed = self.change_hops(to, hops.into());
-        let sent = changed.and_then(|usual| {
-            self.try_send(to, segment_size, bytes);
-            self.change_hops(to, usual)
+    /// Sends a datagram that goes no further than so many hops: the socket says so as long as it
+    /// takes to send it, so nobody else may send meanwhile. What the kernel does not take now is
+    /// lost. It may be the first that is sent.
+    pub(crate) fn send_not_far(&self, to: SocketAddr, hops: u8, datagram: &[u8]) {
+        let to = self.as_destination(to);
+        let sent = self.change_hops(to, hops.into()).and_then(|usual| {
+            let sent = SockRef::from(&self.io).send_to(datagram, &to.into());
+            self.change_hops(to, usual).and(sent)
         });
         if let Err(error) = sent {
-            self.unsent.note(to, segment_size.min(bytes.len()), &error);
+            self.unsent.note(to, datagram.len(), &error);
         }
     }
 
@@ -197,6 +199,11 @@ impl DatagramSocket {
     /// Waits until there is something to read.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         self.io.readable().await
+    }
+
+    /// The same, for whoever waits for several sockets.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_recv_ready(cx)
     }
 
     /// Waits until the kernel takes datagrams again.

@@ -25,6 +25,7 @@ pub(crate) mod complaint;
 mod core_task;
 pub(crate) mod datagrams;
 mod dual_stack;
+mod extra_sockets;
 mod interfaces;
 mod link;
 mod links;

@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use positron_proto::node::NodeCore;
+use positron_proto::{datagram::contract::ExtraSocket, node::NodeCore};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -16,35 +16,43 @@ use super::{
     blocked::{BUFFER, Blocked},
     complaint::Complaint,
     datagrams::{Arrived, Batch, DatagramSocket},
+    extra_sockets::ExtraSockets,
 };
 use crate::limits::{READ_BACK_OFF, SEND_ROUNDS};
 
-/// The socket, and how far reading and sending are. It holds no memory to read into or to send
+/// The sockets, and how far reading and sending are. It holds no memory to read into or to send
 /// from: that is lent for one turn.
 #[derive(Debug)]
 pub(super) struct Packets {
     socket: DatagramSocket,
+    extra: ExtraSockets,
     /// Whether nothing is left to read, as far as is known.
     dry: bool,
     /// When to read again after reading failed.
     back_off: Option<Instant>,
     complaint: Complaint,
-    /// What the kernel has not taken.
-    blocked: Option<Blocked>,
+    /// What the kernel has not taken, and of which socket.
+    blocked: Option<(Option<ExtraSocket>, Blocked)>,
     /// Whether the core had more to send when its turn was over.
     unfinished: bool,
 }
 
 impl Packets {
-    pub(super) fn new(socket: DatagramSocket) -> Self {
+    pub(super) fn new(socket: DatagramSocket, listening: SocketAddr) -> Self {
         Self {
             socket,
+            extra: ExtraSockets::new(listening),
             dry: false,
             back_off: None,
             complaint: Complaint::new(),
             blocked: None,
             unfinished: false,
         }
+    }
+
+    /// A search for a direct path begins or ends.
+    pub(super) const fn extra_sockets(&mut self) -> &mut ExtraSockets {
+        &mut self.extra
     }
 
     /// To where the kernel said that there is no way, since the last call.
@@ -67,9 +75,29 @@ impl Packets {
         // An error shows again when the socket is used.
         tokio::select! {
             _ = self.socket.readable(), if self.back_off.is_none() => {}
-            _ = self.socket.writable(), if self.blocked.is_some() => {}
+            () = self.extra.readable(), if !self.extra.is_empty() => {}
+            () = self.blocked_is_writable(), if self.blocked.is_some() => {}
             () = until_later => {}
         }
+    }
+
+    /// Waits until the kernel takes more of what it has not taken.
+    async fn blocked_is_writable(&self) {
+        let blocked = self.blocked.as_ref();
+        if let Some(socket) = blocked.and_then(|(over, _)| self.socket(*over)) {
+            // An error shows again when the socket is used.
+            let _ = socket.writable().await;
+        }
+    }
+
+    /// An extra one while it is open, or that on which we listen.
+    fn socket(&self, extra: Option<ExtraSocket>) -> Option<&DatagramSocket> {
+        extra.map_or(Some(&self.socket), |extra| self.extra.get(extra))
+    }
+
+    /// Reads what is there at an extra socket that has anything, at most one batch.
+    pub(super) fn read_extra(&self, batch: &mut Batch) -> Option<ExtraSocket> {
+        self.extra.read(batch)
     }
 
     /// Reads what is there, at most one batch.
@@ -103,11 +131,14 @@ impl Packets {
                 return false;
             };
             let bytes = &buffer[..batch.len.min(buffer.len())];
+            let (over, to) = ExtraSocket::split(batch.to);
+            let Some(socket) = self.socket(over) else { continue };
             if let Some(hops) = batch.hops {
-                self.socket.send_not_far(batch.to, hops, batch.segment_size, bytes);
+                socket.send_not_far(to, hops, bytes);
                 continue;
             }
-            self.blocked = Blocked::send(&self.socket, batch.to, batch.segment_size, bytes);
+            let blocked = Blocked::send(socket, to, batch.segment_size, bytes);
+            self.blocked = blocked.map(|blocked| (over, blocked));
             if self.blocked.is_some() {
                 return false;
             }
@@ -128,8 +159,9 @@ impl Packets {
 
     /// Whether the kernel has taken everything now.
     fn send_blocked(&mut self) -> bool {
-        if self.blocked.as_mut().is_some_and(|blocked| blocked.send_on(&self.socket)) {
-            self.blocked = None;
+        let Some((over, mut blocked)) = self.blocked.take() else { return true };
+        if self.socket(over).is_some_and(|socket| !blocked.send_on(socket)) {
+            self.blocked = Some((over, blocked));
         }
         self.blocked.is_none()
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::{
     counters::EndpointCounters,
+    extra_socket::ExtraSocket,
     per_second::{PerAddress, PerSecond},
 };
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
         BINDINGS_PER_ADDRESS, BINDINGS_PER_SECOND, SHORT_BINDINGS_PER_ADDRESS,
         SHORT_BINDINGS_PER_SECOND,
     },
+    scope::canonical,
     stun::{BindingAnswer, BindingRequest, StunMessage, UNKNOWN_ATTRIBUTE},
     time::Instant,
 };
@@ -50,7 +52,7 @@ impl Bindings {
         };
         let BindingRequest { id, unknown, has_fingerprint } = request;
         let answer = if unknown.is_empty() {
-            BindingAnswer::Mapped(SocketAddr::new(from.ip().to_canonical(), from.port()))
+            BindingAnswer::Mapped(canonical(ExtraSocket::split(from).1))
         } else {
             BindingAnswer::Refused { code: UNKNOWN_ATTRIBUTE, unknown }
         };

@@ -15,6 +15,7 @@ use crate::{
 
 pub use super::{
     counters::EndpointCounters,
+    extra_socket::ExtraSocket,
     query::contract::{
         AnswerTooLong, Asker, NotAsked, QueryEvent, QueryFailure, QueryId, QueryReply, QueryTarget,
     },
@@ -298,7 +299,7 @@ pub enum NotDialled {
 /// A batch of datagrams in the buffer that was lent to [`super::Endpoint::poll_transmit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transmit {
-    /// Where to.
+    /// Where to: [`ExtraSocket::split`] tells over which socket.
     pub to: SocketAddr,
     /// Bytes of each datagram but the last, which may be shorter.
     pub segment_size: usize,

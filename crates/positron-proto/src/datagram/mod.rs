@@ -43,6 +43,7 @@ mod cookie;
 mod counters;
 mod demux;
 mod endpoint;
+mod extra_socket;
 pub mod flow;
 mod half_open;
 mod incoming;

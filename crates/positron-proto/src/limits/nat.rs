@@ -60,3 +60,29 @@ pub const HOPS_WAIT: Duration = Duration::from_millis(500);
 pub const HOPS_GRACE: Duration = Duration::from_millis(20);
 /// How long that is believed.
 pub const HOPS_LIFE: Duration = Duration::from_secs(600);
+
+/// Sockets that are opened in a search for the port of a node that everybody sees at another one.
+/// With so many ports open, each guess of the other side is right with a probability of 1/252.
+pub const SEARCH_SOCKETS: usize = 256;
+/// Guesses of the other side: one of them is right with a probability of 99.97 %.
+pub const SEARCH_GUESSES: usize = 2_048;
+/// Guesses at a time, one time in each [`SEARCH_STEP`]: 400 a second, 19 kB.
+pub const SEARCH_GUESSES_A_STEP: usize = 2;
+/// How long the next guesses wait.
+pub const SEARCH_STEP: Duration = Duration::from_millis(5);
+/// When nothing is expected any more after the first guess: all are made, answered and dialled.
+pub const SEARCH_WAIT: Duration = Duration::from_secs(6);
+/// How long the sockets of a search are open that nobody speaks to: that, and the way to the peer
+/// before it.
+pub const SEARCH_LIFE: Duration = Duration::from_secs(8);
+/// When it is looked again whether a connection still goes over the one that was found.
+pub const SEARCH_LOOK: Duration = Duration::from_secs(60);
+/// One search of a peer in so long: each costs 40 kB, and entries in the tables of two routers.
+pub const SEARCH_PACE: Duration = Duration::from_secs(60);
+/// Bytes over a relay within [`SEARCH_TRAFFIC_TIME`] that a search is worth. Who aims guesses at
+/// somebody else by a wrong offer has to pay us as much as we send.
+pub const SEARCH_TRAFFIC: usize = 64 * 1_024;
+/// See [`SEARCH_TRAFFIC`].
+pub const SEARCH_TRAFFIC_TIME: Duration = Duration::from_secs(10);
+/// How long a pair is worth a search after that, or after the application asked for the peer.
+pub const SEARCH_WISH: Duration = Duration::from_secs(60);

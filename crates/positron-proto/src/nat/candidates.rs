@@ -16,6 +16,8 @@ pub struct OwnPlaces {
     pub interfaces: Vec<IpAddr>,
     /// At which port it listens.
     pub port: u16,
+    /// Whether peers see its listening socket at different ports of one address.
+    pub port_varies: bool,
 }
 
 impl OwnPlaces {
@@ -57,6 +59,11 @@ impl OwnPlaces {
         usable
     }
 
+    /// Whether an address is on the internet, and in another network than ours.
+    pub(super) fn is_elsewhere(&self, addr: SocketAddr) -> bool {
+        is_plausible(addr, Scope::Public) && self.public.iter().all(|own| own.ip() != addr.ip())
+    }
+
     /// Whether this very node is there, or another program of its machine.
     fn is_self(&self, addr: SocketAddr) -> bool {
         self.interfaces.contains(&addr.ip())
@@ -86,6 +93,7 @@ mod tests {
             public: addrs(&["20.1.1.1:4000"]),
             interfaces: vec!["192.168.1.5".parse().unwrap(), "127.0.0.1".parse().unwrap()],
             port: 8888,
+            port_varies: false,
         }
     }
 

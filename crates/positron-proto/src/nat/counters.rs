@@ -9,6 +9,7 @@ counters! {
     rounds: Counter Count "Searches for a direct path to a node behind a relay.";
     answered: Counter Count "Such searches in which the node answered at an address of its own.";
     direct: Counter Count "Sessions that went on over a direct path.";
+    searches: Counter Count "Such searches in which many ports were opened or guessed.";
     refused: Counter Count "Searches of peers that were not joined: too many."
         high "A peer floods: it is slowed down by itself.";
     packets: Counter Count "Packets to addresses that a peer named.";

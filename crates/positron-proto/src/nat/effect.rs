@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::NatMessage;
-use crate::{id::NodeId, stun::TransactionId};
+use crate::{datagram::contract::ExtraSocket, id::NodeId, stun::TransactionId};
 
 /// What the search for direct paths wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,15 +15,19 @@ pub enum NatEffect {
         /// What.
         message: NatMessage,
     },
-    /// Ask by STUN from the socket on which we listen, once.
+    /// Ask by STUN, once.
     Ask {
-        /// Whom.
+        /// Whom, over which socket: a path ([`ExtraSocket::split`]).
         to: SocketAddr,
         /// Under which name.
         id: TransactionId,
         /// How many hops the packet goes, if not as far as it gets.
         hops: Option<u8>,
     },
+    /// Open a socket of a port of its own.
+    OpenSocket(ExtraSocket),
+    /// It is of no use.
+    CloseSocket(ExtraSocket),
     /// The peer answers there: go on over a link to this address.
     Dial {
         /// Who.

@@ -194,12 +194,18 @@ impl Nat {
     pub(crate) fn places(&self, now: Instant, port: u16) -> OwnPlaces {
         let mut seen: Vec<_> = self.seen.values().filter(|it| it.is_listening_socket).collect();
         seen.sort_by_key(|kept| (kept.gone.is_some(), core::cmp::Reverse(kept.at)));
-        let sure = self.info(now).public_addresses().collect::<Vec<_>>();
-        let public = sure.into_iter().chain(seen.into_iter().map(|kept| kept.addr));
+        let info = self.info(now);
+        let public = info.public_addresses().chain(seen.iter().map(|kept| kept.addr));
+        // Two who see different ports are enough to try: it costs nobody else anything.
+        let is_translated = |kept: &&Kept| Some(kept.addr.ip()) == info.ipv4.public_ip;
+        let mut ports = seen.iter().copied().filter(is_translated).map(|kept| kept.addr.port());
+        let first = ports.next();
+        let port_varies = !info.ipv4.is_forced && ports.any(|port| Some(port) != first);
         OwnPlaces {
             public: public.collect(),
             interfaces: self.interfaces.iter().copied().collect(),
             port,
+            port_varies,
         }
     }
 

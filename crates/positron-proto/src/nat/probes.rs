@@ -80,6 +80,19 @@ impl Probes {
         out.push_back(NatEffect::Ask { to, id, hops });
     }
 
+    /// Sends one request of a search, which is bounded as a whole, and waits for its answer.
+    pub(super) fn guess(
+        &mut self,
+        (why, to): (AskedFor, SocketAddr),
+        (rng, counters): (&mut Rng, &mut NatCounters),
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        counters.packets += 1;
+        let id = TransactionId::draw(rng);
+        self.asked.insert(id, (why, to));
+        out.push_back(NatEffect::Ask { to, id, hops: None });
+    }
+
     fn pay(&mut self, now: Instant, to: SocketAddr) -> bool {
         let address = spend(&mut self.addresses, to, now);
         if address.has_answered {

@@ -1,22 +1,24 @@
 //! Direct paths to peers that are reached through a relay.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
 };
 
 use super::{
     DialOver, NatCounters, NatEffect, NatMessage, Offer, OwnPlaces,
     probes::{AskedFor, Probes},
-    round::{RoundStage, SoughtPath},
+    round::{Plan, Probing, RoundStage, Search, SoughtPath, Worth},
+    searches::Searches,
 };
 use crate::{
     allowance::Allowance,
+    datagram::contract::ExtraSocket,
     deadlines::Deadlines,
     id::NodeId,
     limits::{
         HOPS_GRACE, HOPS_LIFE, HOPS_WAIT, MAX_OPENER_HOPS, MAX_PUNCHED, PUNCH_AGAIN, PUNCH_OPENERS,
-        PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_ROUNDS_PACE, PUNCH_STEP, PUNCH_WAIT,
+        PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_ROUNDS_PACE, PUNCH_STEP, SEARCH_GUESSES_A_STEP,
     },
     rng::Rng,
     stun::TransactionId,
@@ -41,6 +43,7 @@ pub struct Punching {
     /// What each peer may ask for, as long as it is linked.
     asking: BTreeMap<NodeId, Allowance>,
     probes: Probes,
+    searches: Searches,
     deadlines: Deadlines<NodeId>,
     /// How far an opener goes, and since when that is believed.
     reach: Option<(u8, Instant)>,
@@ -55,6 +58,7 @@ impl Punching {
             wanted: BTreeMap::new(),
             asking: BTreeMap::new(),
             probes: Probes::default(),
+            searches: Searches::default(),
             deadlines: Deadlines::new(),
             reach: None,
             rng,
@@ -75,9 +79,46 @@ impl Punching {
             return;
         }
         let (stage, failed, offered) = (RoundStage::Idle, 0, None);
-        self.wanted.insert(peer, SoughtPath { begins, relay, stage, failed, offered });
+        let worth = Worth::default();
+        let path = SoughtPath { begins, relay, stage, failed, offered, worth, anew: false };
+        self.wanted.insert(peer, path);
         if begins {
             self.deadlines.set(peer, now.mono);
+        }
+    }
+
+    /// So many bytes went over a relay, from or to a peer.
+    pub fn handle_traffic(&mut self, now: Now, peer: &NodeId, bytes: usize) {
+        if let Some(wanted) = self.wanted.get_mut(peer)
+            && wanted.worth.count(now.mono, bytes)
+        {
+            self.hurry(now, peer);
+        }
+    }
+
+    /// The application asked for a path to a peer.
+    pub fn handle_asked(&mut self, now: Now, peer: &NodeId) {
+        if let Some(wanted) = self.wanted.get_mut(peer)
+            && wanted.worth.wish(now.mono)
+        {
+            self.hurry(now, peer);
+        }
+    }
+
+    /// A pair is worth more than it was: a round begins anew that was begun without a search.
+    fn hurry(&mut self, now: Now, peer: &NodeId) {
+        let may_begin = self.searches.may_begin(now.mono, peer);
+        let Some(wanted) = self.wanted.get_mut(peer).filter(|it| it.begins && may_begin) else {
+            return;
+        };
+        match &wanted.stage {
+            RoundStage::Offered(offer) => wanted.anew = !offer.searches,
+            RoundStage::Probing(probing) if probing.plan.search.is_none() => {
+                wanted.stage = RoundStage::Idle;
+                self.deadlines.set(*peer, now.mono);
+            }
+            RoundStage::Idle => self.deadlines.set_earliest(*peer, now.mono),
+            _ => {}
         }
     }
 
@@ -141,7 +182,7 @@ impl Punching {
             return;
         }
         self.counters.rounds += 1;
-        wanted.offered = Some((offer.nonce, usable(offer, own)));
+        wanted.offered = Some(offer.clone());
         if self.measure(now, from, out) {
             self.answer(now, from, own, out);
         }
@@ -150,11 +191,15 @@ impl Punching {
     /// Opens our translator, then says so.
     fn answer(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
-        let Some((nonce, to)) = wanted.offered.take() else { return };
-        wanted.stage = RoundStage::Answered { nonce, to: to.clone() };
+        let Some(theirs) = wanted.offered.take() else { return };
+        // Who guesses is asked for more than who opens ports of its own.
+        let is_willing = own.port_varies || wanted.worth.is_wished(now.mono);
+        let ours = self.offer_of(now, &peer, theirs.nonce, is_willing, own);
+        let plan = Plan::of(&ours, &theirs, own);
+        self.open(now, peer, &plan, out);
+        self.set_stage(peer, RoundStage::Answered { nonce: ours.nonce, plan });
         self.deadlines.set(peer, now.mono + PUNCH_STEP);
-        self.open(now, peer, &to, out);
-        let message = NatMessage::Answer(offer(nonce, own));
+        let message = NatMessage::Answer(ours);
         out.push_back(NatEffect::Send { to: peer, message });
     }
 
@@ -167,61 +212,83 @@ impl Punching {
         out: &mut VecDeque<NatEffect>,
     ) {
         let Some(wanted) = self.wanted.get_mut(&from) else { return };
-        if wanted.stage != (RoundStage::Offered { nonce: offer.nonce }) {
-            return;
+        let plan = match &wanted.stage {
+            RoundStage::Offered(ours) if ours.nonce == offer.nonce => Plan::of(ours, offer, own),
+            _ => return,
+        };
+        if core::mem::take(&mut wanted.anew) {
+            wanted.stage = RoundStage::Idle;
+            return self.deadlines.set(from, now.mono);
         }
-        let to = usable(offer, own);
-        self.open(now, from, &to, out);
+        self.open(now, from, &plan, out);
         let message = NatMessage::Sync(offer.nonce);
         out.push_back(NatEffect::Send { to: from, message });
-        self.begin_probing(now, from, to, out);
+        self.begin_probing(now, from, plan, out);
     }
 
     fn handle_sync(&mut self, now: Now, from: NodeId, nonce: u64, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get_mut(&from) else { return };
-        match &mut wanted.stage {
-            RoundStage::Answered { nonce: answered, to } if *answered == nonce => {
-                let to = core::mem::take(to);
-                self.begin_probing(now, from, to, out);
-            }
-            _ => {}
+        if let RoundStage::Answered { nonce: answered, plan } = &wanted.stage
+            && *answered == nonce
+        {
+            let plan = plan.clone();
+            self.begin_probing(now, from, plan, out);
         }
     }
 
     /// Sends what makes our translator let the peer in, and gets no further.
-    fn open(&mut self, now: Now, peer: NodeId, to: &[SocketAddr], out: &mut VecDeque<NatEffect>) {
+    fn open(&mut self, now: Now, peer: NodeId, plan: &Plan, out: &mut VecDeque<NatEffect>) {
         let hops = self.reach.map_or(MAX_OPENER_HOPS, |(hops, _)| hops);
+        if plan.search.is_some() {
+            self.counters.searches += 1;
+            self.searches.begin(now.mono, peer);
+        }
+        if let Some(Search::Open(to)) = plan.search {
+            for path in self.searches.open(now.mono, to, out) {
+                self.counters.packets += 1;
+                let id = TransactionId::draw(&mut self.rng);
+                out.push_back(NatEffect::Ask { to: path, id, hops: Some(hops) });
+            }
+        }
         for _ in 0..PUNCH_OPENERS {
-            for &addr in to {
+            for &addr in &plan.to {
                 self.ask(now, (AskedFor::Path(peer), addr), Some(hops), out);
             }
         }
     }
 
-    fn begin_probing(
-        &mut self,
-        now: Now,
-        peer: NodeId,
-        to: Vec<SocketAddr>,
-        out: &mut VecDeque<NatEffect>,
-    ) {
+    fn begin_probing(&mut self, now: Now, peer: NodeId, plan: Plan, out: &mut VecDeque<NatEffect>) {
+        self.set_stage(peer, RoundStage::Probing(Probing { plan, since: now.mono, probes: 0 }));
+        self.probe(now, peer, out);
+    }
+
+    fn set_stage(&mut self, peer: NodeId, stage: RoundStage) {
         if let Some(wanted) = self.wanted.get_mut(&peer) {
-            wanted.stage = RoundStage::Probing { to, probes: 0, since: now.mono };
-            self.probe(now, peer, out);
+            wanted.stage = stage;
         }
     }
 
-    /// Asks at each address once more, or gives up for this time.
+    /// Does what is due of a round, or gives up for this time.
     fn probe(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
-        let RoundStage::Probing { to, probes, since } = &mut wanted.stage else { return };
-        if *probes >= PUNCH_PROBES.len() {
+        let RoundStage::Probing(probing) = &mut wanted.stage else { return };
+        if now.mono.since(probing.since) >= probing.lasts() {
             return self.fail(now, peer, out);
         }
-        *probes += 1;
-        let next = *since + PUNCH_PROBES.get(*probes).copied().unwrap_or(PUNCH_WAIT);
-        let to = to.clone();
-        self.deadlines.set(peer, next);
+        if let Some(Search::Guess(guesses)) = &mut probing.plan.search {
+            for _ in 0..SEARCH_GUESSES_A_STEP {
+                let Some(at) = guesses.next(&mut self.rng) else { break };
+                let means = (&mut self.rng, &mut self.counters);
+                self.probes.guess((AskedFor::Path(peer), at), means, out);
+            }
+        }
+        let next = PUNCH_PROBES.get(probing.probes).map(|after| probing.since + *after);
+        let mut to = Vec::new();
+        if next.is_some_and(|at| at <= now.mono) {
+            probing.probes += 1;
+            to.clone_from(&probing.plan.to);
+        }
+        self.deadlines.set(peer, probing.next(now.mono));
         for addr in to {
             self.ask(now, (AskedFor::Path(peer), addr), None, out);
         }
@@ -233,9 +300,9 @@ impl Punching {
         self.reach = None;
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
         // Where no datagram gets through, a stream may.
-        if let RoundStage::Probing { to, .. } = &wanted.stage
+        if let RoundStage::Probing(probing) = &wanted.stage
             && wanted.failed == 0
-            && let Some(&to) = to.first()
+            && let Some(&to) = probing.plan.to.first()
         {
             out.push_back(NatEffect::Dial { peer, to, over: DialOver::Anything });
         }
@@ -283,11 +350,19 @@ impl Punching {
 
     /// When something is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.next().map(|(at, _)| at)
+        let next = self.deadlines.next().map(|(at, _)| at);
+        next.into_iter().chain(self.searches.poll_timeout()).min()
     }
 
-    /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Now, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
+    /// Does what is due; `used` are the extra sockets over which a connection goes.
+    pub fn handle_timeout(
+        &mut self,
+        now: Now,
+        own: &OwnPlaces,
+        used: impl FnOnce() -> BTreeSet<ExtraSocket>,
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        self.searches.close_unused(now.mono, used, out);
         let mut due = Vec::new();
         while let Some(peer) = self.deadlines.pop_due(now.mono) {
             due.push(peer);
@@ -310,8 +385,8 @@ impl Punching {
                         self.answer(now, peer, own, out);
                     }
                 }
-                RoundStage::Probing { .. } => self.probe(now, peer, out),
-                RoundStage::Offered { .. } | RoundStage::Answered { .. } | RoundStage::Dialling => {
+                RoundStage::Probing(_) => self.probe(now, peer, out),
+                RoundStage::Offered(_) | RoundStage::Answered { .. } | RoundStage::Dialling => {
                     self.fail(now, peer, out);
                 }
             }
@@ -319,13 +394,29 @@ impl Punching {
     }
 
     fn offer(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
-        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
-        let nonce = self.rng.next_u64();
-        wanted.stage = RoundStage::Offered { nonce };
+        let Some(wanted) = self.wanted.get(&peer) else { return };
+        let (nonce, is_willing) = (self.rng.next_u64(), wanted.worth.is_wished(now.mono));
+        let ours = self.offer_of(now, &peer, nonce, is_willing, own);
+        self.set_stage(peer, RoundStage::Offered(ours.clone()));
         self.counters.rounds += 1;
         self.deadlines.set(peer, now.mono + PUNCH_STEP);
-        let message = NatMessage::Connect(offer(nonce, own));
-        out.push_back(NatEffect::Send { to: peer, message });
+        out.push_back(NatEffect::Send { to: peer, message: NatMessage::Connect(ours) });
+    }
+
+    fn offer_of(
+        &self,
+        now: Now,
+        peer: &NodeId,
+        nonce: u64,
+        is_willing: bool,
+        own: &OwnPlaces,
+    ) -> Offer {
+        Offer {
+            nonce,
+            port_varies: own.port_varies,
+            searches: is_willing && self.searches.may_begin(now.mono, peer),
+            candidates: own.candidates().into_iter().map(Address::from).collect(),
+        }
     }
 
     /// Finds out how many hops away the relay is, unless that is known: an opener goes one less, so
@@ -373,14 +464,4 @@ impl Punching {
     pub const fn counters(&self) -> NatCounters {
         self.counters
     }
-}
-
-fn offer(nonce: u64, own: &OwnPlaces) -> Offer {
-    let candidates = own.candidates().into_iter().map(Address::from).collect();
-    Offer { nonce, candidates }
-}
-
-fn usable(offer: &Offer, own: &OwnPlaces) -> Vec<SocketAddr> {
-    let offered = offer.candidates.iter().filter_map(Address::socket_addr);
-    own.usable(&offered.collect::<Vec<_>>())
 }

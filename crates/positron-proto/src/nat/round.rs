@@ -2,7 +2,14 @@
 
 use std::net::SocketAddr;
 
-use crate::time::Instant;
+use super::{Offer, OwnPlaces, searches::Guesses};
+use crate::{
+    limits::{
+        PUNCH_PROBES, PUNCH_WAIT, SEARCH_STEP, SEARCH_TRAFFIC, SEARCH_TRAFFIC_TIME, SEARCH_WAIT,
+        SEARCH_WISH,
+    },
+    time::{Duration, Instant},
+};
 
 /// How far the search for a direct path to one peer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,13 +19,40 @@ pub(super) enum RoundStage {
     /// How far our own translators reach is being found out, before anything is said.
     Measuring,
     /// CONNECT was said.
-    Offered { nonce: u64 },
+    Offered(Offer),
     /// ANSWER was said, and our translator is open.
-    Answered { nonce: u64, to: Vec<SocketAddr> },
+    Answered { nonce: u64, plan: Plan },
     /// Both translators are open.
-    Probing { to: Vec<SocketAddr>, probes: usize, since: Instant },
+    Probing(Probing),
     /// The peer answered at one address, which is being dialled.
     Dialling,
+}
+
+/// What both ends do when both have said where they may be. They know the same, so that they choose
+/// alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Where the peer may be.
+    pub(super) to: Vec<SocketAddr>,
+    pub(super) search: Option<Search>,
+}
+
+/// Which part we have in a search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Search {
+    /// Our port is another one for everybody: we open many towards this address.
+    Open(SocketAddr),
+    /// That of the peer is: we guess.
+    Guess(Guesses),
+}
+
+/// Requests that go out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Probing {
+    pub(super) plan: Plan,
+    pub(super) since: Instant,
+    /// How often each address was asked.
+    pub(super) probes: usize,
 }
 
 /// A peer that is reached through a relay.
@@ -32,5 +66,73 @@ pub(super) struct SoughtPath {
     /// Searches that came to nothing.
     pub(super) failed: usize,
     /// What the peer offered and is answered when it is known how far our translators reach.
-    pub(super) offered: Option<(u64, Vec<SocketAddr>)>,
+    pub(super) offered: Option<Offer>,
+    pub(super) worth: Worth,
+    /// Whether the round that was offered is to be offered again, with a search.
+    pub(super) anew: bool,
+}
+
+/// Whether a pair is worth a search.
+#[derive(Debug, Default)]
+pub(super) struct Worth {
+    /// Bytes since then.
+    counted: Option<(Instant, usize)>,
+    /// Since when it is.
+    wished: Option<Instant>,
+}
+
+impl Plan {
+    /// What follows from two offers.
+    pub(super) fn of(ours: &Offer, theirs: &Offer, own: &OwnPlaces) -> Self {
+        let to = own.usable(&theirs.addresses());
+        let is_search = ours.searches && theirs.searches && ours.port_varies != theirs.port_varies;
+        let mut far = to.iter().filter_map(|addr| match addr {
+            SocketAddr::V4(v4) if is_search && own.is_elsewhere(*addr) => Some(*v4),
+            _ => None,
+        });
+        let search = far.next().map(|addr| match ours.port_varies {
+            true => Search::Open(addr.into()),
+            false => Search::Guess(Guesses::new(*addr.ip())),
+        });
+        Self { to, search }
+    }
+}
+
+impl Probing {
+    /// When something is to be done next.
+    pub(super) fn next(&self, now: Instant) -> Instant {
+        let wait = if self.plan.search.is_some() { SEARCH_WAIT } else { PUNCH_WAIT };
+        let probe = self.since + PUNCH_PROBES.get(self.probes).copied().unwrap_or(wait);
+        match self.plan.search {
+            Some(Search::Guess(_)) => probe.min(now + SEARCH_STEP),
+            _ => probe,
+        }
+    }
+
+    /// How long it goes on.
+    pub(super) fn lasts(&self) -> Duration {
+        if self.plan.search.is_some() { SEARCH_WAIT } else { PUNCH_WAIT }
+    }
+}
+
+impl Worth {
+    /// So much went over the relay; whether the pair is worth a search since now.
+    pub(super) fn count(&mut self, now: Instant, bytes: usize) -> bool {
+        let is_old = |(since, _): &(Instant, usize)| now.since(*since) >= SEARCH_TRAFFIC_TIME;
+        let (since, before) = self.counted.filter(|it| !is_old(it)).unwrap_or((now, 0));
+        let sum = before.saturating_add(bytes);
+        self.counted = Some((since, sum));
+        sum >= SEARCH_TRAFFIC && self.wish(now)
+    }
+
+    /// It is; whether it was not before.
+    pub(super) fn wish(&mut self, now: Instant) -> bool {
+        let is_news = !self.is_wished(now);
+        self.wished = Some(now);
+        is_news
+    }
+
+    pub(super) fn is_wished(&self, now: Instant) -> bool {
+        self.wished.is_some_and(|since| now.since(since) < SEARCH_WISH)
+    }
 }

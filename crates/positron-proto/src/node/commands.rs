@@ -167,6 +167,7 @@ impl Commands<'_> {
     fn link(&mut self, now: Now, to: NodeId) -> Result<Ticket, Refused> {
         let is_to_be_found = self.is_to_be_found(to)?;
         if self.0.sessions.is_up(&to) {
+            self.0.punching.handle_asked(now, &to);
             let ticket = self.0.publisher.ticket();
             self.0.emit(Event::Completed { ticket, outcome: Outcome::Linked });
             return Ok(ticket);

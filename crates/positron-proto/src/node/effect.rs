@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{ChangeId, Event};
 use crate::{
+    datagram::contract::ExtraSocket,
     id::{LinkId, NodeId},
     identity::SignatureJob,
     session::sessions::{Hangup, LinkKind, Reading},
@@ -49,6 +50,11 @@ pub enum Effect {
         /// Which of the two.
         reading: Reading,
     },
+    /// Open a UDP socket at a port of its own beside the one that is listened on, of IPv4, and read
+    /// it. If that is not possible, nothing is sent over it.
+    OpenSocket(ExtraSocket),
+    /// Close it.
+    CloseSocket(ExtraSocket),
     /// Look up `host:port`; answer with `Resolved`.
     Resolve {
         /// The name and the port.

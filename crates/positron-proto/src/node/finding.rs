@@ -118,6 +118,7 @@ impl Finding<'_> {
             self.finish(now, peer);
         }
         for ticket in self.0.wanted_links.take(&peer) {
+            self.0.punching.handle_asked(now, &peer);
             self.0.emit(Event::Completed { ticket, outcome: Outcome::Linked });
         }
     }

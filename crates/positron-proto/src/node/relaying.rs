@@ -1,9 +1,9 @@
 //! Links that go through a third node: to the sessions byte streams like any other.
 
-use super::{Event, NodeCore, judging::Judging, room_name::RoomName};
+use super::{Effect, Event, NodeCore, judging::Judging, room_name::RoomName};
 use crate::{
     handshake::{Direction, Expect},
-    id::NodeId,
+    id::{LinkId, NodeId},
     limits::{RELAYS_ASKED, RELAYS_STANDING_BY},
     nat::{DialOver, NatEffect, NatMessage, OwnPlaces},
     relay::RelayEffect,
@@ -56,10 +56,13 @@ impl Relaying<'_> {
                 self.0.sessions.handle_connected(now, link, None, session);
             }
             RelayEffect::Bytes { link, bytes } => {
+                let len = bytes.len();
                 self.0.sessions.handle_bytes(now, link, bytes, session);
+                self.count(now, link, len);
             }
             RelayEffect::Written { link, bytes } => {
                 self.0.sessions.handle_written(now, link, bytes, session);
+                self.count(now, link, bytes);
             }
             RelayEffect::Down { link, reason } => {
                 self.0.sessions.handle_link_down(now, link, reason, session);
@@ -67,6 +70,13 @@ impl Relaying<'_> {
             RelayEffect::Misbehaved { peer, what } => {
                 Judging(self.0).observe_misbehavior(now, peer, what);
             }
+        }
+    }
+
+    /// So much went over a relay.
+    fn count(&mut self, now: Now, link: LinkId, bytes: usize) {
+        if let Some(peer) = self.0.sessions.peer_over(link) {
+            self.0.punching.handle_traffic(now, &peer, bytes);
         }
     }
 
@@ -117,6 +127,12 @@ impl Relaying<'_> {
                 self.0.send(now, to, RoomName::Nat, lane, body, None);
             }
             NatEffect::Ask { to, id, hops } => self.0.sessions.ask_stun(to, id, hops),
+            NatEffect::OpenSocket(socket) => {
+                self.0.effects.push_back(Effect::OpenSocket(socket));
+            }
+            NatEffect::CloseSocket(socket) => {
+                self.0.effects.push_back(Effect::CloseSocket(socket));
+            }
             NatEffect::Dial { peer, to, over } => {
                 let over = match over {
                     DialOver::Datagrams => LinkKinds::UDP,
@@ -141,7 +157,9 @@ impl Relaying<'_> {
         self.0.relays.handle_timeout(now, &mut self.0.queues.relay);
         if self.0.punching.poll_timeout().is_some_and(|at| at <= now.mono) {
             let own = self.own_places(now);
-            self.0.punching.handle_timeout(now, &own, &mut self.0.queues.nat);
+            let core = &mut *self.0;
+            let used = || core.sessions.extra_sockets();
+            core.punching.handle_timeout(now, &own, used, &mut core.queues.nat);
         }
     }
 

@@ -11,7 +11,8 @@ use crate::{
     datagram::{
         Endpoint,
         contract::{
-            Closed, ConnectionId, Delivery, EndpointEvent, NotDialled, NotQueued, WireBytes,
+            Closed, ConnectionId, Delivery, EndpointEvent, ExtraSocket, NotDialled, NotQueued,
+            RemoteNode, WireBytes,
         },
     },
     handshake::HandshakeFailure,
@@ -109,13 +110,14 @@ impl DatagramCarrier {
         let known = |connection| self.by_connection.get(&connection).copied();
         let event = match event {
             EndpointEvent::Connected { connection, remote } => {
+                let remote = without_socket(remote);
                 known(connection).map(|link| CarrierEvent::Authenticated { link, remote })
             }
             EndpointEvent::Accepted { connection, remote } => {
                 let link = names.next();
                 self.by_link.insert(link, connection);
                 self.by_connection.insert(connection, link);
-                Some(CarrierEvent::Authenticated { link, remote })
+                Some(CarrierEvent::Authenticated { link, remote: without_socket(remote) })
             }
             EndpointEvent::Message { connection, lane, delivery, body } => {
                 let link = known(connection);
@@ -133,6 +135,7 @@ impl DatagramCarrier {
                 })
             }
             EndpointEvent::Moved { connection, addr } => {
+                let (_, addr) = ExtraSocket::split(addr);
                 known(connection).map(|link| CarrierEvent::Moved { link, addr })
             }
             EndpointEvent::Finished { connection, reason } => {
@@ -180,6 +183,11 @@ impl DatagramCarrier {
         self.events.extend(fault.map(|why| CarrierEvent::Failed { link, why }));
         self.events.push_back(CarrierEvent::Closed { link, why: down });
     }
+}
+
+/// Which of our sockets it is reached over is nobody's business above.
+fn without_socket(remote: RemoteNode) -> RemoteNode {
+    RemoteNode { addr: ExtraSocket::split(remote.addr).1, ..remote }
 }
 
 impl Carrier for DatagramCarrier {

@@ -129,7 +129,7 @@ impl Dials {
     }
 
     /// A peer that is reached over a less preferred link may answer at this address, too: it is
-    /// dialled there over these kinds, unless such a dial is under way already.
+    /// dialled there over these kinds, instead of where it was thought to be before.
     pub(super) fn dial_direct(
         &mut self,
         table: &mut LinkTable,
@@ -140,9 +140,11 @@ impl Dials {
     ) {
         let Some(SessionLink { peer, kind, .. }) = table.link(link) else { return };
         let over = self.transports.and(over).before(*kind);
-        if !over.is_empty() && !self.attempts.is_under_way(peer.id, Reason::Upgrade) {
-            self.counters.upgrades += 1;
+        if !over.is_empty() {
             let dial = DialRequest { to, ..again(peer) };
+            self.counters.upgrades += 1;
+            let peer = peer.id;
+            self.cancel(table, now, &peer, |why| why == Reason::Upgrade, out);
             self.attempt(table, now, dial, Reason::Upgrade, over, out);
         }
     }

@@ -1,6 +1,9 @@
 //! How sessions begin, move and end `[PROTOCOL 5.2]`.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    net::SocketAddr,
+};
 
 use super::{
     carrier::LinkEnding,
@@ -18,6 +21,7 @@ use super::{
     stage::Stage,
 };
 use crate::{
+    datagram::contract::ExtraSocket,
     handshake::{Direction, HandshakeFailure},
     id::{LinkId, NodeId},
     limits::BACK_LONGEST,
@@ -180,6 +184,19 @@ impl Sessions {
     pub fn ask_stun(&mut self, to: SocketAddr, id: TransactionId, hops: Option<u8>) {
         if self.config.transports.has(LinkKind::Udp) {
             self.carriers_mut().datagrams.endpoint.ask_stun(to, id, hops);
+        }
+    }
+
+    /// The extra sockets over which connections go.
+    pub fn extra_sockets(&self) -> BTreeSet<ExtraSocket> {
+        self.links.table.carriers().datagrams.endpoint.extra_sockets()
+    }
+
+    /// Whose session goes over a link.
+    pub fn peer_over(&self, link: LinkId) -> Option<NodeId> {
+        match self.links.table.stage(link)? {
+            Stage::Established(established) => Some(established.peer.id),
+            _ => None,
         }
     }
 

@@ -220,9 +220,11 @@ fn direct_path(rng: &mut Rng) -> NatMessage {
     let nonce = rng.below(3);
     let address = |rng: &mut Rng| SocketAddr::from((rng.bytes::<4>(), 4000)).into();
     let candidates = (0..rng.index(9)).map(|_| address(rng)).collect();
+    let (port_varies, searches) = (rng.chance(0.5), rng.chance(0.5));
+    let offer = Offer { nonce, port_varies, searches, candidates };
     match rng.index(3) {
-        0 => NatMessage::Connect(Offer { nonce, candidates }),
-        1 => NatMessage::Answer(Offer { nonce, candidates }),
+        0 => NatMessage::Connect(offer),
+        1 => NatMessage::Answer(offer),
         _ => NatMessage::Sync(nonce),
     }
 }

@@ -291,7 +291,7 @@ impl Rig {
                     self.answers.push_back((n, Input::Persisted { up_to: id }));
                 }
                 Effect::Emit(event) => self.hosts[n].events.push(event),
-                Effect::Resolve { .. } => {}
+                Effect::Resolve { .. } | Effect::OpenSocket(_) | Effect::CloseSocket(_) => {}
             }
         }
     }

@@ -11,8 +11,13 @@ use crate::{address, identity};
 
 pub(crate) fn messages() -> Vec<(&'static str, Message)> {
     let places = ["198.51.100.7:61000", "[2001:db8::7]:8888", "192.168.1.7:8888"];
-    let offer = Offer { nonce: 258, candidates: places.map(address).into() };
-    let nowhere = Offer { nonce: u64::MAX, candidates: Vec::new() };
+    let offer = |port_varies, searches| Offer {
+        nonce: 258,
+        port_varies,
+        searches,
+        candidates: places.map(address).into(),
+    };
+    let nowhere = Offer { nonce: u64::MAX, candidates: Vec::new(), ..offer(false, false) };
     let peer = identity(1).node_id();
     let by_end = RelayLabel { number: 32, by_relay: false };
     let by_relay = RelayLabel { number: 0, by_relay: true };
@@ -20,9 +25,9 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
     let opened = |asked| RelayMessage::Opened { number: 64, peer, asked };
     let refused = |why| RelayMessage::Refused { peer, why };
     vec![
-        ("connect", NatMessage::Connect(offer.clone()).into()),
+        ("connect", NatMessage::Connect(offer(true, true)).into()),
         ("connect.nowhere", NatMessage::Connect(nowhere).into()),
-        ("answer", NatMessage::Answer(offer).into()),
+        ("answer", NatMessage::Answer(offer(false, true)).into()),
         ("sync", NatMessage::Sync(258).into()),
         ("relay_open", RelayMessage::Open(peer).into()),
         ("relay_opened.asked", opened(true).into()),

@@ -158,8 +158,15 @@ pub(crate) fn any_message() -> impl Strategy<Value = Message> {
 
 fn any_nat_message() -> impl Strategy<Value = NatMessage> {
     let offer = || {
-        (any::<u64>(), prop::collection::vec(any_address(), 0..=MAX_CANDIDATES))
-            .prop_map(|(nonce, candidates)| Offer { nonce, candidates })
+        let candidates = prop::collection::vec(any_address(), 0..=MAX_CANDIDATES);
+        (any::<u64>(), any::<bool>(), any::<bool>(), candidates).prop_map(
+            |(nonce, port_varies, searches, candidates)| Offer {
+                nonce,
+                port_varies,
+                searches,
+                candidates,
+            },
+        )
     };
     prop_oneof![
         offer().prop_map(NatMessage::Connect),

@@ -1,7 +1,7 @@
 //! What arrives at an endpoint: whose is it, and what follows? And what is asked without a
 //! connection.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use bytes::Bytes;
 
@@ -11,8 +11,8 @@ use crate::{
         client_handshake::{HandshakeProgress, unsealed},
         connection::{Connection, Handled, OpenedPacket, SealedPacket},
         contract::{
-            AnswerTooLong, Closed, ConnectionId, EndpointEvent, NotAsked, QueryEvent, QueryId,
-            QueryReply, QueryTarget, StunAnswered,
+            AnswerTooLong, Closed, ConnectionId, EndpointEvent, ExtraSocket, NotAsked, QueryEvent,
+            QueryId, QueryReply, QueryTarget, StunAnswered,
         },
         half_open::{Knock, remote, sealed_reset},
         protection::Protection,
@@ -131,11 +131,17 @@ impl Endpoint {
         }
     }
 
-    /// Asks by STUN how somebody sees this socket, once; the answer is [`poll_stun`]'s to tell.
+    /// Asks by STUN how somebody sees the socket of this path, once; the answer is [`poll_stun`]'s to tell.
     ///
     /// [`poll_stun`]: Self::poll_stun
     pub fn ask_stun(&mut self, to: SocketAddr, id: TransactionId, hops: Option<u8>) {
         self.transmits.push_hops(to, BindingRequest::encode(id), hops);
+    }
+
+    /// The extra sockets over which connections go.
+    pub fn extra_sockets(&self) -> BTreeSet<ExtraSocket> {
+        let remotes = self.demux.views().filter_map(|view| view.remote);
+        remotes.filter_map(|remote| ExtraSocket::split(remote.addr).0).collect()
     }
 
     /// The next answer to a STUN request, perhaps none of ours.

@@ -1,13 +1,15 @@
 //! Two nodes that look for a direct path: messages and STUN requests are carried by hand.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
 use crate::{
+    datagram::contract::ExtraSocket,
     limits::{
         HOPS_GRACE, HOPS_LIFE, MAX_CANDIDATES, MAX_OPENER_HOPS, MAX_PUNCH_BUDGETS, MAX_PUNCHED,
         PUNCH_AGAIN, PUNCH_BUDGET, PUNCH_BUDGET_TIME, PUNCH_NETWORK_BUDGET, PUNCH_OPENERS,
-        PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_STEP, PUNCH_WAIT,
+        PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_STEP, PUNCH_WAIT, SEARCH_GUESSES, SEARCH_PACE,
+        SEARCH_SOCKETS, SEARCH_TRAFFIC, SEARCH_WISH,
     },
     rng::Seed,
     stun::TransactionId,
@@ -26,6 +28,7 @@ struct Node {
     asked: Vec<(SocketAddr, TransactionId, Option<u8>)>,
     said: VecDeque<NatMessage>,
     dialled: Vec<SocketAddr>,
+    open: BTreeSet<ExtraSocket>,
     /// What it did, in words.
     course: Vec<String>,
 }
@@ -52,10 +55,12 @@ impl Pair {
                 public: addrs(&[["20.1.1.1:4001", "20.2.2.2:4002"][usize::from(n)]]),
                 interfaces: ips(&[["192.168.1.7", "192.168.2.7"][usize::from(n)], "127.0.0.1"]),
                 port: 8888,
+                port_varies: false,
             },
             asked: Vec::new(),
             said: VecDeque::new(),
             dialled: Vec::new(),
+            open: BTreeSet::new(),
             course: Vec::new(),
         };
         Self { now, nodes: [node(0), node(1)] }
@@ -86,6 +91,8 @@ impl Pair {
                     node.asked.push((to, id, hops));
                 }
                 NatEffect::Dial { to, .. } => node.dialled.push(to),
+                NatEffect::OpenSocket(socket) => assert!(node.open.insert(socket)),
+                NatEffect::CloseSocket(socket) => assert!(node.open.remove(&socket)),
             }
         }
     }
@@ -112,7 +119,9 @@ impl Pair {
     }
 
     fn due(&mut self, n: usize) {
-        self.at(n, |node, now, out| node.punching.handle_timeout(now, &node.own, out));
+        self.at(n, |node, now, out| {
+            node.punching.handle_timeout(now, &node.own, BTreeSet::new, out);
+        });
     }
 
     /// Time passes to what is next due at a node: how much.
@@ -159,7 +168,8 @@ fn connect(nonce: u64, places: &[&str]) -> NatMessage {
 }
 
 fn offer(nonce: u64, places: &[&str]) -> Offer {
-    Offer { nonce, candidates: addrs(places).into_iter().map(Address::from).collect() }
+    let candidates = addrs(places).into_iter().map(Address::from).collect();
+    Offer { nonce, port_varies: false, searches: false, candidates }
 }
 
 #[test]
@@ -453,4 +463,132 @@ fn peers_are_bounded_and_another_network_begins_anew() {
     pair.at(A, |node, now, _| node.punching.handle_network_changed(now));
     assert_eq!(pair.wait(A), Duration::ZERO);
     assert!(matches!(pair.nodes[A].said.front(), Some(NatMessage::Connect(_))));
+}
+
+/// A pair of which A is seen at another port by everybody.
+fn hard_and_easy() -> Pair {
+    let mut pair = Pair::new();
+    pair.nodes[A].own.port_varies = true;
+    pair
+}
+
+/// Two pairs of ends that want it so.
+fn both_ask(pair: &mut Pair) {
+    for node in [A, B] {
+        pair.at(node, |it, now, _| it.punching.handle_asked(now, &id(1 - node)));
+    }
+}
+
+#[test]
+fn the_hard_side_opens_many_ports_and_the_easy_side_guesses_one_of_them() {
+    let mut pair = hard_and_easy();
+    both_ask(&mut pair);
+    pair.round();
+    let easy: SocketAddr = "20.2.2.2:4002".parse().unwrap();
+    assert_eq!(pair.nodes[A].open.len(), SEARCH_SOCKETS);
+    for socket in &pair.nodes[A].open {
+        let opener = |(to, _, hops): &&(SocketAddr, _, Option<u8>)| {
+            Some(*to) == socket.path(easy) && hops.is_some()
+        };
+        assert_eq!(pair.nodes[A].asked.iter().filter(opener).count(), 1);
+    }
+    assert!(pair.nodes[B].open.is_empty());
+    for _ in 0..200 {
+        pair.wait(B);
+    }
+    let is_guess = |to: &SocketAddr| to.ip() == pair.nodes[A].own.public[0].ip();
+    let guesses: BTreeSet<_> =
+        pair.nodes[B].asked.iter().map(|(to, ..)| *to).filter(is_guess).collect();
+    assert!(guesses.len() > 300);
+    // One is right.
+    let &(hit, name, _) = pair.nodes[B].asked.last().unwrap();
+    pair.is_answered(B, hit, name);
+    assert_eq!(pair.nodes[B].dialled, [hit]);
+    // Nobody dialled the hard side: its sockets are closed after a while.
+    while !pair.nodes[A].open.is_empty() {
+        pair.wait(A);
+    }
+    assert!(pair.nodes[A].dialled.len() <= 1, "no more than the first address, by streams");
+}
+
+#[test]
+fn a_search_ends_after_so_many_guesses_and_is_not_made_again_within_a_minute() {
+    let mut pair = hard_and_easy();
+    both_ask(&mut pair);
+    pair.round();
+    let began = pair.now.mono;
+    while pair.nodes[B].dialled.is_empty() {
+        pair.wait(B);
+    }
+    let spent = pair.sent(B).len();
+    assert!((SEARCH_GUESSES..SEARCH_GUESSES + MAX_CANDIDATES).contains(&spent), "{spent}");
+    // Whatever is asked for meanwhile.
+    let mut searches = 1;
+    while pair.now.mono.since(began) < SEARCH_PACE {
+        both_ask(&mut pair);
+        pair.wait(A);
+        while let Some(message) = pair.nodes[A].said.pop_front() {
+            pair.hears(B, message);
+        }
+        while let Some(message) = pair.nodes[B].said.pop_front() {
+            pair.hears(A, message);
+        }
+        searches = searches.max(pair.counters(B).searches);
+    }
+    assert_eq!(searches, 1);
+}
+
+#[test]
+fn nobody_guesses_who_was_neither_paid_nor_asked() {
+    for wished in [false, true] {
+        let mut pair = hard_and_easy();
+        // The hard side asks; that makes the easy side do nothing.
+        pair.at(A, |it, now, _| it.punching.handle_asked(now, &id(B)));
+        let traffic = SEARCH_TRAFFIC - usize::from(!wished);
+        pair.at(B, |it, now, _| it.punching.handle_traffic(now, &id(A), traffic));
+        pair.round();
+        assert_eq!(pair.counters(B).searches, u64::from(wished));
+        assert_eq!(pair.nodes[A].open.is_empty(), !wished);
+    }
+}
+
+#[test]
+fn traffic_over_a_relay_is_worth_a_search_for_a_while() {
+    let mut pair = hard_and_easy();
+    pair.at(A, |it, now, _| it.punching.handle_traffic(now, &id(B), SEARCH_TRAFFIC));
+    pair.at(B, |it, now, _| it.punching.handle_traffic(now, &id(A), SEARCH_TRAFFIC));
+    pair.now.mono = pair.now.mono + SEARCH_WISH;
+    pair.round();
+    assert_eq!(pair.counters(B).searches, 0);
+    // More of it, and the round that waits for its time begins at once.
+    while pair.nodes[A].punching.waits_for() > 0 {
+        pair.wait(A);
+    }
+    while pair.nodes[B].punching.waits_for() > 0 {
+        pair.wait(B);
+    }
+    pair.at(B, |it, now, _| it.punching.handle_traffic(now, &id(A), SEARCH_TRAFFIC));
+    pair.at(A, |it, now, _| it.punching.handle_traffic(now, &id(B), SEARCH_TRAFFIC));
+    assert_eq!(pair.wait(A), Duration::ZERO);
+    pair.carry_one(A);
+    pair.carry_one(B);
+    pair.carry_one(A);
+    assert_eq!(pair.counters(B).searches, 1);
+}
+
+#[test]
+fn nobody_searches_if_the_ports_of_both_or_of_neither_vary_or_in_its_own_network() {
+    for (ours, theirs) in [(false, false), (true, true)] {
+        let mut pair = Pair::new();
+        pair.nodes[A].own.port_varies = ours;
+        pair.nodes[B].own.port_varies = theirs;
+        both_ask(&mut pair);
+        pair.round();
+        assert_eq!((pair.counters(A).searches, pair.counters(B).searches), (0, 0));
+    }
+    let mut pair = hard_and_easy();
+    pair.nodes[A].own.public = addrs(&["20.2.2.2:4001"]);
+    both_ask(&mut pair);
+    pair.round();
+    assert_eq!((pair.counters(A).searches, pair.counters(B).searches), (0, 0));
 }
