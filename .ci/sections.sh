@@ -47,6 +47,7 @@ install_system_tools() {
     local missing=()
     command -v ip >/dev/null || missing+=(iproute2)
     command -v nft >/dev/null || missing+=(nftables)
+    command -v iptables >/dev/null || missing+=(iptables)
     command -v sysctl >/dev/null || missing+=(procps)
     command -v turnserver >/dev/null || missing+=(coturn)
     command -v unshare >/dev/null || missing+=(util-linux)

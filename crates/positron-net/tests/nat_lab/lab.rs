@@ -10,7 +10,7 @@
 //! carriers 100.64.n.0/24 (RFC 6598).
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     ffi::OsStr,
     fs::File,
     io::Write as _,
@@ -19,6 +19,7 @@ use std::{
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
+    time::Duration,
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -27,6 +28,7 @@ use crate::{
     fixture::Reaped,
     namespaces::{Namespace, can_be, or_skipped, run},
     nat_type::NatType,
+    slow_lines::SlowLines,
 };
 
 /// The internet, with what every test wants of it: two public hosts. Dropping it removes it.
@@ -36,6 +38,7 @@ pub(crate) struct Lab {
     internet: Machine,
     /// How many networks there are.
     networks: Cell<u8>,
+    slow_lines: OnceCell<SlowLines>,
     /// Hosts in two networks of the internet.
     pub(crate) public: Vec<Machine>,
 }
@@ -69,7 +72,8 @@ impl Lab {
         let internet = Machine::new(&name, "internet", Ipv4Addr::UNSPECIFIED)?;
         internet.forwards()?;
         internet.nft("list ruleset")?;
-        let mut lab = Self { name, internet, networks: Cell::new(0), public: Vec::new() };
+        let (networks, slow_lines) = (Cell::new(0), OnceCell::new());
+        let mut lab = Self { name, internet, networks, slow_lines, public: Vec::new() };
         for _ in 0..2 {
             lab.public.push(lab.host()?);
         }
@@ -149,6 +153,49 @@ impl Lab {
         self.internet.nft(if percent == 0 { &fresh } else { &rules }).unwrap();
     }
 
+    /// From now on the line of whoever has this address on the internet takes so long in each
+    /// direction. That the kernel has no means for it is said before anything is changed.
+    pub(crate) fn delay(&self, delay: Duration, at: Ipv4Addr) -> Result<(), String> {
+        let network = at.octets()[1];
+        let (coming, going) = (2 * u16::from(network), 2 * u16::from(network) + 1);
+        let line = |table: &str, packets: &str, queue: u16| {
+            let name = &self.internet.namespace.name;
+            let rule = format!("{packets} net{network} -j NFQUEUE --queue-num {queue}");
+            run(&format!("ip netns exec {name} iptables -w -t {table} -A {rule}"))
+        };
+        let lines = match self.slow_lines.get() {
+            Some(lines) => lines,
+            None => {
+                let made = self.internet.within(SlowLines::new)?;
+                self.slow_lines.get_or_init(|| made)
+            }
+        };
+        lines.open(coming, delay)?;
+        lines.open(going, delay)?;
+        line("raw", "PREROUTING -i", coming)?;
+        line("mangle", "POSTROUTING -o", going)
+    }
+
+    /// From now on, or until `is_cut` is false again, no datagram gets from one of these addresses
+    /// to the other.
+    #[track_caller]
+    pub(crate) fn cut(&self, is_cut: bool, [one, other]: [Ipv4Addr; 2]) {
+        let (network, other_network) = (one.octets()[1], other.octets()[1]);
+        let table = format!("cut{network}and{other_network}");
+        let fresh = format!("add table ip {table}\ndelete table ip {table}\n");
+        let pair = format!("{{ {one}, {other} }}");
+        let rules = format!(
+            r#"{fresh}table ip {table} {{
+    chain through {{
+        type filter hook forward priority filter
+        ip saddr {pair} ip daddr {pair} meta l4proto udp drop
+    }}
+}}
+"#
+        );
+        self.internet.nft(if is_cut { &rules } else { &fresh }).unwrap();
+    }
+
     fn next_network(&self) -> u8 {
         let network = self.networks.get() + 1;
         self.networks.set(network);
@@ -168,9 +215,8 @@ fn cable(upper: &Machine, port: &str, lower: &Machine, end: &str) -> Result<(), 
     upper.ip(&format!("link add {port} type veth peer name {end} netns {peer}"))?;
     upper.ip(&format!("address add {gateway}/24 dev {port}"))?;
     upper.ip(&format!("link set {port} up"))?;
-    lower.ip(&format!("address add {}/24 dev {end}", lower.ip))?;
     lower.ip(&format!("link set {end} up"))?;
-    lower.ip(&format!("route add default via {gateway}"))
+    lower.settle(end)
 }
 
 impl Home {
@@ -190,6 +236,28 @@ impl Home {
     /// A socket of the machine in it; 0 stands for any port.
     pub(crate) fn udp(&self, port: u16) -> UdpSocket {
         self.inside.udp(port)
+    }
+
+    /// Turns the outer router, which translates, off and on again `meanwhile`: it has forgotten
+    /// every mapping.
+    #[track_caller]
+    pub(crate) fn reboot(&self, meanwhile: impl FnOnce()) {
+        let router = self.routers.last().unwrap();
+        router.ip("link set wan down").unwrap();
+        // The kernel forgets what was masqueraded through an interface that goes down.
+        meanwhile();
+        router.ip("link set wan up").unwrap();
+        router.ip(&router.way_out()).unwrap();
+    }
+
+    /// The outer router has another address of its network from now on, and maps to that.
+    #[track_caller]
+    pub(crate) fn renumber(&mut self) {
+        let router = self.routers.last_mut().unwrap();
+        router.ip(&format!("address del {}/24 dev wan", router.ip)).unwrap();
+        let [a, b, c, d] = router.ip.octets();
+        router.ip = Ipv4Addr::new(a, b, c, d + 1);
+        router.settle("wan").unwrap();
     }
 
     /// A command that runs on the machine in it.
@@ -222,15 +290,23 @@ impl Machine {
 
     /// Has a thread of its own `act` here: sockets belong to where they were made.
     pub(crate) fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
-        let here = File::open(format!("/run/netns/{}", self.namespace.name)).unwrap();
+        let enter = self.door();
         thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                let network = Some(LinkNameSpaceType::Network);
-                move_into_link_name_space(here.as_fd(), network).unwrap();
+                enter();
                 act()
             });
             thread.join().unwrap()
         })
+    }
+
+    /// Brings the thread that calls it here, for as long as it runs.
+    pub(crate) fn door(&self) -> impl Fn() + Send + Sync + 'static {
+        let here = File::open(format!("/run/netns/{}", self.namespace.name)).unwrap();
+        move || {
+            let network = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(here.as_fd(), network).unwrap();
+        }
     }
 
     /// A socket at its address; 0 stands for any port.
@@ -256,6 +332,17 @@ impl Machine {
     /// Carries out an order of `ip` here.
     pub(crate) fn ip(&self, order: &str) -> Result<(), String> {
         run(&format!("ip -n {} {order}", self.namespace.name))
+    }
+
+    /// Gives this end of a cable that is up its address, and what is beyond it the way there.
+    fn settle(&self, end: &str) -> Result<(), String> {
+        self.ip(&format!("address add {}/24 dev {end}", self.ip))?;
+        self.ip(&self.way_out())
+    }
+
+    fn way_out(&self) -> String {
+        let [a, b, c, _] = self.ip.octets();
+        format!("route add default via {a}.{b}.{c}.1")
     }
 
     fn forwards(&self) -> Result<(), String> {

@@ -12,6 +12,7 @@ mod fixture;
 mod namespaces;
 
 mod control;
+mod interruptions;
 mod lab;
 mod nat_type;
 mod nodes;
@@ -19,4 +20,6 @@ mod pairs;
 mod paths;
 mod probes;
 mod routers;
+mod slow_lines;
 mod stun;
+mod verdicts;

@@ -9,7 +9,8 @@ use crate::{
     nat_type::NatType,
 };
 
-const PORT: u16 = 8888;
+/// On which nodes listen.
+pub(crate) const PORT: u16 = 8888;
 
 #[test]
 fn from_every_home_a_node_reaches_the_internet_and_what_it_says_reaches_all() {
@@ -49,7 +50,8 @@ fn from_every_home_a_node_reaches_the_internet_and_what_it_says_reaches_all() {
     }
 }
 
-fn start(on: &Machine, fixture: &Fixture, data: &str, more: &[&str]) -> Process {
+/// Starts a node on a machine, with a data folder of its own.
+pub(crate) fn start(on: &Machine, fixture: &Fixture, data: &str, more: &[&str]) -> Process {
     let port = PORT.to_string();
     let args = [&["start", "--port", &port][..], more].concat();
     let command = on.command(env!("CARGO_BIN_EXE_positron-net"));

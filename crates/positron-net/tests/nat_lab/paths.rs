@@ -2,6 +2,7 @@
 //! reaches the other over a relay, and the session moves to a path of its own where there is one.
 
 use std::{
+    ops::RangeInclusive,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
@@ -27,6 +28,8 @@ const STAYS: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 5;
 /// The first of the ports on which nodes of the internet listen, one for each pair.
 const PUBLIC_PORT: u16 = 9_000;
+/// So many milliseconds more has the line of each home than that of the one before, in a circle.
+const SPREAD: u64 = 61;
 
 /// Pairs that between them have nearly every kind of home and every way to end. Those with `clash`
 /// are left to the long test: a node that heard of another dials it where it was seen, which such a
@@ -46,7 +49,7 @@ const TELLING: [(NatType, NatType); 9] = [
 #[test]
 fn what_one_home_says_reaches_the_other_and_the_path_becomes_direct_where_it_can() {
     let Some(lab) = Lab::new() else { return };
-    let paths = all_at_once(&lab, &TELLING);
+    let paths = all_at_once(&lab, &TELLING, &Lines::default());
     print(&paths);
     judge(&paths);
 }
@@ -58,16 +61,61 @@ fn every_pair_of_kinds_of_home_finds_the_path_that_theory_says() {
         Ok(named) => named.split(',').map(named_pair).collect(),
         Err(_) => all_pairs(),
     };
+    let mut lines = Lines::named();
+    println!("{lines:?}");
     let mut paths = Vec::new();
     for some in pairs.chunks(AT_ONCE) {
         let Some(lab) = Lab::new() else { return };
-        let found = all_at_once(&lab, some);
+        let found = all_at_once(&lab, some, &lines);
         print(&found);
         paths.extend(found);
+        lines.first += 2 * some.len();
     }
     println!("all of them:");
     print(&paths);
+    sum_up(&paths);
     judge(&paths);
+}
+
+/// What the lines of the homes are like.
+#[derive(Debug, Default)]
+struct Lines {
+    /// How long each takes in each direction, in milliseconds: from the first to the last of these,
+    /// spread over the homes.
+    delay: Option<RangeInclusive<u64>>,
+    /// How many of a hundred packets each loses in each direction.
+    loss: u8,
+    /// How many homes were before.
+    first: usize,
+}
+
+impl Lines {
+    /// As the environment says.
+    fn named() -> Self {
+        let named = |name: &str| std::env::var(format!("POSITRON_LAB_{name}")).ok();
+        let delay = named("DELAY").map(|named| {
+            let range = named
+                .split_once('-')
+                .and_then(|(least, most)| Some(least.parse().ok()?..=most.parse().ok()?));
+            range.unwrap_or_else(|| panic!("{named} is no range of milliseconds"))
+        });
+        let loss = named("LOSS").map_or(0, |named| named.parse().unwrap());
+        Self { delay, loss, first: 0 }
+    }
+
+    /// Makes that of a home so, which is the one of this number in this lab.
+    #[track_caller]
+    fn apply(&self, lab: &Lab, home: &Home, number: usize) {
+        let at = home.outside_ip();
+        if let Some(range) = &self.delay {
+            let several = u64::try_from(self.first + number).unwrap() * SPREAD;
+            let delay = range.start() + several % (range.end() - range.start() + 1);
+            lab.delay(Duration::from_millis(delay), at).unwrap();
+        }
+        if self.loss > 0 {
+            lab.lose(self.loss, at);
+        }
+    }
 }
 
 /// Each kind of home with each, itself included.
@@ -108,9 +156,12 @@ impl Path {
     }
 }
 
-fn all_at_once(lab: &Lab, pairs: &[(NatType, NatType)]) -> Vec<Path> {
+fn all_at_once(lab: &Lab, pairs: &[(NatType, NatType)], lines: &Lines) -> Vec<Path> {
     let homes: Vec<_> =
         pairs.iter().map(|(one, other)| (lab.home(*one), lab.home(*other))).collect();
+    for (number, home) in homes.iter().flat_map(|(one, other)| [one, other]).enumerate() {
+        lines.apply(lab, home, number);
+    }
     let public = &lab.public[0];
     thread::scope(|scope| {
         let searches: Vec<_> = (PUBLIC_PORT..)
@@ -190,6 +241,30 @@ fn print(paths: &[Path]) {
         let (one, other) = (one.word(), other.word());
         println!("{one:8} {other:8} {:6} {first:6.2} {direct:>6} {sent}", path.transport);
     }
+}
+
+/// How many pairs came to what, and how long it took.
+fn sum_up(paths: &[Path]) {
+    let count = |over: &str| paths.iter().filter(|path| path.transport == over).count();
+    println!(
+        "{} kinds of pair: {} over udp, {} over a relay, {} over tcp, {} not connected",
+        paths.len(),
+        count("udp"),
+        count("relay"),
+        count("tcp"),
+        count("none")
+    );
+    let of_all = |what: &str, mut times: Vec<Duration>| {
+        times.sort();
+        let at = |percent: usize| times.get((times.len() * percent).div_ceil(100).max(1) - 1);
+        let [median, p99, most] = [50, 99, 100].map(|percent| {
+            at(percent).map_or("-".to_owned(), |time| format!("{:.2}", time.as_secs_f64()))
+        });
+        println!("{what}: median {median} s, p99 {p99} s, most {most} s, of {}", times.len());
+    };
+    let arrived = paths.iter().filter(|path| path.sent.is_ok());
+    of_all("first message", arrived.map(|path| path.first_message).collect());
+    of_all("direct", paths.iter().filter_map(|path| path.direct).collect());
 }
 
 #[track_caller]

@@ -5,17 +5,21 @@ use std::{
     io::{Read as _, Write as _},
     net::{IpAddr, TcpListener, TcpStream},
     thread,
+    time::{Duration, Instant},
 };
 
 use crate::{
     fixture::SOON,
     lab::{Home, Lab},
+    namespaces::or_skipped,
     nat_type::{Filtering, NatType},
-    probes::{filtering, mapping, say, say_not_far, seen, words_until},
+    probes::{filtering, heard, mapping, say, say_not_far, seen, words_until},
 };
 
 /// Of the machines in homes, so that it can be seen whether it is kept.
 const PORT: u16 = 7777;
+/// Of a slow line, each way; far longer than packets take without it.
+const LATE: Duration = Duration::from_millis(700);
 
 #[test]
 fn each_type_maps_filters_and_numbers_ports_as_its_name_promises() {
@@ -135,4 +139,33 @@ fn a_line_that_loses_packets_loses_some_in_each_direction_until_it_is_mended() {
         let arrived = words_until("mended", to).len();
         assert!((10..=90).contains(&arrived), "{arrived} of 100");
     }
+}
+
+#[test]
+fn a_slow_line_keeps_the_order_and_the_hops_of_what_it_carries_and_takes_its_time_each_way() {
+    let Some(lab) = Lab::new() else { return };
+    let public = lab.public[0].udp(0);
+    let (slow, fast) = (lab.home(NatType::Linux), lab.home(NatType::Linux));
+    if or_skipped(lab.delay(LATE, slow.outside_ip())).is_none() {
+        return;
+    }
+    let (from_slow, from_fast) = (slow.udp(0), fast.udp(0));
+    let began = Instant::now();
+    let (at_slow, at_fast) = (seen(&from_slow, &public), seen(&from_fast, &public));
+    assert!(began.elapsed() >= LATE);
+    // Either way, what leaves later by the fast line is there first.
+    let whither = public.local_addr().unwrap();
+    for (number, from) in [&from_slow, &from_fast].into_iter().enumerate() {
+        say_not_far(from, "opener", whither, NatType::Linux.opener_ttl());
+        say_not_far(from, &format!("{number} one"), whither, NatType::Linux.opener_ttl() + 1);
+        say(from, &format!("{number} two"), whither);
+    }
+    let arrived: Vec<String> = (0..4).map(|_| heard(&public, SOON).unwrap().0).collect();
+    assert_eq!(arrived, ["1 one", "1 two", "0 one", "0 two"]);
+    let began = Instant::now();
+    say(&public, "down", at_slow);
+    say(&public, "down", at_fast);
+    assert_eq!(heard(&from_fast, SOON).unwrap().0, "down");
+    assert_eq!(heard(&from_slow, SOON).unwrap().0, "down");
+    assert!(began.elapsed() >= LATE);
 }
