@@ -219,10 +219,10 @@ fn path(public: &Machine, port: u16, (one, other): &(Home, Home)) -> Path {
 
 /// What a node says of its peers, of itself and of its search for paths.
 fn told(data: &std::path::Path) -> String {
-    let status = get(data, "/v1/status").unwrap_or_default();
-    let pick = |key: &str| status[key].clone();
-    let dials = get(data, "/v1/dials").unwrap_or_default();
-    format!("{:#}\n", json!({ "peers": pick("peers"), "nat": pick("nat"), "dials": dials }))
+    let [status, dials, peers] =
+        ["/v1/status", "/v1/dials", "/v1/peers"].map(|path| get(data, path).unwrap_or_default());
+    let (nat, peers, lost) = (&status["nat"], &peers["peers"], &peers["lost"]);
+    format!("{:#}\n", json!({ "peers": peers, "lost": lost, "nat": nat, "dials": dials }))
 }
 
 fn start(on: &Machine, port: u16, fixture: &Fixture, data: &str, more: &[&str]) -> Process {
