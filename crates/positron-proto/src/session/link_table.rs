@@ -220,7 +220,7 @@ impl LinkTable {
         {
             entry.stage = Stage::Initiating(attempt);
             entry.reached = now.mono;
-            self.look_by(link, now.mono + HANDSHAKE_TIMEOUT);
+            self.look_at(link, now.mono + HANDSHAKE_TIMEOUT);
         }
     }
 
