@@ -1,7 +1,10 @@
 use super::*;
 use crate::{
     handshake::aead::Suite,
-    limits::{LINK_WRITE_WINDOW, MAX_MESSAGE, MAX_RECORD, PROBE_AFTER, PROVING_ACK_DELAY},
+    limits::{
+        LINK_WRITE_WINDOW, MAX_MESSAGE, MAX_RECORD, PROBE_AFTER, PROVING_ACK_DELAY,
+        STREAM_SYN_PATIENCE,
+    },
     session::sessions::NotSent,
 };
 
@@ -28,6 +31,20 @@ fn a_dial_that_knows_the_static_key_takes_two_messages_and_one_that_does_not_thr
         assert_eq!(world.outcomes(0), [DialOutcome::Connected(world.nodes[1].id, LinkKind::Tcp)]);
         assert_eq!(world.nodes[0].sessions.half_open() + world.nodes[1].sessions.half_open(), 0);
     }
+}
+
+#[test]
+fn a_sparing_dial_is_impatient_only_until_something_answers() {
+    let mut world = World::new(2);
+    let dial = DialRequest { effort: Effort::Packets(1), ..world.known(1) };
+    world.dial(0, dial);
+    // Each message takes nearly as long as the first sign of life may.
+    while !world.is_up(0, 1) {
+        world.now.mono = world.now.mono + STREAM_SYN_PATIENCE - millis(1);
+        world.with(0, Sessions::handle_timeout);
+        assert!(world.carry(0, 0) | world.carry(0, 1), "{:?}", world.failures(0));
+    }
+    assert!(world.is_up(1, 0));
 }
 
 #[test]
