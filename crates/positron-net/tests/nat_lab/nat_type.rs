@@ -120,6 +120,15 @@ impl NatType {
         ![self, other].contains(&Self::Blocked) && finds(self, other) && finds(other, self)
     }
 
+    /// Whether one of two such homes finds the other by guessing: the port of one varies, and the
+    /// other one asks for it.
+    pub(crate) fn searches_with(self, other: Self) -> bool {
+        let asks = |nat: Self| nat.filtering() == Filtering::AddressAndPortDependent;
+        let varies = |nat: Self| nat.mapping() != Mapping::EndpointIndependent;
+        let is_hard = |one, other| varies(one) && asks(other) && !varies(other);
+        ![self, other].contains(&Self::Blocked) && (is_hard(self, other) || is_hard(other, self))
+    }
+
     /// With how many hops to live a packet passes every router of such a home and dies on the
     /// internet.
     pub(crate) fn opener_ttl(self) -> u32 {

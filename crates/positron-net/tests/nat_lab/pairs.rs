@@ -32,12 +32,16 @@ fn openers_and_probes_connect_the_pairs_that_theory_says_and_no_others() {
 }
 
 #[test]
-fn of_two_homes_of_each_type_132_pairs_of_190_can_punch_holes() {
+fn of_two_homes_of_each_type_132_pairs_of_190_can_punch_holes_and_20_can_search() {
     let homes = [NatType::ALL, NatType::ALL].concat();
     let pairs = homes.iter().enumerate().flat_map(|(number, one)| {
-        homes[number + 1..].iter().map(move |other| one.punches_with(*other))
+        homes[number + 1..].iter().map(|other| (*one, *other)).collect::<Vec<_>>()
     });
-    let outcomes: Vec<bool> = pairs.collect();
-    let punched = outcomes.iter().filter(|punched| **punched).count();
-    assert_eq!((punched, outcomes.len()), (132, 190));
+    let pairs: Vec<_> = pairs.collect();
+    let count = |can: fn(NatType, NatType) -> bool| {
+        pairs.iter().filter(|(one, other)| can(*one, *other)).count()
+    };
+    let (punch, search) = (count(NatType::punches_with), count(NatType::searches_with));
+    assert_eq!((punch, search, pairs.len()), (132, 20, 190));
+    assert!(!pairs.iter().any(|(one, other)| one.punches_with(*other) && one.searches_with(*other)));
 }

@@ -34,7 +34,7 @@ const SPREAD: u64 = 61;
 /// Pairs that between them have nearly every kind of home and every way to end. Those with `clash`
 /// are left to the long test: a node that heard of another dials it where it was seen, which such a
 /// router takes for a stranger, and finds no direct path for minutes after it.
-const TELLING: [(NatType, NatType); 9] = [
+const TELLING: [(NatType, NatType); 10] = [
     (Linux, Linux),
     (Full, Symmetric),
     (Address, Symmetric),
@@ -42,6 +42,7 @@ const TELLING: [(NatType, NatType); 9] = [
     (CarrierGrade, Linux),
     (Open, Symmetric),
     (Symmetric, Linux),
+    (Symmetric, Symmetric),
     (Blocked, Linux),
     (Firewall, Symmetric),
 ];
@@ -150,10 +151,18 @@ impl Path {
     /// What the two must find. A home without datagrams and one that lets in everybody may find
     /// each other by streams.
     fn is_as_theory_says(&self) -> bool {
-        let (one, other) = self.kinds;
         let is_direct = self.transport == "udp";
-        self.sent.is_ok() && is_direct == one.punches_with(other) && self.transport != "none"
+        self.sent.is_ok() && is_direct == can_be_direct(self.kinds) && self.transport != "none"
     }
+
+    /// For how many pairs it stands, of two homes of each kind.
+    fn weight(&self) -> usize {
+        if self.kinds.0 == self.kinds.1 { 1 } else { 4 }
+    }
+}
+
+fn can_be_direct((one, other): (NatType, NatType)) -> bool {
+    one.punches_with(other) || one.searches_with(other)
 }
 
 fn all_at_once(lab: &Lab, pairs: &[(NatType, NatType)], lines: &Lines) -> Vec<Path> {
@@ -162,7 +171,7 @@ fn all_at_once(lab: &Lab, pairs: &[(NatType, NatType)], lines: &Lines) -> Vec<Pa
     for (number, home) in homes.iter().flat_map(|(one, other)| [one, other]).enumerate() {
         lines.apply(lab, home, number);
     }
-    let public = &lab.public[0];
+    let public = [&lab.public[0], &lab.public[1]];
     thread::scope(|scope| {
         let searches: Vec<_> = (PUBLIC_PORT..)
             .zip(&homes)
@@ -172,13 +181,16 @@ fn all_at_once(lab: &Lab, pairs: &[(NatType, NatType)], lines: &Lines) -> Vec<Pa
     })
 }
 
-/// Starts a network of three nodes and has one at home tell the other something.
-fn path(public: &Machine, port: u16, (one, other): &(Home, Home)) -> Path {
+/// Starts a network of four nodes and has one at home tell the other something: little, and then so
+/// much that a search is worth it.
+fn path(public: [&Machine; 2], port: u16, (one, other): &(Home, Home)) -> Path {
     let fixture = Fixture::new();
-    let relay = start(public, port, &fixture, "relay", &[]);
-    let relay_id = relay.started()["node_id"].clone();
-    let at = public.at(port).to_string();
-    let start = |home: &Home, data| start(&home.inside, port, &fixture, data, &["-b", &at]);
+    let at = public.map(|machine| machine.at(port).to_string());
+    let first = start(public[0], port, &fixture, "public", &[]);
+    let second = start(public[1], port, &fixture, "public2", &["-b", &at[0]]);
+    let relays = [&first, &second].map(|relay| relay.started()["node_id"].clone());
+    let both = ["-b", &at[0], "-b", &at[1]];
+    let start = |home: &Home, data| start(&home.inside, port, &fixture, data, &both);
     let (a, b) = (start(one, "a"), start(other, "b"));
     let (_, id) = (a.started(), b.started()["node_id"].as_str().unwrap().to_owned());
     let data: [PathBuf; 2] = ["a", "b"].map(|data| fixture.path().join(data));
@@ -186,23 +198,27 @@ fn path(public: &Machine, port: u16, (one, other): &(Home, Home)) -> Path {
         let transport = if home.nat == NatType::Blocked { "tcp" } else { "udp" };
         until(&format!("{}: linked over {transport}", home.nat), 2 * SOON, || {
             let peers = get(data, "/v1/peers")?;
-            let mut peers = peers["peers"].as_array()?.iter();
-            peers.any(|peer| peer["transport"] == transport).then_some(())
+            let over = peers["peers"].as_array()?.iter().map(|peer| &peer["transport"]);
+            (over.filter(|over| **over == transport).count() >= public.len()).then_some(())
         });
     }
     let began = Instant::now();
     let message = json!({ "peer": id, "payload": "hello" });
     let sent = post(&data[0], "/v1/actions/send", &message).map(drop);
     let first_message = began.elapsed();
+    if sent.is_ok() {
+        let much = json!({ "peer": id, "payload": "much ".repeat(20_000) });
+        let _ = post(&data[0], "/v1/actions/send", &much);
+    }
     let transport = || {
         let peers = get(&data[0], "/v1/peers")?;
         let peer = peers["peers"].as_array()?.iter().find(|peer| peer["node_id"] == *id)?.clone();
         let is_relayed = peer["transport"] == "relay";
         assert_eq!(peer["address"].is_null(), is_relayed, "{peer}");
-        assert_eq!(peer["relay"] == relay_id, is_relayed, "{peer}");
+        assert_eq!(relays.contains(&peer["relay"]), is_relayed, "{peer}");
         Some(peer["transport"].as_str()?.to_owned())
     };
-    let patience = if one.nat.punches_with(other.nat) { UNTIL_DIRECT } else { STAYS };
+    let patience = if can_be_direct((one.nat, other.nat)) { UNTIL_DIRECT } else { STAYS };
     let mut direct = None;
     while direct.is_none() && began.elapsed() < patience {
         direct = (transport().as_deref() == Some("udp")).then(|| began.elapsed());
@@ -245,10 +261,14 @@ fn print(paths: &[Path]) {
 
 /// How many pairs came to what, and how long it took.
 fn sum_up(paths: &[Path]) {
-    let count = |over: &str| paths.iter().filter(|path| path.transport == over).count();
+    let count = |over: &str| {
+        let over = || paths.iter().filter(|path| path.transport == over);
+        format!("{} for {}", over().count(), over().map(Path::weight).sum::<usize>())
+    };
     println!(
-        "{} kinds of pair: {} over udp, {} over a relay, {} over tcp, {} not connected",
+        "{} kinds for {} pairs: {} over udp, {} over a relay, {} over tcp, {} not connected",
         paths.len(),
+        paths.iter().map(Path::weight).sum::<usize>(),
         count("udp"),
         count("relay"),
         count("tcp"),
