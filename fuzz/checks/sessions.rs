@@ -240,7 +240,10 @@ impl Stage {
                 self.hear(n, &body);
             }
             SessionEffect::Referral { peer, body } => assert!(peer == other && body == PARTING),
-            SessionEffect::Idle { .. } | SessionEffect::Stun(_) | SessionEffect::Suspect(_) => {}
+            SessionEffect::Idle { .. }
+            | SessionEffect::Stun(_)
+            | SessionEffect::Suspect(_)
+            | SessionEffect::Pong { .. } => {}
             SessionEffect::Query(event) => panic!("nobody asks: {event:?}"),
             SessionEffect::Delivered { ticket } => self.told(n, ticket, true),
             SessionEffect::Undelivered { ticket } => self.told(n, ticket, false),

@@ -15,7 +15,7 @@ use crate::{
     offers,
     routes::{
         actions, bans, config, database, dht, events, health, history, limits, logs, metrics,
-        peers, status, topology, trace, values,
+        peers, ping, status, topology, trace, values,
     },
 };
 
@@ -85,6 +85,7 @@ pub(crate) async fn description() -> impl IntoResponse {
         actions::trust,
         actions::send,
         actions::broadcast,
+        ping::ping,
         actions::stop,
     )
 )]

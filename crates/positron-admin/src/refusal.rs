@@ -140,7 +140,9 @@ impl From<Refused> for Refusal {
             Refused::NotConnected(_) => {
                 Self::conflict("not_connected", sentence).try_this("see who is: GET /v1/peers")
             }
-            Refused::NotReached(_) => Self::conflict("not_reached", sentence),
+            Refused::NotReached(_) | Refused::NotReachedDirectly(_) | Refused::NoPong(_) => {
+                Self::conflict("not_reached", sentence)
+            }
             Refused::UnknownAddress(_) => Self::unknown("unknown_address", sentence)
                 .try_this("GET /v1/status lists them, as `bootstrap`"),
             Refused::UnknownPeer { .. } | Refused::NotUsable(_) => {
@@ -155,6 +157,7 @@ impl From<Refused> for Refusal {
             Refused::TooManyPending
             | Refused::QueueFull
             | Refused::TooManyRequests
+            | Refused::TooManyPings
             | Refused::TooManyLinks => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", sentence),
             Refused::StorageWaits(_) | Refused::StorageFailed(_) => {
                 Self::unavailable("storage", sentence)

@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         ban, bans, bench, dashboard, dht, disconnect, doctor, events, forget, generate_config, id,
-        invite, join, peers, replay, reserve, simulate, soak, start, stats, status, top, trace,
-        unban, unreserve, version,
+        invite, join, peers, ping, replay, reserve, simulate, soak, start, stats, status, top,
+        trace, unban, unreserve, version,
     },
     failure::EXIT_CODES,
     global::Global,
@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorOptions),
     /// List the peers of the running node, or explain the score of one
     Peers(peers::PeersOptions),
+    /// Ask a node for signs of life: whether it answers, how fast, and over which path
+    Ping(ping::PingOptions),
     /// Tell where a message went
     Trace(trace::TraceOptions),
     /// Follow what happens to the running node

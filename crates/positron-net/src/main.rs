@@ -104,6 +104,7 @@ fn run(cli: Cli, terminal: &Arc<Terminal>) -> Result<Exit, Failure> {
         Command::Status(options) => options.run(terminal, global),
         Command::Doctor(options) => options.run(terminal, global),
         Command::Peers(options) => options.run(terminal, global),
+        Command::Ping(options) => options.run(terminal, global),
         Command::Trace(options) => options.run(terminal, global),
         Command::Events(options) => options.run(terminal, global),
         Command::Top(options) => options.run(terminal, global),

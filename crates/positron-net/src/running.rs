@@ -37,6 +37,15 @@ impl Running {
         self.client.post(path, body).map_err(|error| self.failure(error))
     }
 
+    /// The same, for who looks at why not.
+    pub(crate) fn try_post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, ClientError> {
+        self.client.post(path, body)
+    }
+
     /// What happens to it from now on.
     pub(crate) fn events(&self) -> Result<EventStream<'_>, Failure> {
         self.client.events().map_err(|error| self.failure(error))

@@ -72,6 +72,13 @@ pub(crate) struct NodeOptions {
     /// Nodes to begin with; may be repeated
     #[arg(long, short, value_name = "HOST:PORT", value_delimiter = ',')]
     pub bootstrap: Vec<String>,
+    /// Take no path through a relay: nodes that only a relay leads to are not reached
+    #[arg(long, conflicts_with = "relay_only")]
+    pub direct_only: bool,
+    /// Tell nobody where this node is: dial only bootstrap nodes and reserved peers, and reach
+    /// others through those
+    #[arg(long)]
+    pub relay_only: bool,
     /// DEBUG, INFO, WARNING or ERROR [default: INFO]
     #[arg(long, short, value_name = "LEVEL", value_parser = level_name)]
     pub log_level: Option<String>,
@@ -195,13 +202,15 @@ impl NodeOptions {
     }
 
     /// Each flag, the key that it sets, and whether it was given.
-    fn flags(&self) -> [(&'static str, &'static str, bool); 10] {
+    fn flags(&self) -> [(&'static str, &'static str, bool); 12] {
         let Self {
             selector,
             host,
             port,
             transport,
             bootstrap,
+            direct_only,
+            relay_only,
             log_level,
             log_format,
             api,
@@ -213,6 +222,8 @@ impl NodeOptions {
             ("--port", "port", port.is_some()),
             ("--transport", "transport", transport.is_some()),
             ("--bootstrap", "bootstrap_nodes", !bootstrap.is_empty()),
+            ("--direct-only", "direct_only", *direct_only),
+            ("--relay-only", "relay_only", *relay_only),
             ("--log-level", "log_level", log_level.is_some()),
             ("--log-format", "log_format", log_format.is_some()),
             ("--api", "api_listen", api.is_some()),
@@ -236,6 +247,9 @@ impl NodeOptions {
         if !self.bootstrap.is_empty() {
             let wanted = self.bootstrap.iter().map(|address| address.trim().to_owned());
             config.bootstrap_nodes = wanted.filter(|address| !address.is_empty()).collect();
+        }
+        if self.direct_only || self.relay_only {
+            (config.direct_only, config.relay_only) = (self.direct_only, self.relay_only);
         }
         if let Some(level) = &self.log_level {
             config.log_level.clone_from(level);

@@ -19,7 +19,7 @@ use positron_proto::{
     },
     reason::{By, Reason},
     relay::PeerPlace,
-    session::sessions::{DialFailure, DownReason},
+    session::sessions::{DialFailure, DownReason, LinkKind},
     subnet::Subnet,
     trust::AddressBan,
     wire::frame::CloseReason,
@@ -45,6 +45,18 @@ pub enum NodeEvent {
         relay: Option<NodeId>,
         /// Who dialled.
         direction: Direction,
+    },
+    /// A peer is reached over another path: from now on directly, through a relay, at another
+    /// address, or over another transport.
+    PeerMoved {
+        /// Who.
+        peer: NodeId,
+        /// Where; `None` behind a relay.
+        address: Option<SocketAddr>,
+        /// Who forwards, if it is behind a relay.
+        relay: Option<NodeId>,
+        /// What its link is made of now.
+        transport: LinkKind,
     },
     /// A peer is not connected any more.
     PeerLeft {
@@ -205,6 +217,9 @@ impl NodeEvent {
             Event::PeerJoined { peer, place: PeerPlace { address, relay }, direction } => {
                 Self::PeerJoined { peer, address, relay, direction }
             }
+            Event::PeerMoved { peer, place: PeerPlace { address, relay }, transport } => {
+                Self::PeerMoved { peer, address, relay, transport }
+            }
             Event::PeerLeft { peer, reason } => Self::PeerLeft { peer, reason },
             Event::PeersRefused {
                 peer,
@@ -266,6 +281,10 @@ impl fmt::Display for NodeEvent {
                     Direction::Inbound => "dialled by the peer",
                 };
                 write!(f, "peer {} joined{}, {how}", peer.short(), at(address, relay))
+            }
+            &Self::PeerMoved { peer, address, relay, transport } => {
+                let over = if address.is_some() { format!(" over {transport}") } else { "".into() };
+                write!(f, "peer {} is reached{}{over} now", peer.short(), at(address, relay))
             }
             Self::PeerLeft { peer, reason } => {
                 let who = match By::from(reason) {

@@ -92,7 +92,7 @@ pub use positron_proto::{
     misbehavior::{BanReason, Observation},
     nat::{FamilyNat, Filtering, NatInfo, PortMapping, SeenAt},
     node::{
-        Refused, SequenceKind as MessageKind,
+        Refused, RoundTrip, SequenceKind as MessageKind,
         readiness::{Readiness, ReadinessCheck, ReadyCheck},
     },
     reason::{By, Reason},

@@ -36,6 +36,13 @@ pub const MAX_LOOKED_UP: usize = 16;
 /// after seconds that theirs is gone (guess).
 pub const INTERFACES_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Between two looks when the operating system has much to tell of its networks (guess).
+pub const INTERFACES_PAUSE: Duration = Duration::from_millis(100);
+
+/// A look that comes so much too late was held up by the machine's sleep: a busy machine is late by
+/// less, and a shorter sleep is outlived by the links (guess).
+pub const SLEEP_NOTICED: Duration = Duration::from_secs(5);
+
 // --- the core task ---
 
 /// Inputs that are handled in one wake-up before commands and timers have their turn.

@@ -1,8 +1,8 @@
 //! What callers want of the core, and how it ended.
 
 use positron_proto::{
-    id::MessageId,
-    node::{Command, Outcome},
+    id::{MessageId, NodeId},
+    node::{Command, Outcome, RoundTrip},
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -62,6 +62,14 @@ impl Orders {
     pub(crate) async fn carry_out(&self, command: Command) -> Result<(), OrderError> {
         self.command(command, None).await.ok_or(OrderError::Stopped)??;
         Ok(())
+    }
+
+    /// Has a linked peer answer, and waits until it has.
+    pub(crate) async fn ping(&self, peer: NodeId) -> Result<RoundTrip, OrderError> {
+        match self.command(Command::Ping { peer }, None).await.ok_or(OrderError::Stopped)?? {
+            Outcome::Pong(trip) => Ok(trip),
+            _ => Err(OrderError::Stopped),
+        }
     }
 
     /// Gives a command and waits for its end; `None` if the node ended first.

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::{
     Ban, Deleted, DhtError, DhtStats, FoundNode, HashTable, LostPeer, MessageTrace, NatInfo, Node,
     NodeStream, OpenStreamError, OrderError, PeerDetail, Readiness, RecentDial, Request,
-    RequestError, StoreError, Stored, Summary,
+    RequestError, RoundTrip, StoreError, Stored, Summary,
     asking::ask,
     driver::Order,
     message::{decode, encode},
@@ -33,6 +33,12 @@ impl Node {
     /// Whether another machine has the address at which the internet sees us, if anybody knows.
     pub fn is_behind_nat(&self) -> Option<bool> {
         self.nat_info().is_behind_nat()
+    }
+
+    /// What this node offers to who looks for a direct path to it: where peers see it, and private
+    /// addresses of its interfaces. Empty with `direct_only` and with `relay_only`.
+    pub fn nat_candidates(&self) -> Vec<SocketAddr> {
+        self.0.shown.look().view.candidates.clone()
     }
 
     /// Who was connected and left, and why: the last 256, the newest first.
@@ -58,22 +64,6 @@ impl Node {
 
     /// Why the score of `peer` is what it is, and how near it is to each of its bounds. Whoever
     /// is not connected has no bounds; a node that stopped knows nothing.
-    ///
-    /// ```
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # use positron_networking::{NetworkConfig, Node};
-    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
-    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
-    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
-    /// alice.report(bob.id(), "a block without a parent").await.unwrap();
-    /// let detail = alice.peer_detail(bob.id()).await.unwrap();
-    /// let mut totals = detail.standing.totals.iter();
-    /// let why = totals.find(|total| total.observation == "reported").unwrap();
-    /// assert!(why.times == 1 && why.change < 0.0);
-    /// let queued = detail.bounds.unwrap().session.queued_bytes;
-    /// assert!(queued.used < queued.limit);
-    /// # });
-    /// ```
     pub async fn peer_detail(&self, peer: NodeId) -> Option<PeerDetail> {
         self.trust_manager().explain(peer).await
     }
@@ -201,6 +191,19 @@ impl Node {
     /// [`Refused::NotReached`](crate::Refused); [`Refused::ToOurselves`](crate::Refused).
     pub async fn request_peer_connection(&self, peer: NodeId) -> Result<(), OrderError> {
         self.0.orders.carry_out(Command::Link { to: peer }).await
+    }
+
+    /// How long a round trip to a node takes, which is connected with first, as by
+    /// [`request_peer_connection`](Self::request_peer_connection), and over which path. Several at
+    /// once share a question; one goes every 100 ms at the most.
+    ///
+    /// # Errors
+    /// Those of [`request_peer_connection`](Self::request_peer_connection);
+    /// [`Refused::NoPong`](crate::Refused), [`Refused::NotConnected`](crate::Refused) if the
+    /// session ends first.
+    pub async fn ping(&self, peer: NodeId) -> Result<RoundTrip, OrderError> {
+        self.request_peer_connection(peer).await?;
+        self.0.orders.ping(peer).await
     }
 
     /// Opens a stream to a node, found as by [`send_to_peer`](Self::send_to_peer); one that is not
@@ -578,15 +581,6 @@ impl Node {
 
     /// [`HashTable::stats`]: what this node keeps, knows and did of the hash table, whether it
     /// serves it, and why.
-    ///
-    /// ```
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # use positron_networking::{NetworkConfig, Node};
-    /// # let node = Node::start(NetworkConfig::loopback()).await.unwrap();
-    /// let stats = node.dht_get_stats().await.unwrap();
-    /// println!("{} keys, {} nodes; {}", stats.stored_keys, stats.total_nodes, stats.why);
-    /// # });
-    /// ```
     ///
     /// # Errors
     /// The node stopped.

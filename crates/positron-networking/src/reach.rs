@@ -53,12 +53,7 @@ impl Machine {
         let named = up.filter(|one| !one.is_link_local() || one.ip().is_ipv4());
         let named = named.map(|one| Interface { ip: one.ip(), name: one.name });
         let interfaces = named.take(MAX_INTERFACES).collect();
-        let elsewhere = [
-            (Ipv4Addr::UNSPECIFIED.into(), "192.0.2.1:9"),
-            (Ipv6Addr::UNSPECIFIED.into(), "[2001:db8::1]:9"),
-        ];
-        let outward = elsewhere.into_iter().filter_map(|(any, to)| source_towards(any, to));
-        Self { interfaces, outward: outward.collect() }
+        Self { interfaces, outward: outward() }
     }
 
     /// Where a node of this machine can be dialled that listens on `listen` and is seen by others
@@ -148,6 +143,15 @@ fn cut(addresses: &mut Vec<SocketAddr>) {
 fn is_shared(ip: Ipv4Addr) -> bool {
     let [a, b, ..] = ip.octets();
     a == 100 && (64..128).contains(&b)
+}
+
+/// From which of its addresses this machine talks to the internet, at most one of each family.
+pub(crate) fn outward() -> Vec<IpAddr> {
+    let elsewhere = [
+        (Ipv4Addr::UNSPECIFIED.into(), "192.0.2.1:9"),
+        (Ipv6Addr::UNSPECIFIED.into(), "[2001:db8::1]:9"),
+    ];
+    elsewhere.into_iter().filter_map(|(any, to)| source_towards(any, to)).collect()
 }
 
 /// The address from which this machine talks to `elsewhere`. Nothing is sent to find it out:

@@ -70,6 +70,22 @@ impl TrustManager {
 
     /// Why the score of `peer` is what it is, entry by entry, and who recommends it. `None`: the
     /// node stopped.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let alice = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # let bob = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// # alice.join(&bob.listen_addresses()[0].to_string()).await.unwrap();
+    /// alice.report(bob.id(), "a block without a parent").await.unwrap();
+    /// let detail = alice.trust_manager().explain(bob.id()).await.unwrap();
+    /// let mut totals = detail.standing.totals.iter();
+    /// let why = totals.find(|total| total.observation == "reported").unwrap();
+    /// assert!(why.times == 1 && why.change < 0.0);
+    /// let queued = detail.bounds.unwrap().session.queued_bytes;
+    /// assert!(queued.used < queued.limit);
+    /// # });
+    /// ```
     pub async fn explain(&self, peer: NodeId) -> Option<PeerDetail> {
         let (reply, detail) = oneshot::channel();
         self.orders.send(Order::PeerDetail { peer, reply }).await.ok()?;

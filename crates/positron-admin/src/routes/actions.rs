@@ -110,7 +110,7 @@ pub(crate) struct UnbanBody {
 #[schema(example = json!({ "peer": "0707070707070707" }))]
 pub(crate) struct PeerBody {
     /// Its id, or the first 16 characters of it.
-    peer: String,
+    pub(super) peer: String,
 }
 
 /// For whom to keep a slot.

@@ -14,6 +14,7 @@ pub(crate) mod logs;
 pub(crate) mod metrics;
 mod nat;
 pub(crate) mod peers;
+pub(crate) mod ping;
 pub(crate) mod standing;
 pub(crate) mod status;
 pub(crate) mod told;
@@ -66,6 +67,7 @@ pub(crate) fn router(app: App) -> Router {
         .post("/v1/actions/trust", actions::trust)
         .post("/v1/actions/send", actions::send)
         .post("/v1/actions/broadcast", actions::broadcast)
+        .post("/v1/actions/ping", ping::ping)
         .post("/v1/actions/stop", actions::stop)
         .into_router(app)
 }

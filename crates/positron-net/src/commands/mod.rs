@@ -15,6 +15,7 @@ pub(crate) mod id;
 pub(crate) mod invite;
 pub(crate) mod join;
 pub(crate) mod peers;
+pub(crate) mod ping;
 pub(crate) mod replay;
 pub(crate) mod reserve;
 pub(crate) mod simulate;

@@ -128,6 +128,15 @@ impl Lab {
         Ok(Home { nat, inside, routers })
     }
 
+    /// The machine, a [`host`](Self::host), is unplugged and plugged in in another network.
+    #[track_caller]
+    pub(crate) fn replug(&self, host: &mut Machine) {
+        let network = self.next_network();
+        host.ip("link delete wan").unwrap();
+        host.ip = Ipv4Addr::new(11, network, 0, 2);
+        self.connect(host, network).unwrap();
+    }
+
     /// From now on the line of whoever has this address on the internet loses so many of a hundred
     /// packets, in each direction. It loses them behind the routers, who know nothing of it.
     #[track_caller]
@@ -220,6 +229,16 @@ fn cable(upper: &Machine, port: &str, lower: &Machine, end: &str) -> Result<(), 
 }
 
 impl Home {
+    /// The machine in it leaves, and `guest` takes its place at the router.
+    #[track_caller]
+    pub(crate) fn take_in(&mut self, guest: &mut Machine) {
+        let router = &self.routers[0];
+        router.ip("link delete lan").unwrap();
+        guest.ip("link delete wan").unwrap();
+        guest.ip = self.inside.ip;
+        cable(router, "lan", guest, "wan").unwrap();
+    }
+
     /// The address of the machine in it.
     pub(crate) fn inside_addr(&self) -> Ipv4Addr {
         self.inside.ip
@@ -269,6 +288,16 @@ impl Home {
 impl Machine {
     fn new(lab: &str, end: &str, ip: Ipv4Addr) -> Result<Self, String> {
         Ok(Self { namespace: Namespace::new(lab, end)?, ip })
+    }
+
+    /// It gets another address of its network, as from a server that forgot it.
+    #[track_caller]
+    pub(crate) fn renumber(&mut self) {
+        let [a, b, c, last] = self.ip.octets();
+        self.ip = Ipv4Addr::new(a, b, c, last + 1);
+        self.ip("address flush dev wan scope global").unwrap();
+        self.ip(&format!("address add {}/24 dev wan", self.ip)).unwrap();
+        self.ip(&format!("route add default via {a}.{b}.{c}.1")).unwrap();
     }
 
     pub(crate) fn at(&self, port: u16) -> SocketAddr {

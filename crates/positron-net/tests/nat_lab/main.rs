@@ -19,6 +19,7 @@ mod nodes;
 mod pairs;
 mod paths;
 mod probes;
+mod roaming;
 mod routers;
 mod slow_lines;
 mod stun;

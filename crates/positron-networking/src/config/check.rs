@@ -14,7 +14,7 @@ use positron_proto::{
     },
     node::NodeConfig,
     peers::{PeersConfig, Reservation},
-    relay::RelayConfig,
+    relay::{PathPolicy, RelayConfig},
     session::sessions::{LinkKinds, RateLimit, SessionConfig},
     subnet::Subnet,
     trace::TraceConfig,
@@ -48,6 +48,7 @@ impl<'a> Checked<'a> {
         node_id(config)?;
         gossip(config)?;
         peers(config)?;
+        one_policy(config)?;
         bandwidth(config)?;
         trust(config)?;
         Ok(Self { config, listen })
@@ -110,6 +111,7 @@ impl<'a> Checked<'a> {
                 max_peers_per_address: config.max_peers_per_address,
                 discovery_interval: Duration::from_secs_f64(config.peer_discovery_interval),
                 heartbeat_interval: heartbeat,
+                hidden: config.relay_only,
                 software: NetworkConfig::software(),
             },
             gossip: GossipConfig {
@@ -120,7 +122,7 @@ impl<'a> Checked<'a> {
                 validates: false,
             },
             trace: TraceConfig { answer: config.trace_answer, name: config.trace_name },
-            relay: RelayConfig { forwards: config.relay },
+            relay: RelayConfig { forwards: config.relay, paths: paths(config) },
             dht: DhtConfig { serve: if config.dht_serve { Serve::Auto } else { Serve::Never } },
             trust: TrustConfig {
                 initial_score: config.initial_trust_score,
@@ -134,6 +136,23 @@ impl<'a> Checked<'a> {
             },
         }
     }
+}
+
+const fn paths(config: &NetworkConfig) -> PathPolicy {
+    match (config.direct_only, config.relay_only) {
+        (true, _) => PathPolicy::DirectOnly,
+        (false, true) => PathPolicy::RelayOnly,
+        (false, false) => PathPolicy::Any,
+    }
+}
+
+fn one_policy(config: &NetworkConfig) -> Result<(), ConfigError> {
+    ensure(
+        !(config.direct_only && config.relay_only),
+        "relay_only",
+        || "true".into(),
+        || "`direct_only` is true as well, and no path is both".into(),
+    )
 }
 
 fn network(config: &NetworkConfig) -> Result<(), ConfigError> {

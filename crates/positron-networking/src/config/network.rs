@@ -125,6 +125,13 @@ pub struct NetworkConfig {
     pub dht_serve: bool,
     /// Whether it forwards between peers that cannot reach each other, at bounded rates.
     pub relay: bool,
+    /// Whether this node takes no path through a relay, whoever asks for it. Nodes that only a
+    /// relay leads to are not reached, nor are direct paths to them found.
+    pub direct_only: bool,
+    /// Whether it tells nobody where it is, and dials only
+    /// [`bootstrap_nodes`](Self::bootstrap_nodes) and [`reserved_peers`](Self::reserved_peers), who
+    /// see its address; others are reached through those.
+    pub relay_only: bool,
     /// Whether the sender of a message may hear when it came to this node
     /// ([`Node::ask_trace`](crate::Node::ask_trace)). If not, the node is counted as one that
     /// declined, and passes on what others answer.
@@ -194,6 +201,8 @@ impl Default for NetworkConfig {
             trust_penalty_invalid: trust.penalty_invalid,
             dht_serve: dht.serve != Serve::Never,
             relay: relay.forwards,
+            direct_only: false,
+            relay_only: false,
             trace_answer: trace.answer,
             trace_name: trace.name,
             node_id: None,

@@ -33,8 +33,10 @@ pub(crate) mod listen;
 mod lookup;
 mod order;
 mod packets;
+mod route_socket;
 mod serving;
 mod showing;
+mod sleep_watch;
 mod sockets;
 mod source_addresses;
 pub(crate) mod storage;
@@ -48,6 +50,7 @@ pub(crate) use order::{Order, Reply};
 use positron_proto::{id::LinkId, node::Input, substream::SubstreamId};
 pub(crate) use serving::HandlerSlot;
 pub(crate) use showing::Shown;
+use sleep_watch::SleepWatch;
 pub(crate) use sockets::Sockets;
 pub(crate) use streams::IncomingStreams;
 

@@ -201,6 +201,15 @@ impl HashTable {
 
     /// What the node tells of the table, as it is now.
     ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # use positron_networking::{NetworkConfig, Node};
+    /// # let node = Node::start(NetworkConfig::loopback()).await.unwrap();
+    /// let stats = node.dht().stats().await.unwrap();
+    /// println!("{} keys, {} nodes; {}", stats.stored_keys, stats.total_nodes, stats.why);
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// The node stopped.
     pub async fn stats(&self) -> Result<DhtStats, DhtError> {

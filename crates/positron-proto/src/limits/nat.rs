@@ -12,6 +12,14 @@ pub const MAX_SIGHTINGS: usize = 64;
 /// for a day, and its mapping as long as the port is used).
 pub const SIGHTING_LIFE: Duration = Duration::from_mins(10);
 
+/// PINGs that the application waits for (guess).
+pub const MAX_PINGS: usize = 256;
+/// Between the answer to a PING of the application and the next one to the same peer, which takes
+/// no more than [`MAX_PINGS_PER_SECOND`](super::MAX_PINGS_PER_SECOND) of all kinds.
+pub const PING_PACE: Duration = Duration::from_millis(100);
+/// How long its answer is waited for: a link that leaves a PING unanswered is dead before.
+pub const PING_WAIT: Duration = Duration::from_secs(5);
+
 /// Addresses that one side offers for a direct path: its public ones, and those of its interfaces.
 pub const MAX_CANDIDATES: usize = 8;
 /// Nodes reached through relays for which a direct path is looked for.

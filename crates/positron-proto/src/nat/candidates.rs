@@ -23,7 +23,7 @@ pub struct OwnPlaces {
 impl OwnPlaces {
     /// What is offered to a peer: public addresses, and those of interfaces behind them, which only
     /// a peer in the same network tries.
-    pub(super) fn candidates(&self) -> Vec<SocketAddr> {
+    pub(crate) fn candidates(&self) -> Vec<SocketAddr> {
         let near = self.interfaces.iter().map(|ip| SocketAddr::new(*ip, self.port));
         let is_near = |addr: &SocketAddr| Scope::of(addr.ip()) == Some(Scope::Private);
         let mut offered: Vec<SocketAddr> = Vec::new();

@@ -120,8 +120,9 @@ pub struct Sighting {
 /// as we are. A link from a port of its own, as over TCP, says nothing of the mapping.
 ///
 /// A peer's word stands while it is linked and [`SIGHTING_LIFE`] longer. When one sees another
-/// address than before, that of all who left is forgotten: it was of the old one. When an interface
-/// of this machine gains or loses an address, all is.
+/// address than before, that of all who left is forgotten: it was of the old one. So it is when the
+/// machine changes its network; a word of who is linked then stands while its link does, because
+/// who sees us elsewhere says so, and who sees us where we were says nothing.
 ///
 /// **Bounds**: [`MAX_SIGHTINGS`] peers.
 #[derive(Debug, Default)]
@@ -143,6 +144,8 @@ struct Kept {
     at: Instant,
     /// Since when it is linked no more.
     gone: Option<Instant>,
+    /// Whether the machine has changed its network since.
+    is_doubted: bool,
 }
 
 impl Nat {
@@ -152,12 +155,14 @@ impl Nat {
         Self { external: external.collect(), ..Self::default() }
     }
 
-    /// The addresses of this machine's interfaces, all of them.
+    /// The addresses of this machine's interfaces, all of them: at first, and whenever the machine
+    /// changes its network.
     pub fn handle_interfaces(&mut self, addresses: &[IpAddr]) {
         let addresses = addresses.iter().take(MAX_INTERFACE_ADDRESSES).map(IpAddr::to_canonical);
-        let before = core::mem::replace(&mut self.interfaces, addresses.collect());
-        if !before.is_empty() && before != self.interfaces {
-            self.seen.clear();
+        self.interfaces = addresses.collect();
+        self.seen.retain(|_, kept| kept.gone.is_none());
+        for kept in self.seen.values_mut() {
+            kept.is_doubted = true;
         }
     }
 
@@ -178,13 +183,16 @@ impl Nat {
             return;
         }
         let chosen = direction == Direction::Outbound;
-        let kept = Kept { addr, owner, is_listening_socket, chosen, at: now, gone: None };
+        let (gone, is_doubted) = (None, false);
+        let kept = Kept { addr, owner, is_listening_socket, chosen, at: now, gone, is_doubted };
         self.seen.insert(peer, kept);
     }
 
     /// A session is over.
     pub fn peer_down(&mut self, now: Instant, peer: &NodeId) {
-        if let Some(kept) = self.seen.get_mut(peer) {
+        if self.seen.get(peer).is_some_and(|kept| kept.is_doubted) {
+            self.seen.remove(peer);
+        } else if let Some(kept) = self.seen.get_mut(peer) {
             kept.gone = Some(now);
         }
     }

@@ -9,7 +9,8 @@ use crate::{
     id::{MessageId, NodeId},
     limits::{
         LINK_WAIT, MAX_ADDRESS_BANS, MAX_BAN_WORDS, MAX_LINK_WISHES, MAX_ORDERED_BANS, MAX_PAYLOAD,
-        MAX_PENDING_BROADCASTS, MAX_RESERVED, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
+        MAX_PENDING_BROADCASTS, MAX_PINGS, MAX_RESERVED, MAX_SUBSCRIPTION_NAME, MAX_SUBSCRIPTIONS,
+        PING_WAIT,
     },
     recommendation::NotRecommended,
     subnet::Subnet,
@@ -81,6 +82,12 @@ pub enum Command {
     Link {
         /// With whom.
         to: NodeId,
+    },
+    /// Ask a linked peer for a sign of life now. Completes with `Pong`, or with `Refused` if there
+    /// is no answer within [`PING_WAIT`], or the session ends first.
+    Ping {
+        /// Whom.
+        peer: NodeId,
     },
     /// Ask others for the way of a broadcast of ours: [`trace`](super::NodeCore::trace) tells what
     /// they report. Completes at once with `Noted`.
@@ -266,6 +273,19 @@ pub enum Refused {
         wait = LINK_WAIT.as_secs()
     )]
     NotReached(NodeId),
+    /// Nobody answers at its addresses, and this node takes no relays.
+    #[error(
+        "node {0} was not reached within {wait} s directly, and this node uses no relays \
+         (`direct_only`)",
+        wait = LINK_WAIT.as_secs()
+    )]
+    NotReachedDirectly(NodeId),
+    /// It is linked, and did not answer.
+    #[error("node {0} did not answer within {wait} s", wait = PING_WAIT.as_secs())]
+    NoPong(NodeId),
+    /// Too many answers to a PING are waited for.
+    #[error("{MAX_PINGS} answers to a PING are waited for already")]
+    TooManyPings,
     /// Too many links are waited for.
     #[error("{MAX_LINK_WISHES} links are waited for already")]
     TooManyLinks,

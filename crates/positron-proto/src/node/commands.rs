@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Command, Event, NodeCore, Outcome, PeerOrder, Refused, command::check_size,
     delivery_log::DeliveryLog, finding::Finding, hash_table::HashTable, node_finder::Wish,
-    persistence::Awaited, recommending::Recommending, tracing::Tracing,
+    persistence::Awaited, pinging::Pinging, recommending::Recommending, tracing::Tracing,
 };
 use crate::{
     direct,
@@ -38,6 +38,7 @@ impl Commands<'_> {
             Command::Unsubscribe { name } => self.note(|log| log.unsubscribe(&name))?,
             Command::OpenStream { to } => self.open_stream(now, to)?,
             Command::Link { to } => self.link(now, to)?,
+            Command::Ping { peer } => Pinging(self.0).ping(now, peer)?,
             Command::Trace { message } => {
                 Tracing(self.0).ask(now, message)?;
                 self.noted()

@@ -12,7 +12,7 @@ use crate::{
     misbehavior::BanReason,
     reason::Reason,
     relay::PeerPlace,
-    session::sessions::{DialFailure, DialRequest, DownReason},
+    session::sessions::{DialFailure, DialRequest, DownReason, LinkKind},
     substream::{NotOpened, SubstreamId, SubstreamNews},
     time::WallTime,
     trust::AddressBan,
@@ -71,6 +71,15 @@ pub enum Event {
         place: PeerPlace,
         /// Who dialled.
         direction: Direction,
+    },
+    /// A session goes on over another path.
+    PeerMoved {
+        /// With whom.
+        peer: NodeId,
+        /// Where it is now.
+        place: PeerPlace,
+        /// What its link is made of now.
+        transport: LinkKind,
     },
     /// A session is over.
     PeerLeft {
@@ -211,6 +220,8 @@ pub enum Outcome {
     StreamNotOpened(NotOpened),
     /// There is a session with the node.
     Linked,
+    /// How long it took ([`super::Command::Ping`]).
+    Pong(super::RoundTrip),
     /// The address is dialled from now on ([`super::Command::Join`]); events tell how it goes.
     Joining,
     /// A subscription, or what it acknowledged, is on disk; or a [`super::PeerOrder`] is obeyed

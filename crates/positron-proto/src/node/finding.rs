@@ -12,6 +12,7 @@ use crate::{
     dht::{DhtOutcome, FoundRecord, NameHash, ReadFrom, ReadMode, RecordKind, SoughtNode},
     id::{NodeId, Ticket},
     identity::Signed,
+    relay::PathPolicy,
     scope::Scope,
     time::Now,
     wire::{Reader, record::PeerRecord},
@@ -52,7 +53,8 @@ impl Finding<'_> {
     /// knows where it is now.
     pub(super) fn connect(&mut self, now: Now, peer: NodeId) {
         self.0.peers.connect(now, peer, &mut self.0.queues.peers);
-        if !self.0.peers.has_met(&peer) || self.0.peers.is_missed(&peer) {
+        let is_hidden = self.0.paths == PathPolicy::RelayOnly;
+        if is_hidden || !self.0.peers.has_met(&peer) || self.0.peers.is_missed(&peer) {
             Relaying(self.0).reach(now, peer);
         }
         if self.0.peers.is_missed(&peer) {
@@ -134,7 +136,13 @@ impl Finding<'_> {
                 LinkDue::Again(peer) => self.connect(now, peer),
                 LinkDue::GivenUp(ticket, peer) => {
                     self.0.table.finder.cancel(ticket);
-                    self.refuse(ticket, Refused::NotReached(peer));
+                    self.refuse(
+                        ticket,
+                        match self.0.paths {
+                            PathPolicy::DirectOnly => Refused::NotReachedDirectly(peer),
+                            PathPolicy::Any | PathPolicy::RelayOnly => Refused::NotReached(peer),
+                        },
+                    );
                 }
             }
         }
@@ -159,6 +167,7 @@ impl Finding<'_> {
         let links = self.0.wanted_links.give_up_all();
         let mut all = BTreeSet::from_iter(self.0.table.finder.give_up_all());
         all.extend(links);
+        all.extend(self.0.pings.give_up_all());
         for ticket in all {
             self.refuse(ticket, Refused::Stopping);
         }

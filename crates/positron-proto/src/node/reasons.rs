@@ -213,6 +213,9 @@ impl Refused {
             | Self::IsReserved(_)
             | Self::NotConnected(_)
             | Self::NotReached(_)
+            | Self::NotReachedDirectly(_)
+            | Self::NoPong(_)
+            | Self::TooManyPings
             | Self::TooManyLinks
             | Self::TooManyAddresses
             | Self::UnknownAddress(_)
@@ -240,6 +243,7 @@ impl Outcome {
             | Self::Answered(_)
             | Self::StreamOpened(_)
             | Self::Linked
+            | Self::Pong(_)
             | Self::Joining
             | Self::Noted
             | Self::Recommended(_)

@@ -1,12 +1,14 @@
 //! Links that go through a third node: to the sessions byte streams like any other.
 
-use super::{Effect, Event, NodeCore, judging::Judging, room_name::RoomName};
+use std::net::SocketAddr;
+
+use super::{Effect, Event, NodeCore, judging::Judging, pinging::Pinging, room_name::RoomName};
 use crate::{
     handshake::{Direction, Expect},
     id::{LinkId, NodeId},
     limits::{RELAYS_ASKED, RELAYS_STANDING_BY},
     nat::{DialOver, NatEffect, NatMessage, OwnPlaces},
-    relay::RelayEffect,
+    relay::{PathPolicy, RelayEffect},
     scope::is_relayed,
     session::sessions::{
         DialRequest, Effort, LinkKind, LinkKinds, Peer, Purpose, SessionEffect, SessionView,
@@ -15,6 +17,16 @@ use crate::{
     time::Now,
     wire::{frame::CloseReason, message::RoomMessage as _},
 };
+
+impl NodeCore {
+    /// What this node offers to who looks for a direct path to it.
+    pub(super) fn candidates(&self, now: Now) -> Vec<SocketAddr> {
+        match self.paths {
+            PathPolicy::Any => self.nat.places(now.mono, self.peers.port()).candidates(),
+            PathPolicy::DirectOnly | PathPolicy::RelayOnly => Vec::new(),
+        }
+    }
+}
 
 /// A node, while something is forwarded through it, by it, or to it.
 pub(super) struct Relaying<'a>(pub(super) &'a mut NodeCore);
@@ -92,12 +104,15 @@ impl Relaying<'_> {
         self.0.emit(Event::PeersRefused { peer: peer.id, place, reason, untold });
     }
 
-    /// A session goes on over another link.
+    /// A session goes on over another path.
     pub(super) fn handle_moved(&mut self, now: Now, peer: NodeId) {
         let session = self.0.sessions.views().find(|session| session.peer.id == peer);
         if let Some(session) = session {
             self.handle_place(now, &session.peer);
+            let place = self.0.relays.place_of(session.peer.addr);
+            self.0.emit(Event::PeerMoved { peer, place, transport: session.transport });
         }
+        Pinging(self.0).handle_moved(now, peer);
     }
 
     /// A session is up, or goes on over another link: who is reached through a relay is none, and
@@ -113,6 +128,9 @@ impl Relaying<'_> {
             let relay = core.sessions.views().find(over_datagrams);
             let begins = peer.direction == Direction::Outbound;
             let relay = relay.map(|session| session.peer.addr);
+            if core.paths == PathPolicy::RelayOnly {
+                return; // a path of its own takes that both tell where they are
+            }
             core.punching.peer_relayed(now, peer.id, begins, relay);
         } else {
             core.relays.peer_in_reach(peer.id);
@@ -154,6 +172,7 @@ impl Relaying<'_> {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Now) {
+        Pinging(self.0).handle_timeout(now);
         self.0.relays.handle_timeout(now, &mut self.0.queues.relay);
         if self.0.punching.poll_timeout().is_some_and(|at| at <= now.mono) {
             let own = self.own_places(now);
@@ -171,6 +190,9 @@ impl Relaying<'_> {
     /// them again.
     pub(super) fn stand_by(&mut self, now: Now, peer: NodeId) {
         let core = &mut *self.0;
+        if core.paths == PathPolicy::DirectOnly {
+            return;
+        }
         let known: Vec<NodeId> = core.relays.relays_of(peer).collect();
         let direct = core.sessions.views().map(|session| session.peer);
         let direct = direct.filter(|it| known.contains(&it.id) && !is_relayed(it.addr.ip()));
@@ -195,6 +217,7 @@ impl Relaying<'_> {
         let standings = core.trust.standings();
         let is_unwelcome = standings.is_banned(&peer, now.wall) || standings.is_retired(&peer);
         let is_taken = core.sessions.is_up(&peer) || core.relays.is_reaching(&peer);
+        let is_unwelcome = is_unwelcome || core.paths == PathPolicy::DirectOnly;
         if is_unwelcome || is_taken || peer == core.id() {
             return;
         }

@@ -206,6 +206,8 @@ pub enum Wake {
     Relay,
     /// Links that the application asked for.
     WantedLinks,
+    /// PINGs that the application asked for.
+    Ping,
     /// Lookups, records that end or are renewed.
     Dht,
     /// Links that are not read for a while.

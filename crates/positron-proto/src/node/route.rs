@@ -6,8 +6,9 @@ use super::{
     CheckId, Command, Effect, Event, HandedOver, Message, NodeCore, Outcome, Refused, SequenceKind,
     commands::Commands, finding::Finding, hash_table::HashTable, hearing::Hearing,
     inheritance::Inheritance, judging::Judging, pending_verification::Claim, persistence::Awaited,
-    recognition::Recognition, recommending::Recommending, relaying::Relaying, room_name::RoomName,
-    sending::Speaking, sightings::Sightings, tracing::Tracing, verification::Verification,
+    pinging::Pinging, recognition::Recognition, recommending::Recommending, relaying::Relaying,
+    room_name::RoomName, sending::Speaking, sightings::Sightings, tracing::Tracing,
+    verification::Verification,
 };
 use crate::{
     dht::RoutingTable,
@@ -153,6 +154,7 @@ impl NodeCore {
             }
             sessions::SessionEffect::Query(event) => HashTable(self).handle_query(now, event),
             sessions::SessionEffect::Suspect(peer) => Relaying(self).stand_by(now, peer),
+            sessions::SessionEffect::Pong { peer, rtt } => Pinging(self).answered(now, peer, rtt),
             sessions::SessionEffect::Stun(answer) => Relaying(self).handle_stun(now, answer),
             sessions::SessionEffect::Misbehaved { peer, what } => {
                 Judging(self).observe_misbehavior(now, peer, what);
@@ -427,6 +429,7 @@ impl NodeCore {
         self.traces.peer_down(now, peer, &mut self.queues.trace);
         self.relays.peer_down(&peer, &mut self.queues.relay);
         self.punching.peer_down(&peer);
+        Pinging(self).peer_down(peer);
         self.dht.peer_down(&peer);
         self.emit(Event::PeerLeft { peer, reason });
     }

@@ -50,7 +50,8 @@ impl TableCarrier {
             desk: ErrandDesk::default(),
             finder: NodeFinder::default(),
             serve: config.dht.serve,
-            has_datagrams: config.session.transports.has(LinkKind::Udp),
+            // Who is asked by a datagram sees whence it came.
+            has_datagrams: config.session.transports.has(LinkKind::Udp) && !config.peers.hidden,
             grown_up: now.mono + SERVES_AFTER,
         }
     }

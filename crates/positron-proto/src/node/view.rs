@@ -98,6 +98,8 @@ pub struct NodeView {
     pub external_addresses: Vec<SocketAddr>,
     /// What stands between it and the internet.
     pub nat: NatInfo,
+    /// Where it would have itself looked for by who wants a direct path, if it takes part in that.
+    pub candidates: Vec<SocketAddr>,
     /// Its peers, in order of their ids.
     pub peers: Vec<PeerView>,
     /// How many it should have at least.

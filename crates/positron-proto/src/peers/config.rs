@@ -47,6 +47,9 @@ pub struct PeersConfig {
     pub discovery_interval: Duration,
     /// Time between two heartbeats on each link.
     pub heartbeat_interval: Duration,
+    /// Whether this node tells nobody where it is, and dials nobody but the nodes that the operator
+    /// named: its record has no addresses.
+    pub hidden: bool,
     /// Name and version, for our record.
     pub software: String,
 }
@@ -65,6 +68,7 @@ impl Default for PeersConfig {
             max_peers_per_address: 8,
             discovery_interval: Duration::from_secs(30),
             heartbeat_interval: Duration::from_secs(30),
+            hidden: false,
             software: concat!("positron-net/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -102,7 +106,7 @@ impl PeersConfig {
         self.max_peers_per_address = self.max_peers_per_address.max(1);
         self.min_peers = self.min_peers.min(self.max_peers);
         self.external.retain(|addr| addr.port() != 0 && Scope::of(addr.ip()).is_some());
-        self.external.truncate(MAX_EXTERNAL_ADDRESSES);
+        self.external.truncate(if self.hidden { 0 } else { MAX_EXTERNAL_ADDRESSES });
         self.reserved.truncate(MAX_RESERVED);
         self.software.retain(|c| matches!(c, ' '..='~'));
         self.software.truncate(crate::limits::MAX_SOFTWARE);

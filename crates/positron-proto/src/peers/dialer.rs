@@ -32,6 +32,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Dialer {
     me: NodeId,
+    /// Whether nobody is dialled but whom the operator named.
+    only_named: bool,
     under_way: BTreeMap<Key, UnderWay>,
     contacts: Contacts,
     silence: SilentAddresses,
@@ -80,12 +82,19 @@ pub(super) enum DialReason {
 }
 
 impl Dialer {
-    pub(super) const fn new(me: NodeId, contacts: Contacts) -> Self {
-        Self { me, under_way: BTreeMap::new(), contacts, silence: SilentAddresses::new() }
+    /// `only_named`: nobody is dialled but whom the operator named.
+    pub(super) const fn new(me: NodeId, contacts: Contacts, only_named: bool) -> Self {
+        let silence = SilentAddresses::new();
+        Self { me, only_named, under_way: BTreeMap::new(), contacts, silence }
     }
 
     /// What a dial may cost where somebody only said that a node is there.
     pub(super) const HEARSAY: Effort = Effort::Packets(SPARING_DIAL_PACKETS);
+
+    /// Whether it dials for this reason at all.
+    pub(super) const fn may(&self, reason: DialReason) -> bool {
+        !self.only_named || matches!(reason, DialReason::Bootstrap(_) | DialReason::Reserved)
+    }
 
     /// Dials unless this dial is under way already, there is no room for it, or it is sparing and
     /// its address is silent.
@@ -97,7 +106,8 @@ impl Dialer {
         turn: &mut Turn<'_>,
     ) -> bool {
         let key = key(&request);
-        if !self.has_room(reason, request.purpose) || self.under_way.contains_key(&key) {
+        let has_room = self.may(reason) && self.has_room(reason, request.purpose);
+        if !has_room || self.under_way.contains_key(&key) {
             return false;
         }
         if let Effort::Packets(packets) = request.effort {
@@ -165,6 +175,9 @@ impl Dialer {
 
     /// Whether a query may go to this address; if so, it is taken to.
     pub(super) fn may_query(&mut self, to: SocketAddr, turn: &mut Turn<'_>) -> bool {
+        if self.only_named {
+            return false;
+        }
         let may = self.silence.spend(turn.now.mono, to, QUERY_PACKETS);
         turn.counters.silent_spared += u64::from(!may);
         may

@@ -302,7 +302,8 @@ impl Intake {
             let Some(link) = links.get(&node) else { continue };
             // Who is behind a relay is found by another way, which an uninvited packet would spoil.
             let is_behind = is_relayed(link.peer.addr.ip());
-            if is_behind || entry.is_proven() || link.probes >= MAX_PROBES_PER_PEER {
+            let may = dialer.may(DialReason::Probe);
+            if !may || is_behind || entry.is_proven() || link.probes >= MAX_PROBES_PER_PEER {
                 continue;
             }
             let turns = usize::try_from(link.probes).unwrap_or(0) % entry.usable.len().max(1);

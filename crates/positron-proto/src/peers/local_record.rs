@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::connected::PeerLink;
+use super::{config::PeersConfig, connected::PeerLink};
 use crate::{
     handshake::{Direction, link_public_key},
     id::{NetworkId, NodeId},
@@ -35,7 +35,8 @@ use crate::{
 ///
 /// What was taken stays until the interface that had it has it no more, or two owners of those who
 /// decide see addresses of its kind and none sees this one: no single peer can take an address from
-/// us. Where one word is enough it stays until another of its kind is seen instead. Of more than
+/// us. One that was taken before the machine changed its network goes when nobody linked sees it.
+/// Where one word is enough it stays until another of its kind is seen instead. Of more than
 /// there is room for, those stay that were taken last, and of these those that most owners see.
 #[derive(Debug)]
 pub(super) struct LocalRecord {
@@ -43,6 +44,8 @@ pub(super) struct LocalRecord {
     network: NetworkId,
     /// Where the operator says that others reach us.
     external: Vec<SocketAddr>,
+    /// Whether it says nothing of where we are.
+    hidden: bool,
     bound: Vec<SocketAddr>,
     /// Those of this machine's interfaces; empty if nobody told.
     interfaces: BTreeSet<IpAddr>,
@@ -60,6 +63,8 @@ struct Observed {
     addr: SocketAddr,
     /// Whether an interface had it, then or since: then it is gone when that loses it.
     local: bool,
+    /// Whether the machine changed its network since it was said.
+    doubted: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,14 +85,15 @@ struct Ballot {
     /// Whether we dialled one of them.
     chosen: bool,
     local: bool,
+    /// Somebody sees it since the machine changed its network.
+    fresh: bool,
 }
 
 impl LocalRecord {
     pub(super) fn new(
         me: Arc<Identity>,
         network: NetworkId,
-        external: Vec<SocketAddr>,
-        software: String,
+        config: &PeersConfig,
         now: WallTime,
     ) -> Self {
         let record = PeerRecord {
@@ -97,13 +103,14 @@ impl LocalRecord {
             capabilities: 0,
             addresses: Vec::new(),
             carriers: Vec::new(),
-            software,
+            software: config.software.clone(),
         };
         let record = me.sign(record, &network);
         Self {
             me,
             network,
-            external: external.into_iter().map(canonical).collect(),
+            external: config.external.iter().copied().map(canonical).collect(),
+            hidden: config.hidden,
             bound: Vec::new(),
             interfaces: BTreeSet::new(),
             votes: BTreeMap::new(),
@@ -130,13 +137,15 @@ impl LocalRecord {
         self.bound = addresses.iter().copied().map(canonical).collect();
     }
 
-    /// The addresses of this machine's interfaces, all of them.
+    /// The addresses of this machine's interfaces, all of them: at first, and whenever the machine
+    /// changes its network.
     pub(super) fn handle_interfaces(&mut self, addresses: &[IpAddr]) {
         let addresses = addresses.iter().take(MAX_INTERFACE_ADDRESSES);
         self.interfaces = addresses.map(IpAddr::to_canonical).collect();
         let votes = self.votes.values_mut().map(|vote| &mut vote.observed);
         for observed in votes.chain(&mut self.observed) {
             observed.local |= self.interfaces.contains(&observed.addr.ip());
+            observed.doubted = true;
         }
     }
 
@@ -171,7 +180,8 @@ impl LocalRecord {
         };
         let Some(port) = port(self, seen) else { return };
         let addr = SocketAddr::new(seen.ip(), port);
-        let observed = Observed { addr, local: self.interfaces.contains(&addr.ip()) };
+        let local = self.interfaces.contains(&addr.ip());
+        let observed = Observed { addr, local, doubted: false };
         let chosen = link.peer.direction == Direction::Outbound;
         self.votes.insert(link.peer.id, Vote { observed, owner: link.owner, chosen });
     }
@@ -218,6 +228,9 @@ impl LocalRecord {
     }
 
     fn addresses(&self) -> Vec<Address> {
+        if self.hidden {
+            return Vec::new();
+        }
         let specific = self.bound.iter().filter(|addr| !addr.ip().is_unspecified());
         let mut addresses: Vec<SocketAddr> =
             self.external.iter().chain(specific).copied().collect();
@@ -295,6 +308,7 @@ impl LocalRecord {
             if decides || seen.contains(&addr.ip()) || self.is_confirmed(addr) {
                 let ballot = ballots.entry(addr).or_default();
                 ballot.local |= vote.observed.local;
+                ballot.fresh |= !vote.observed.doubted;
                 ballot.chosen |= vote.chosen;
                 ballot.votes += usize::from(decides);
                 ballot.owners.insert(vote.owner);
@@ -305,19 +319,20 @@ impl LocalRecord {
         let mut elected = Vec::new();
         for (&addr, ballot) in &ballots {
             let is_confirmed = self.is_confirmed(addr);
-            let Ballot { votes, chosen, local, .. } = *ballot;
+            let Ballot { votes, chosen, local, fresh, .. } = *ballot;
             let owners = ballot.owners.len();
             let is_agreed = is_unanimous && (votes > 1 || chosen);
             if is_confirmed || is_near || owners > 1 || is_agreed {
                 let rank = Reverse((is_confirmed, chosen || is_confirmed, owners));
-                elected.push((rank, Observed { addr, local }));
+                elected.push((rank, Observed { addr, local, doubted: !fresh }));
             }
         }
         elected.sort_by_key(|(rank, observed)| (*rank, observed.addr));
         let mut elected: Vec<Observed> = elected.into_iter().map(|(_, one)| one).collect();
         let is_contested = electorate.len() > usize::from(!is_near);
         let is_seen = |addr: &SocketAddr| ballots.get(addr).is_some_and(|ballot| ballot.votes > 0);
-        for old in known.filter(|old| !is_contested || is_seen(&old.addr)) {
+        let stays = |old: &Observed| is_seen(&old.addr) || !(is_contested || old.doubted);
+        for old in known.filter(stays) {
             if elected.iter().all(|one| one.addr != old.addr) {
                 elected.push(old);
             }

@@ -28,7 +28,8 @@ impl Peers {
     /// A link to this node is wanted now (a direct message waits): dials it if an address is
     /// known. The dial leaves at the next [`handle_timeout`](Self::handle_timeout), due at once.
     pub fn connect(&mut self, now: Now, peer: NodeId, _out: &mut VecDeque<PeersEffect>) {
-        if !self.dialer.is_taken(&peer, &self.links) && self.knows(&peer) {
+        let may = self.dialer.may(DialReason::Wanted) && self.knows(&peer);
+        if may && !self.dialer.is_taken(&peer, &self.links) {
             self.outbound.want(now.mono, peer);
         }
     }
@@ -250,7 +251,10 @@ impl Peers {
         self.reserved.contains(peer)
     }
 
-    /// The addresses of this machine's interfaces, at first and whenever they change.
+    /// The addresses of this machine's interfaces, at first and whenever the machine changes its
+    /// network. Whoever did not answer where it was before may answer here: who was lost and whom
+    /// the operator names is dialled at the next [`handle_timeout`](Self::handle_timeout), due at
+    /// once.
     pub fn handle_interfaces(
         &mut self,
         now: Now,
@@ -259,6 +263,12 @@ impl Peers {
     ) {
         self.own.handle_interfaces(addresses);
         self.refresh_own(now, out);
+        if self.started {
+            self.bootstraps.hurry(now.mono);
+            self.reserved.hurry(now.mono);
+            self.redial.hurry(now.mono, &mut self.book);
+            self.outbound.fill_soon(now.mono);
+        }
     }
 
     /// A linked peer is at another address: it is told where we see it now.

@@ -52,6 +52,15 @@ impl Redial {
         self.lost.remove(node);
     }
 
+    /// Dials everyone who is missed as soon as possible.
+    pub(super) fn hurry(&mut self, now: Instant, book: &mut AddressBook) {
+        let missed: Vec<NodeId> = self.lost.iter().map(|(peer, _)| *peer).collect();
+        for peer in missed {
+            book.change(&peer, |entry| entry.next_dial = entry.next_dial.min(now));
+            self.retry(peer, book);
+        }
+    }
+
     /// Forgets who was missed for too long.
     pub(super) fn expire(&mut self, now: Instant) {
         self.lost.retain(|since| now.since(*since) <= LOST_WINDOW);

@@ -8,8 +8,9 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    PeerPlace, RelayCounters, RelayEffect, RelayForwarding, RelayLevels, RelayMessage,
+    PathPolicy, PeerPlace, RelayCounters, RelayEffect, RelayForwarding, RelayLevels, RelayMessage,
     addresses::{RelayedAddresses, Route},
+    message::RelayLabel,
     streams::RelayedStreams,
 };
 use crate::{
@@ -24,11 +25,13 @@ use crate::{
 pub struct RelayConfig {
     /// Whether this node forwards for others, within its rates.
     pub forwards: bool,
+    /// Which paths this node takes itself.
+    pub paths: PathPolicy,
 }
 
 impl Default for RelayConfig {
     fn default() -> Self {
-        Self { forwards: true }
+        Self { forwards: true, paths: PathPolicy::Any }
     }
 }
 
@@ -44,6 +47,8 @@ pub struct Relays {
     forwarding: RelayForwarding,
     /// Dials through relays that are under way, of each node.
     reaching: BTreeMap<NodeId, usize>,
+    /// Whether streams are taken that others ask for.
+    is_reachable: bool,
     counters: RelayCounters,
 }
 
@@ -55,6 +60,7 @@ impl Relays {
             streams: RelayedStreams::default(),
             forwarding: RelayForwarding::new(config.forwards),
             reaching: BTreeMap::new(),
+            is_reachable: config.paths != PathPolicy::DirectOnly,
             counters: RelayCounters::default(),
         }
     }
@@ -158,6 +164,10 @@ impl Relays {
                 return self.forwarding.handle_open(now, (from, *peer), counters, out);
             }
             RelayMessage::Refused { .. } => counters.refused += 1,
+            RelayMessage::Opened { asked: false, number, .. } if !self.is_reachable => {
+                let close = RelayMessage::Close(RelayLabel { number: *number, by_relay: false });
+                return out.push_back(RelayEffect::Send { to: from, message: close });
+            }
             RelayMessage::Opened { asked, .. } => counters.accepted += u64::from(!asked),
             RelayMessage::Data { label, .. }
             | RelayMessage::Credit { label, .. }

@@ -309,6 +309,13 @@ pub enum SessionEffect {
     Query(QueryEvent),
     /// The link of a session fell silent, and is not held for dead yet.
     Suspect(NodeId),
+    /// The peer of a session answered a PING.
+    Pong {
+        /// Who.
+        peer: NodeId,
+        /// How long ago the PING was written.
+        rtt: Duration,
+    },
     /// Somebody answered a STUN request.
     Stun(StunAnswered),
     /// A peer did wrong inside its session (which is closed if it cannot go on).

@@ -352,7 +352,11 @@ impl<'a> EstablishedSession<'a> {
                 link.keep_alive.handle_ping(now, token)?;
                 Ok(FrameOutcome::Progress)
             }
-            Frame::Pong { token } => Ok(progress(link.keep_alive.handle_pong(now, token))),
+            Frame::Pong { token } => {
+                let (peer, rtt) = (link.peer.id, link.keep_alive.handle_pong(now, token));
+                out.extend(rtt.map(|rtt| SessionEffect::Pong { peer, rtt }));
+                Ok(progress(rtt.is_some()))
+            }
             Frame::Message { lane, number, body } => {
                 if lane.is_awaited() {
                     link.keep_alive.handle_carried(now);

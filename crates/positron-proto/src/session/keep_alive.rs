@@ -116,15 +116,20 @@ impl KeepAlive {
         Ok(())
     }
 
-    /// A PONG arrived: whether it answers our PING.
-    pub(super) fn handle_pong(&mut self, now: Instant, token: u64) -> bool {
-        let Some((_, sent)) = self.asked.take_if(|(asked, _)| *asked == token) else {
-            return false;
-        };
+    /// A PONG arrived: how long ago our PING left, if it answers that.
+    pub(super) fn handle_pong(&mut self, now: Instant, token: u64) -> Option<Duration> {
+        let (_, sent) = self.asked.take_if(|(asked, _)| *asked == token)?;
         // RFC 6298, 2.2 and 2.3, with alpha 1/8.
         let sample = now.since(sent);
         self.srtt = Some(self.srtt.map_or(sample, |srtt| srtt - srtt / 8 + sample / 8));
-        true
+        Some(sample)
+    }
+
+    /// Asks as soon as something is sent, for who wants to know how long it takes: silence is not
+    /// held against the link for it.
+    pub(super) fn ping(&mut self) {
+        self.tokens += 1;
+        self.ask.get_or_insert(self.tokens);
     }
 
     /// Whether a PING or PONG waits to be sent.
@@ -202,6 +207,13 @@ impl KeepAlive {
             self.tokens += 1;
             self.ask.get_or_insert(self.tokens);
         }
+    }
+
+    /// Asks now though it was asked before: that question may have gone nowhere, from a network in
+    /// which we are no more.
+    pub(super) fn probe_anew(&mut self, now: Instant) {
+        self.probed.take_if(|probe| !probe.suspect);
+        self.probe(now);
     }
 
     /// When [`check`](Self::check) may come to something else than fine.

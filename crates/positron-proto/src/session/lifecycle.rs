@@ -166,6 +166,15 @@ impl Sessions {
         self.links.table.link(self.link_of(peer)?)?.keep_alive.rtt()
     }
 
+    /// Sends a PING to `peer` now; [`SessionEffect::Pong`] answers, unless the link is lost first.
+    pub fn ping(&mut self, now: Now, peer: &NodeId) {
+        let Some(link) = self.link_of(peer) else { return };
+        if let Some(on) = self.links.table.established(link) {
+            on.link.keep_alive.ping();
+            self.links.table.ask_for_flush(now, link);
+        }
+    }
+
     /// The link of a session fell silent: one to this address, which is a relayed one, stands by.
     pub fn stand_by(
         &mut self,

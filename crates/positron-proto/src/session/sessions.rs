@@ -394,14 +394,14 @@ impl Sessions {
         }
     }
 
-    /// This machine has other addresses: every session is asked for a sign of life, so that it
+    /// This machine changed its network: every session is asked for a sign of life, so that it
     /// moves to a path that works, or its link is found to be dead, without waiting for its next
     /// word.
     pub fn handle_network_changed(&mut self, now: Now) {
         let links: Vec<LinkId> = self.conversations.attached().map(|(link, _)| link).collect();
         for link in links {
             let Some(on) = self.links.table.established(link) else { continue };
-            on.link.keep_alive.probe(now.mono);
+            on.link.keep_alive.probe_anew(now.mono);
             self.links.table.look_at(link, now.mono);
             self.links.table.ask_for_flush(now, link);
         }

@@ -136,7 +136,7 @@ impl Stage {
             (_, Frame::Unknown { .. }) => Ok(Greeting::Nothing),
             (Self::AwaitPong(_, link, _), Frame::Pong { token }) => {
                 let answered = link.keep_alive.handle_pong(now, token);
-                Ok(if answered { Greeting::Agreed } else { Greeting::Nothing })
+                Ok(if answered.is_some() { Greeting::Agreed } else { Greeting::Nothing })
             }
             (Self::AwaitPong(_, link, parting), Frame::Message { body, .. })
                 if *parting == ReferralState::Possible =>

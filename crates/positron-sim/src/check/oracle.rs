@@ -236,6 +236,7 @@ impl Oracle {
             Outcome::Undelivered(_) => self.directs.given_up += 1,
             Outcome::NotDurable(_)
             | Outcome::Linked
+            | Outcome::Pong(_)
             | Outcome::Joining
             | Outcome::Noted
             | Outcome::Answered(_)

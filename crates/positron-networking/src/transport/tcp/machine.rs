@@ -316,6 +316,7 @@ impl Tcp {
             | SessionEffect::DialledUs { .. }
             | SessionEffect::Query(_)
             | SessionEffect::Suspect(_)
+            | SessionEffect::Pong { .. }
             | SessionEffect::Stun(_)
             | SessionEffect::Idle { .. } => {}
             SessionEffect::UsedTwice { peer, addrs: [one, other] } => {
