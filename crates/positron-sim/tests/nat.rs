@@ -1,7 +1,7 @@
 //! Stories of nodes at home, behind whatever translator: they talk through a node that both are
 //! linked to, and directly where that can be.
 
-use positron_proto::{session::sessions::LinkKind, time::Duration};
+use positron_proto::{relay::PathPolicy, session::sessions::LinkKind, time::Duration};
 use positron_sim::{AddressBlock, Fault, Listen, NatType, Scenario, Selector, Workload, World};
 
 const HOMES: [usize; 2] = [1, 2];
@@ -177,5 +177,38 @@ fn when_a_router_forgets_a_direct_path_two_homes_go_on_over_the_relay_and_find_a
         let report = world.finish();
         report.expect_ok();
         assert_eq!(report.directs.sent, report.directs.acknowledged, "seed {seed}");
+    }
+}
+
+/// Two homes in a network whose nodes take these paths alone; tells
+/// over what they are linked a minute after one had something for the other.
+fn meet_by(paths: PathPolicy, types: [NatType; 2]) -> Option<LinkKind> {
+    let mut story = homes(types);
+    story.config.relay.paths = paths;
+    story.config.peers.hidden = paths == PathPolicy::RelayOnly;
+    let mut world = World::new(&story, 3);
+    world.run_until(secs(20));
+    let [from, to] = HOMES;
+    assert_eq!(world.say(Workload::Direct { from, to, bytes: 200 }), Some(Ok(())));
+    world.run_until(secs(80));
+    for node in 0..3 {
+        let view = world.view(node).unwrap();
+        let tells = !view.external_addresses.is_empty() || !view.candidates.is_empty();
+        assert!(!(tells && paths == PathPolicy::RelayOnly), "node {node} tells where it is");
+    }
+    link(&world, from, to)
+}
+
+#[test]
+fn a_node_that_takes_no_relays_is_not_linked_through_one() {
+    let types = [NatType::Symmetric; 2];
+    assert_eq!(meet_by(PathPolicy::Any, types), Some(LinkKind::Relay));
+    assert_eq!(meet_by(PathPolicy::DirectOnly, types), None);
+}
+
+#[test]
+fn a_node_that_tells_nobody_where_it_is_stays_behind_its_relay() {
+    for types in [[NatType::Linux; 2], [NatType::Open; 2]] {
+        assert_eq!(meet_by(PathPolicy::RelayOnly, types), Some(LinkKind::Relay), "{types:?}");
     }
 }

@@ -46,6 +46,25 @@ fn a_node_that_gets_another_address_is_reached_there_by_its_peers_and_by_strange
 }
 
 #[test]
+fn a_node_that_was_away_longer_than_its_sessions_last_is_reached_as_soon_as_it_is_back() {
+    let Some(lab) = Lab::new() else { return };
+    let fixture = Fixture::new();
+    let mut away = lab.host().unwrap();
+    let nodes = Network::start(&lab, &away, &fixture);
+    nodes.until_reached(away.ip, Instant::now());
+    away.ip("link set wan down").unwrap();
+    // What is said in vain for 15 s ends the sessions at both ends.
+    assert_eq!(say(&nodes.data[0], &nodes.id), None);
+    until("it has no peer", SOON, || {
+        let peers = get(&nodes.data[2], "/v1/peers")?;
+        peers["peers"].as_array()?.is_empty().then_some(())
+    });
+    lab.replug(&mut away);
+    let reached = nodes.until_reached(away.ip, Instant::now());
+    println!("back after 15 s in another network: by its peers after {reached:.2?}");
+}
+
+#[test]
 fn a_node_that_is_carried_from_one_home_to_another_is_reached_again_by_its_peers() {
     let Some(lab) = Lab::new() else { return };
     for (from, to) in [(NatType::Linux, NatType::Port), (NatType::Port, NatType::Symmetric)] {

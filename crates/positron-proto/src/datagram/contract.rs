@@ -42,8 +42,8 @@ pub struct EndpointConfig {
     /// [`super::Endpoint::release`]: the most that flow control grows to, at least
     /// [`CONNECTION_WINDOW_LEAST`](crate::limits::CONNECTION_WINDOW_LEAST).
     pub window_bytes: usize,
-    /// Silence after which a connection without traffic is asked whether it lives; `None` leaves
-    /// that to the caller.
+    /// Silence after which a connection without traffic is asked whether it lives, at the latest:
+    /// up to 18 % sooner, each in its own time. `None` leaves that to the caller.
     pub keep_alive: Option<Duration>,
     /// Silence after which a connection is lost, while something is unacknowledged.
     pub idle_timeout: Duration,

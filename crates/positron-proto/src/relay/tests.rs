@@ -329,11 +329,23 @@ fn nobody_is_forwarded_to_whom_the_relay_does_not_know_and_by_whom_does_not_rela
     for link in [to_nobody, to_itself] {
         assert_eq!(world.refused(1, link), RelayRefusal::NotLinked.to_string());
     }
-    let mut world = World::with(2, RelayConfig { forwards: false });
+    let mut world = World::with(2, RelayConfig { forwards: false, ..RelayConfig::default() });
     let link = world.dial(1, 2);
     world.carry();
     assert_eq!(world.refused(1, link), RelayRefusal::Off.to_string());
     assert_eq!((world.pairs(), world.links(1), world.links(2)), (0, 0, 0));
+}
+
+#[test]
+fn of_a_stream_to_who_takes_none_nothing_is_left_at_any_end() {
+    let mut world = World::new(2);
+    let paths = PathPolicy::DirectOnly;
+    world.nodes[2] = Relays::new(RelayConfig { paths, ..RelayConfig::default() });
+    world.nodes[2].peer_in_reach(id(RELAY));
+    world.dial(1, 2);
+    world.carry();
+    assert_eq!((world.pairs(), world.links(1), world.links(2)), (0, 0, 0));
+    assert!(world.blamed(RELAY).is_empty(), "it is no wrong");
 }
 
 #[test]

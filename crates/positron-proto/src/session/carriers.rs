@@ -14,7 +14,7 @@ use crate::{
     datagram::{Endpoint, contract::EndpointConfig},
     handshake::hello::Local,
     identity::Identity,
-    limits::MAX_HALF_OPEN,
+    limits::{MAPPING_KEEP_ALIVE, MAX_HALF_OPEN},
     rng::{Rng, Seed},
     stream::{StreamEndpoint, contract::StreamEffect},
     time::Now,
@@ -36,8 +36,9 @@ impl Carriers {
         let endpoint = EndpointConfig {
             // A session may have two links while it moves.
             max_connections: 2 * config.max_links + MAX_HALF_OPEN,
-            // Whether a link lives is judged above, by the same rules for every transport.
-            keep_alive: None,
+            // Whether a link lives is judged above, by the same rules for every transport; below,
+            // translators on its way are kept from forgetting it, with the least that does.
+            keep_alive: Some(MAPPING_KEEP_ALIVE),
             batches: config.udp_batches,
             ..EndpointConfig::new(config.network)
         };

@@ -35,10 +35,12 @@ pub(super) struct IdleTimer {
 }
 
 impl IdleTimer {
-    pub(super) const fn new(now: Instant, config: &EndpointConfig) -> Self {
+    /// `connection` is any number of it, by which one asks sooner than another.
+    pub(super) fn new(now: Instant, config: &EndpointConfig, connection: u32) -> Self {
+        let sooner = |longest: Duration| longest / 1_000 * (connection % SOONER);
         Self {
             idle_timeout: config.idle_timeout,
-            keep_alive: config.keep_alive,
+            keep_alive: config.keep_alive.map(|longest| longest - sooner(longest)),
             heard: now,
             spoke: now,
             unanswered: None,
@@ -132,6 +134,10 @@ impl IdleTimer {
     }
 }
 
+/// Thousandths of the keep-alive interval by which a connection asks sooner than that: links that
+/// were made together, and the two ends of one, do not ask at one moment.
+const SOONER: u32 = 182;
+
 /// Guess: enough to notice a restarted peer at once, too little to be of use to an attacker.
 const SUSPICION_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -150,7 +156,7 @@ mod tests {
         let mut config = EndpointConfig::new(NetworkId::from_name("idle_timer"));
         config.idle_timeout = Duration::from_secs(30);
         config.keep_alive = Some(Duration::from_secs(10));
-        IdleTimer::new(at(0), &config)
+        IdleTimer::new(at(0), &config, 0)
     }
 
     #[test]

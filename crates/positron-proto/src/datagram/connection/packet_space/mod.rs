@@ -103,7 +103,7 @@ impl PacketSpace {
             received,
             sending: SendControl::new(now, config, first),
             paths: Paths::new(remote.addr, true, 0, 0),
-            idle_timer: IdleTimer::new(now, config),
+            idle_timer: IdleTimer::new(now, config, theirs),
             key_updates: 0,
             protection,
         }
