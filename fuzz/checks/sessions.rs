@@ -240,16 +240,12 @@ impl Stage {
                 self.hear(n, &body);
             }
             SessionEffect::Referral { peer, body } => assert!(peer == other && body == PARTING),
-            SessionEffect::Idle { .. }
-            | SessionEffect::Stun(_)
-            | SessionEffect::Suspect(_)
-            | SessionEffect::Pong { .. } => {}
+            SessionEffect::Idle { .. } | SessionEffect::Stun(_) | SessionEffect::Suspect(_) => {}
+            SessionEffect::Pong { peer, .. } => assert_eq!(peer, other),
             SessionEffect::Query(event) => panic!("nobody asks: {event:?}"),
             SessionEffect::Delivered { ticket } => self.told(n, ticket, true),
             SessionEffect::Undelivered { ticket } => self.told(n, ticket, false),
-            SessionEffect::Misbehaved { peer, what } => {
-                panic!("{peer} is honest, and held to have done wrong: {what:?}")
-            }
+            SessionEffect::Misbehaved { peer, what } => panic!("{peer} did no wrong: {what:?}"),
         }
     }
 

@@ -282,10 +282,7 @@ impl fmt::Display for NodeEvent {
                 };
                 write!(f, "peer {} joined{}, {how}", peer.short(), at(address, relay))
             }
-            &Self::PeerMoved { peer, address, relay, transport } => {
-                let over = if address.is_some() { format!(" over {transport}") } else { "".into() };
-                write!(f, "peer {} is reached{}{over} now", peer.short(), at(address, relay))
-            }
+            Self::PeerMoved { .. } => self.fmt_moved(f),
             Self::PeerLeft { peer, reason } => {
                 let who = match By::from(reason) {
                     By::Us => "this node ended it",
@@ -358,6 +355,13 @@ impl fmt::Display for NodeEvent {
 }
 
 impl NodeEvent {
+    /// Where a peer is now.
+    fn fmt_moved(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &Self::PeerMoved { peer, address, relay, transport } = self else { return Ok(()) };
+        let over = if address.is_some() { format!(" over {transport}") } else { String::new() };
+        write!(f, "peer {} is reached{}{over} now", peer.short(), at(address, relay))
+    }
+
     /// What happened to a key.
     fn fmt_identity(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::SocketAddr,
+    num::NonZeroU64,
     ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -38,8 +39,8 @@ pub(crate) struct PingOptions {
     #[arg(value_name = "ID")]
     peer: PeerName,
     /// Questions, then the end
-    #[arg(long, short = 'n', value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
-    count: Option<u64>,
+    #[arg(long, short = 'n', value_name = "NUMBER")]
+    count: Option<NonZeroU64>,
     /// Seconds between two questions, 0.2 at least
     #[arg(long, short, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
     interval: f64,
@@ -101,7 +102,7 @@ impl PingOptions {
             Failure::new(Exit::Internal, "the operating system gives no timer").because(error)
         })?;
         let mut next = Instant::now();
-        for number in 1..=self.count.unwrap_or(u64::MAX) {
+        for number in 1..=self.count.map_or(u64::MAX, NonZeroU64::get) {
             pauses.block_on(async { sleep_until(next.into()).await });
             next = Instant::now() + interval;
             lock(tally).asked += 1;

@@ -15,7 +15,7 @@ use super::{
     peer_order::restore_reservations,
     pending_verification::PendingVerification,
     persistence::{Awaited, Persistence},
-    pinging::Pings,
+    pings::Pings,
     publisher::Publisher,
     pushes::PushesUnderWay,
     table_carrier::TableCarrier,
@@ -400,6 +400,14 @@ impl NodeCore {
             used_twice: self.identity_use.views(now.mono),
             is_stopping: self.stopping,
             counters: AllCounters::of(self),
+        }
+    }
+
+    /// What this node offers to who looks for a direct path to it.
+    fn candidates(&self, now: Now) -> Vec<SocketAddr> {
+        match self.paths {
+            PathPolicy::Any => self.nat.places(now.mono, self.peers.port()).candidates(),
+            PathPolicy::DirectOnly | PathPolicy::RelayOnly => Vec::new(),
         }
     }
 

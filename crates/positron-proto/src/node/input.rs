@@ -20,7 +20,8 @@ pub enum Input {
     /// Sockets are bound here; an unspecified IP address means all of this machine's.
     Listening(Vec<SocketAddr>),
     /// The addresses of this machine's interfaces that are up, all of them: at first, whenever they
-    /// or the way to others change, and when the machine wakes up. A node that nobody tells takes its addresses from others alone.
+    /// or the way to others change, and when the machine wakes up. A node that nobody tells takes
+    /// its addresses from others alone.
     Interfaces(Vec<IpAddr>),
     /// Somebody connected to us.
     Accepted {

@@ -17,9 +17,9 @@
 //! numbers), `inheritance.rs` (keys that give way to others), `hash_table.rs` (what carries the
 //! questions of the hash table), `table_carrier.rs` (those that are under way), `errand_desk.rs`
 //! (what is done for peers without datagrams), `finding.rs` and `node_finder.rs` (nodes that are
-//! looked for by their ids), `pinging.rs` (round trips), `sending.rs` (what is noted of messages on their way), `endings.rs`
-//! (who was here, what came of dials), [`reasons`] (what becomes of each room's own words for why)
-//! and [`readiness`] (whether the node can do its work).
+//! looked for by their ids), `pings.rs` and `pinging.rs` (round trips), `sending.rs` (what is noted
+//! of messages on their way), `endings.rs` (who was here, what came of dials), [`reasons`] (what
+//! becomes of each room's own words for why) and [`readiness`] (whether the node can do its work).
 
 mod backlog;
 pub mod change;
@@ -52,6 +52,7 @@ mod peer_order;
 mod pending_verification;
 mod persistence;
 mod pinging;
+mod pings;
 mod publisher;
 mod pushes;
 pub mod readiness;
@@ -84,7 +85,7 @@ pub use end_label::{DialEnd, SessionEnd};
 pub use endings::{DialState, DialTarget, LostPeer, RecentDial};
 pub use event::{Event, Outcome};
 pub use input::Input;
-pub use pinging::RoundTrip;
+pub use pings::RoundTrip;
 pub use room_name::RoomName;
 pub use rooms::{AllCounters, AllLevels, Message, NodeConfig, Snapshot, Wake};
 pub use table_view::dht_stats;

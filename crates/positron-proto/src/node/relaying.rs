@@ -1,7 +1,5 @@
 //! Links that go through a third node: to the sessions byte streams like any other.
 
-use std::net::SocketAddr;
-
 use super::{Effect, Event, NodeCore, judging::Judging, pinging::Pinging, room_name::RoomName};
 use crate::{
     handshake::{Direction, Expect},
@@ -17,16 +15,6 @@ use crate::{
     time::Now,
     wire::{frame::CloseReason, message::RoomMessage as _},
 };
-
-impl NodeCore {
-    /// What this node offers to who looks for a direct path to it.
-    pub(super) fn candidates(&self, now: Now) -> Vec<SocketAddr> {
-        match self.paths {
-            PathPolicy::Any => self.nat.places(now.mono, self.peers.port()).candidates(),
-            PathPolicy::DirectOnly | PathPolicy::RelayOnly => Vec::new(),
-        }
-    }
-}
 
 /// A node, while something is forwarded through it, by it, or to it.
 pub(super) struct Relaying<'a>(pub(super) &'a mut NodeCore);

@@ -154,7 +154,7 @@ impl NodeCore {
             }
             sessions::SessionEffect::Query(event) => HashTable(self).handle_query(now, event),
             sessions::SessionEffect::Suspect(peer) => Relaying(self).stand_by(now, peer),
-            sessions::SessionEffect::Pong { peer, rtt } => Pinging(self).answered(now, peer, rtt),
+            sessions::SessionEffect::Pong { peer, rtt } => Pinging(self).handle_rtt(now, peer, rtt),
             sessions::SessionEffect::Stun(answer) => Relaying(self).handle_stun(now, answer),
             sessions::SessionEffect::Misbehaved { peer, what } => {
                 Judging(self).observe_misbehavior(now, peer, what);
