@@ -165,7 +165,7 @@ fn check_bounds(message: &Message) {
         Message::Nat(NatMessage::Connect(offer) | NatMessage::Answer(offer)) => {
             assert!(offer.candidates.len() <= MAX_CANDIDATES);
         }
-        Message::Nat(NatMessage::Sync(_)) => {}
+        Message::Nat(NatMessage::Sync(_) | NatMessage::Probe(_)) => {}
         Message::Relay(message) => check_relay(message),
     }
 }

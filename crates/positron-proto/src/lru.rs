@@ -35,6 +35,16 @@ impl<K: Ord + Copy, V> LruMap<K, V> {
         self.entries.get_mut(key).map(|entry| &mut entry.value)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The least recently used.
+    pub(crate) fn oldest(&self) -> Option<(&K, &V)> {
+        let (_, key) = self.by_use.first_key_value()?;
+        Some((key, self.get(key)?))
+    }
+
     pub(crate) fn contains(&self, key: &K) -> bool {
         self.entries.contains_key(key)
     }

@@ -212,3 +212,27 @@ fn a_node_that_tells_nobody_where_it_is_stays_behind_its_relay() {
         assert_eq!(meet_by(PathPolicy::RelayOnly, types), Some(LinkKind::Relay), "{types:?}");
     }
 }
+
+/// A home and seven nodes on the internet, each of another owner: more than the home keeps links
+/// to, so that some of them are strangers to it.
+fn home_among_many(nat_type: NatType) -> Scenario {
+    let mut story = Scenario::quiet(&format!("{nat_type} among many"), 12, secs(700));
+    story.listen = Listen::Port;
+    story.addresses = AddressBlock::Public;
+    story.config.peers.min_peers = 3;
+    story.at_home(11, nat_type)
+}
+
+#[test]
+fn who_is_let_in_is_found_out() {
+    for nat_type in NatType::ALL {
+        let mut world = World::new(&home_among_many(nat_type), 1);
+        for at in [60, 330, 660] {
+            world.run_until(secs(at));
+            let view = world.view(11).unwrap();
+            let nat = &view.nat.ipv4;
+            println!("{nat_type} {at}: {:?} {:?} {}", nat.mapping, nat.filtering, view.peers.len());
+            println!("   {:?} {:?}", nat.filtering_evidence, view.counters.nat);
+        }
+    }
+}

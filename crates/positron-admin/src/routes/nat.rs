@@ -22,7 +22,8 @@ struct FamilyShape {
     public_ip: Option<String>,
     /// How its port is mapped: to the `same` towards everybody, or to one that `varies`.
     mapping: MappingShape,
-    /// From whom packets are let in.
+    /// From whom packets are let in: from everybody, endpoint-independent (RFC 4787, 5), or from
+    /// those only that it sent to.
     filtering: FilteringShape,
     /// Whether another machine has that address; null if nobody knows.
     behind_nat: Option<bool>,
@@ -30,6 +31,8 @@ struct FamilyShape {
     is_forced: bool,
     /// Who saw it where.
     evidence: Vec<SeenShape>,
+    /// Which strangers sent to it, the last as the last.
+    filtering_evidence: Vec<StrangerShape>,
 }
 
 #[derive(ToSchema)]
@@ -45,6 +48,8 @@ enum MappingShape {
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes what `Filtering` writes")]
 enum FilteringShape {
+    EndpointIndependent,
+    Dependent,
     Unknown,
 }
 
@@ -60,5 +65,20 @@ struct SeenShape {
     /// Whether it saw its UDP port; else it tells the IP address only.
     is_listening_socket: bool,
     /// Seconds since it said so.
+    age: u64,
+}
+
+/// How one stranger fared.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what `StrangerSent` writes")]
+struct StrangerShape {
+    /// Who asked it to send.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    asked: String,
+    /// From where it came, or would have come.
+    from: String,
+    /// Whether it came.
+    arrived: bool,
+    /// Seconds since then.
     age: u64,
 }

@@ -14,6 +14,9 @@ use super::{
 const FORWARD: &str = "to be reached by all: forward the port, UDP and TCP, to this machine in the \
                        router, and name its address in `external_addresses`";
 
+const OPEN: &str = "to be reached by all: let the port in, UDP and TCP, at the firewall before \
+                    this machine";
+
 /// By the peers of the running node. `has_servers`: STUN servers are asked too.
 pub(super) fn by_peers(node: &NodeState, has_servers: bool) -> Finding {
     let about = "NAT, by peers";
@@ -37,6 +40,16 @@ pub(super) fn by_peers(node: &NodeState, has_servers: bool) -> Finding {
     match known {
         None => Finding::unknown(about, says),
         Some(family) if family["mapping"] == "varies" => varies(about, says),
+        // Whoever lets in strangers is reached by all already.
+        Some(family) if family["filtering"] == "endpoint_independent" => {
+            Finding::right(about, says)
+        }
+        Some(family) if family["filtering"] == "dependent" => {
+            Finding::note(about, says).advise(match family["behind_nat"] == true {
+                true => FORWARD,
+                false => OPEN,
+            })
+        }
         Some(family) if family["behind_nat"] == true && family["is_forced"] == false => {
             Finding::note(about, says).advise(FORWARD)
         }
@@ -169,25 +182,34 @@ mod tests {
 
     #[test]
     fn what_peers_see_is_told_as_the_node_tells_it() {
-        let status = |behind: Value, mapping: &str| {
+        let status = |behind: Value, mapping: &str, filtering: &str| {
             serde_json::json!({
                 "nat_in_words": "in words",
                 "nat": {
-                    "ipv4": { "behind_nat": behind, "mapping": mapping, "is_forced": false },
+                    "ipv4": {
+                        "behind_nat": behind, "mapping": mapping, "filtering": filtering,
+                        "is_forced": false,
+                    },
                     "ipv6": { "behind_nat": null, "mapping": "unknown", "is_forced": false },
                 },
             })
         };
-        let verdict = |behind: Value, mapping| {
-            let told = NodeAnswer { status: status(behind, mapping), remedies: Vec::new() };
+        let judged = |behind: Value, mapping, filtering| {
+            let status = status(behind, mapping, filtering);
+            let told = NodeAnswer { status, remedies: Vec::new() };
             let found = by_peers(&NodeState::Tells(told), false);
             assert_eq!(found.says, "in words");
             (found.verdict, found.advice.is_some())
         };
+        let verdict = |behind, mapping| judged(behind, mapping, "unknown");
         assert_eq!(verdict(Value::Null, "unknown"), (Verdict::Unknown, false));
         assert_eq!(verdict(false.into(), "same"), (Verdict::Right, false));
         assert_eq!(verdict(true.into(), "same"), (Verdict::Note, true));
         assert_eq!(verdict(true.into(), "varies"), (Verdict::Note, true));
+        let open = judged(true.into(), "same", "endpoint_independent");
+        assert_eq!(open, (Verdict::Right, false), "strangers are let in");
+        let firewall = judged(false.into(), "same", "dependent");
+        assert_eq!(firewall, (Verdict::Note, true), "strangers are not let in");
         let advice = |has_servers| by_peers(&NodeState::Absent, has_servers).advice.unwrap();
         assert!(advice(false).contains("--stun") && !advice(true).contains("--stun"));
     }

@@ -99,3 +99,34 @@ pub const SEARCH_TRAFFIC: usize = 64 * 1_024;
 pub const SEARCH_TRAFFIC_TIME: Duration = Duration::from_secs(10);
 /// How long a pair is worth a search after that, or after the application asked for the peer.
 pub const SEARCH_WISH: Duration = Duration::from_secs(60);
+
+/// Strangers of as many owners whose packets must not arrive, asked by peers of as many owners,
+/// before a node says that strangers are not let in: any of them may lie, or its packet be lost.
+pub const FILTERING_HELPERS: usize = 3;
+/// How often one peer is asked to have a stranger send, until all were asked.
+pub const FILTERING_ASKS: u32 = 2;
+/// How long a stranger's packet is waited for: to the peer, to the stranger, and back.
+pub const FILTERING_WAIT: Duration = Duration::from_secs(3);
+/// After how long a new peer is asked: others may come with it.
+pub const FILTERING_SETTLE: Duration = Duration::from_secs(2);
+/// The least from one round of questions to the next.
+pub const FILTERING_PAUSE: Duration = Duration::from_secs(30);
+/// How often it is looked into again from whom packets are let in.
+pub const FILTERING_AGAIN: Duration = Duration::from_mins(10);
+/// How long a verdict stands that was not confirmed.
+pub const FILTERING_LIFE: Duration = Duration::from_mins(30);
+/// Strangers in the evidence for a verdict, in each family.
+pub const MAX_FILTERING_EVIDENCE: usize = 8;
+/// A stranger's packets in a minute: for one peer, by one peer, to one address.
+pub const FILTERING_PROBES_BURST: u32 = 6;
+/// One of them in so long.
+pub const FILTERING_PROBES_PACE: Duration = Duration::from_secs(10);
+/// Addresses of which it is known what strangers sent there.
+pub const MAX_PROBED_ADDRESSES: usize = 1_024;
+/// IP addresses of which it is known that we sent to them; about 150 bytes each.
+pub const MAX_CONTACTED: usize = 4_096;
+/// How long a translator may let in an address after we sent there (RFC 4787, REQ-5: five minutes
+/// are recommended).
+pub const CONTACT_LIFE: Duration = Duration::from_mins(5);
+/// How exactly that time is known.
+pub const CONTACT_PRECISION: Duration = Duration::from_secs(1);

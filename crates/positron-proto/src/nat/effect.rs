@@ -28,6 +28,13 @@ pub enum NatEffect {
     OpenSocket(ExtraSocket),
     /// It is of no use.
     CloseSocket(ExtraSocket),
+    /// Say by STUN, from the socket on which we listen and unasked by them, how we see them.
+    Answer {
+        /// Whom.
+        to: SocketAddr,
+        /// Under which name.
+        id: TransactionId,
+    },
     /// The peer answers there: go on over a link to this address.
     Dial {
         /// Who.

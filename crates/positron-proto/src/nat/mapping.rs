@@ -5,12 +5,17 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use super::OwnPlaces;
+use super::{
+    NatCounters, OwnPlaces,
+    filtering::{Filtering, FilteringTests, StrangerSent},
+    strangers::Strangers,
+};
 use crate::{
     handshake::Direction,
     id::NodeId,
     limits::{MAPPING_OWNERS, MAX_INTERFACE_ADDRESSES, MAX_SIGHTINGS, SIGHTING_LIFE},
     netgroup::Owner,
+    rng::Seed,
     scope::{Scope, canonical},
     time::{Duration, Instant},
 };
@@ -25,15 +30,6 @@ pub enum PortMapping {
     /// To another port towards each: what one peer sees is of no use to another.
     Varies,
     /// Nobody knows: too few peers said where they see us.
-    #[default]
-    Unknown,
-}
-
-/// From whom packets are let in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Filtering {
-    /// It is not judged.
     #[default]
     Unknown,
 }
@@ -65,6 +61,8 @@ pub struct FamilyNat {
     pub is_forced: bool,
     /// Who saw us where, in order of their ids.
     pub evidence: Vec<SeenAt>,
+    /// Which strangers sent to us, the last as the last.
+    pub filtering_evidence: Vec<StrangerSent>,
     #[serde(skip)]
     owners: OwnersWhoSee,
 }
@@ -125,12 +123,16 @@ pub struct Sighting {
 /// who sees us elsewhere says so, and who sees us where we were says nothing.
 ///
 /// **Bounds**: [`MAX_SIGHTINGS`] peers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Nat {
     /// Where the operator says that others reach us.
     external: Vec<SocketAddr>,
     interfaces: BTreeSet<IpAddr>,
     seen: BTreeMap<NodeId, Kept>,
+    /// From whom packets are let in.
+    pub(crate) filtering: FilteringTests,
+    /// What is done so that others find that out.
+    pub(crate) strangers: Strangers,
 }
 
 /// A word that counts.
@@ -150,16 +152,24 @@ struct Kept {
 
 impl Nat {
     /// Nothing is known but what the operator says.
-    pub fn new(external: &[SocketAddr]) -> Self {
-        let external = external.iter().copied().map(canonical);
-        Self { external: external.collect(), ..Self::default() }
+    pub fn new(external: &[SocketAddr], seed: &Seed) -> Self {
+        Self {
+            external: external.iter().copied().map(canonical).collect(),
+            interfaces: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            filtering: FilteringTests::new(seed.stream("filtering")),
+            strangers: Strangers::new(seed.stream("strangers")),
+        }
     }
 
     /// The addresses of this machine's interfaces, all of them: at first, and whenever the machine
     /// changes its network.
     pub fn handle_interfaces(&mut self, addresses: &[IpAddr]) {
         let addresses = addresses.iter().take(MAX_INTERFACE_ADDRESSES).map(IpAddr::to_canonical);
-        self.interfaces = addresses.collect();
+        let before = core::mem::replace(&mut self.interfaces, addresses.collect());
+        if !before.is_empty() && before != self.interfaces {
+            self.filtering.handle_network_changed();
+        }
         self.seen.retain(|_, kept| kept.gone.is_none());
         for kept in self.seen.values_mut() {
             kept.is_doubted = true;
@@ -195,6 +205,7 @@ impl Nat {
         } else if let Some(kept) = self.seen.get_mut(peer) {
             kept.gone = Some(now);
         }
+        self.strangers.peer_down(peer);
     }
 
     /// Where a peer may find us that is willing to try: beside what is sure, whatever peers say of
@@ -222,6 +233,11 @@ impl Nat {
         NatInfo { ipv4: self.of_family(now, false), ipv6: self.of_family(now, true) }
     }
 
+    /// What happened and what was dropped.
+    pub fn counters(&self) -> NatCounters {
+        self.filtering.counters() + self.strangers.counters()
+    }
+
     fn of_family(&self, now: Instant, is_ipv6: bool) -> FamilyNat {
         let fits = |kept: &Kept| kept.addr.is_ipv6() == is_ipv6 && !kept.is_old(now);
         let kept = || self.seen.iter().filter(|(_, kept)| fits(kept));
@@ -241,6 +257,9 @@ impl Nat {
             info.public_addresses = forced;
             info.is_forced = true;
         }
+        let (found, strangers) = self.filtering.verdict(now, is_ipv6);
+        info.filtering = if info.is_forced { Filtering::EndpointIndependent } else { found };
+        info.filtering_evidence = strangers;
         let is_ours = |ip: IpAddr| self.interfaces.contains(&ip);
         let is_told = info.is_forced || info.public_ip.is_some_and(|ip| is_believed(ip, &words));
         info.behind_nat = info.public_ip.and_then(|ip| match is_ours(ip) {
@@ -291,6 +310,21 @@ impl NatInfo {
 impl FamilyNat {
     /// `None` if nothing is known.
     fn in_words(&self) -> Option<String> {
+        let mapping = self.mapping_in_words()?;
+        let strangers = self.filtering_evidence.len();
+        Some(match self.filtering {
+            _ if self.is_forced => mapping,
+            Filtering::EndpointIndependent => format!("{mapping}; strangers are let in"),
+            Filtering::Dependent => {
+                format!(
+                    "{mapping}; strangers are not let in: {strangers} that tried did not get in"
+                )
+            }
+            Filtering::Unknown => mapping,
+        })
+    }
+
+    fn mapping_in_words(&self) -> Option<String> {
         let ip = self.public_ip?;
         let behind = match self.behind_nat {
             Some(true) => "behind a NAT",

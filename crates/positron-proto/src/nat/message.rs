@@ -7,18 +7,20 @@ use bytes::BufMut as _;
 use crate::{
     id::NodeId,
     limits::MAX_CANDIDATES,
+    stun::TransactionId,
     wire::{Address, Malformed, Reader, message::RoomMessage},
 };
 
 const CONNECT: u8 = 16;
 const ANSWER: u8 = 17;
 const SYNC: u8 = 18;
+const PROBE: u8 = 26;
 
 // Flags of an offer.
 const PORT_VARIES: u8 = 1;
 const SEARCHES: u8 = 2;
 
-/// One step of a round.
+/// What is said about paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NatMessage {
     /// Let us look for a direct path: I may be at these addresses.
@@ -27,6 +29,30 @@ pub enum NatMessage {
     Answer(Offer),
     /// So have I: send.
     Sync(u64),
+    /// May strangers send to me?
+    Probe(Probe),
+}
+
+/// One step of finding out whether a stranger's packet gets to the asker `[PROTOCOL 3.12]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Names the packet, at the choice of the asker.
+    pub id: TransactionId,
+    /// Which step.
+    pub step: ProbeStep,
+}
+
+/// Who says what of a stranger's packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeStep {
+    /// The asker to a peer: have somebody send to where you see me.
+    Ask,
+    /// The peer to a stranger: send it there.
+    Send(Address),
+    /// The peer to the asker: I asked somebody, whom I see there.
+    Asked(Address),
+    /// The peer to the asker: I know nobody who could.
+    Nobody,
 }
 
 /// Where a node may be reached.
@@ -43,13 +69,14 @@ pub struct Offer {
 }
 
 impl RoomMessage for NatMessage {
-    const TYPES: &'static [u8] = &[CONNECT, ANSWER, SYNC];
+    const TYPES: &'static [u8] = &[CONNECT, ANSWER, SYNC, PROBE];
 
     fn message_type(&self) -> u8 {
         match self {
             Self::Connect(_) => CONNECT,
             Self::Answer(_) => ANSWER,
             Self::Sync(_) => SYNC,
+            Self::Probe(_) => PROBE,
         }
     }
 
@@ -64,6 +91,7 @@ impl RoomMessage for NatMessage {
                 candidates.iter().for_each(|candidate| candidate.encode(out));
             }
             Self::Sync(nonce) => out.put_u64(*nonce),
+            Self::Probe(probe) => probe.encode(out),
         }
     }
 
@@ -72,8 +100,38 @@ impl RoomMessage for NatMessage {
             CONNECT => Ok(Self::Connect(Offer::decode(reader)?)),
             ANSWER => Ok(Self::Answer(Offer::decode(reader)?)),
             SYNC => Ok(Self::Sync(reader.u64()?)),
+            PROBE => Ok(Self::Probe(Probe::decode(reader)?)),
             _ => Err(reader.malformed("type of another room")),
         }
+    }
+}
+
+impl Probe {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u8(match self.step {
+            ProbeStep::Ask => ASK,
+            ProbeStep::Send(_) => SEND,
+            ProbeStep::Asked(_) => ASKED,
+            ProbeStep::Nobody => NOBODY,
+        });
+        out.put_slice(&self.id.0);
+        if let ProbeStep::Send(address) | ProbeStep::Asked(address) = &self.step {
+            address.encode(out);
+        }
+    }
+
+    fn decode(reader: &mut Reader) -> Result<Self, Malformed> {
+        let unknown = reader.malformed("unknown step");
+        let step = reader.u8()?;
+        let id = TransactionId(reader.array()?);
+        let step = match step {
+            ASK => ProbeStep::Ask,
+            SEND => ProbeStep::Send(Address::decode(reader)?),
+            ASKED => ProbeStep::Asked(Address::decode(reader)?),
+            NOBODY => ProbeStep::Nobody,
+            _ => return Err(unknown),
+        };
+        Ok(Self { id, step })
     }
 }
 
@@ -95,3 +153,9 @@ impl Offer {
         Ok(Self { nonce, port_varies, searches, candidates })
     }
 }
+
+/// The first byte of a [`Probe`]: which [`ProbeStep`].
+const ASK: u8 = 0;
+const SEND: u8 = 1;
+const ASKED: u8 = 2;
+const NOBODY: u8 = 3;

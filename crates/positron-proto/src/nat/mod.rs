@@ -4,6 +4,21 @@
 //! towards everybody decides whether others reach us there: RFC 4787, section 4.1, calls that
 //! endpoint-independent mapping.
 //!
+//! # Who is let in
+//!
+//! A translator or a firewall may let in everybody, or only whom we sent to (RFC 4787, section 5:
+//! filtering). A node asks a peer, and the peer asks one of its own, which we never sent to:
+//!
+//! ```text
+//!   A                       a peer                    its peer
+//!   ASK: a number ─────────▶
+//!                            SEND: it, to A ─────────▶
+//!          ◀─────────────── ASKED: who
+//!          ◀───────────────────────────────────────── the number, as a STUN answer
+//! ```
+//!
+//! What comes proves that strangers are let in; silence is counted until enough were silent.
+//!
 //! # A direct path
 //!
 //! Two nodes that talk through a relay look for a path of their own. Who dialled begins:
@@ -47,20 +62,25 @@
 //! What follows is a dial like any other, and the session moves to the better link.
 
 mod candidates;
+mod contacted;
 mod counters;
 mod effect;
+mod filtering;
 mod mapping;
 mod message;
 mod probes;
 mod punching;
 mod round;
 mod searches;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
 pub use candidates::OwnPlaces;
 pub use counters::NatCounters;
 pub use effect::{DialOver, NatEffect};
-pub use mapping::{FamilyNat, Filtering, Nat, NatInfo, PortMapping, SeenAt, Sighting};
-pub use message::{NatMessage, Offer};
+pub use filtering::{DatagramPeer, Filtering, FilteringTests, StrangerSent};
+pub use mapping::{FamilyNat, Nat, NatInfo, PortMapping, SeenAt, Sighting};
+pub use message::{NatMessage, Offer, Probe, ProbeStep};
 pub use punching::Punching;
+pub use strangers::Strangers;

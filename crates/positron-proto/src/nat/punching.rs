@@ -164,6 +164,7 @@ impl Punching {
             NatMessage::Connect(offer) => self.handle_connect(now, from, &offer, own, out),
             NatMessage::Answer(offer) => self.handle_answer(now, from, &offer, own, out),
             NatMessage::Sync(nonce) => self.handle_sync(now, from, nonce, out),
+            NatMessage::Probe(_) => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! What peers say, and what follows from it.
 
+mod filtering;
 mod punching;
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +10,7 @@ use crate::{
     handshake::Direction,
     id::NodeId,
     limits::{MAX_SIGHTINGS, SIGHTING_LIFE},
+    rng::Seed,
     time::{Duration, Instant},
 };
 
@@ -24,7 +26,7 @@ impl Story {
     }
 
     fn at(interfaces: &[&str]) -> Self {
-        let mut nat = Nat::new(&[]);
+        let mut nat = Nat::new(&[], &Seed::from_number(7));
         nat.handle_interfaces(&ips(interfaces));
         Self { nat, now: Instant::from_micros(5_000_000) }
     }
@@ -209,7 +211,7 @@ fn private_networks_say_nothing_of_the_internet() {
 #[test]
 fn what_the_operator_says_goes_before_what_peers_see() {
     let mut story = Story::new();
-    story.nat = Nat::new(&["198.51.100.9:443".parse().unwrap()]);
+    story.nat = Nat::new(&["198.51.100.9:443".parse().unwrap()], &Seed::from_number(7));
     story.nat.handle_interfaces(&ips(&["192.168.1.7"]));
     for n in 11..15 {
         story.sees(n, &format!("203.0.113.5:{}", 4000 + u16::from(n)));

@@ -122,7 +122,7 @@ impl NodeCore {
         let mut trust = Trust::new(config.trust, snapshot.standings, now)
             .with_trail(snapshot.trust_events)
             .with_address_bans(snapshot.address_bans, now);
-        let nat = Nat::new(&config.peers.external);
+        let nat = Nat::new(&config.peers.external, seed);
         let mut peers =
             Peers::new(config.peers, Arc::clone(&me), network, snapshot.peers, peers_dice, now);
         let reserved = (configured, snapshot.reserved);
@@ -294,7 +294,9 @@ impl NodeCore {
         max_segments: usize,
         buf: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        self.sessions.poll_transmit(now, max_segments, buf)
+        let transmit = self.sessions.poll_transmit(now, max_segments, buf)?;
+        self.nat.filtering.handle_sent(now.mono, transmit.to);
+        Some(transmit)
     }
 
     /// When the node wants [`Input::Timeout`], and why.
@@ -310,6 +312,7 @@ impl NodeCore {
             (self.recommendations.poll_timeout(), Wake::Recommendation),
             (self.traces.poll_timeout(), Wake::Trace),
             (self.punching.poll_timeout(), Wake::Nat),
+            (self.nat.filtering.poll_timeout(), Wake::Nat),
             (self.relays.poll_timeout(), Wake::Relay),
             (self.wanted_links.poll_timeout(), Wake::WantedLinks),
             (self.pings.poll_timeout(), Wake::Ping),

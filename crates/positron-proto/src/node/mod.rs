@@ -35,6 +35,7 @@ mod endings;
 mod equivocations;
 mod errand_desk;
 pub mod event;
+mod filters;
 mod finding;
 mod hash_table;
 mod hearing;

@@ -16,7 +16,7 @@ impl AllCounters {
             succession: core.successions.counters(),
             recommendation: core.recommendations.counters(),
             trace: core.traces.counters(),
-            nat: core.punching.counters(),
+            nat: core.punching.counters() + core.nat.counters(),
             relay: core.relays.counters(),
             dht: core.dht.counters(),
             node: NodeCounters {

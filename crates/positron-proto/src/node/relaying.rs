@@ -1,6 +1,9 @@
 //! Links that go through a third node: to the sessions byte streams like any other.
 
-use super::{Effect, Event, NodeCore, judging::Judging, pinging::Pinging, room_name::RoomName};
+use super::{
+    Effect, Event, NodeCore, filters::Filters, judging::Judging, pinging::Pinging,
+    room_name::RoomName,
+};
 use crate::{
     handshake::{Direction, Expect},
     id::{LinkId, NodeId},
@@ -106,6 +109,7 @@ impl Relaying<'_> {
     /// A session is up, or goes on over another link: who is reached through a relay is none, and
     /// is looked for where it may be reached directly.
     pub(super) fn handle_place(&mut self, now: Now, peer: &Peer) {
+        Filters(self.0).handle_place(now, peer);
         let core = &mut *self.0;
         if is_relayed(peer.addr.ip()) {
             core.relays.peer_out_of_reach(&peer.id, &mut core.queues.relay);
@@ -139,6 +143,7 @@ impl Relaying<'_> {
             NatEffect::CloseSocket(socket) => {
                 self.0.effects.push_back(Effect::CloseSocket(socket));
             }
+            NatEffect::Answer { to, id } => self.0.sessions.answer_stun(to, id),
             NatEffect::Dial { peer, to, over } => {
                 let over = match over {
                     DialOver::Datagrams => LinkKinds::UDP,
@@ -150,17 +155,24 @@ impl Relaying<'_> {
     }
 
     pub(super) fn handle_message(&mut self, now: Now, from: NodeId, message: NatMessage) {
+        if let NatMessage::Probe(probe) = &message {
+            return Filters(self.0).handle_message(now, from, probe);
+        }
         let own = self.own_places(now);
         self.0.punching.handle_message(now, from, message, &own, &mut self.0.queues.nat);
     }
 
     pub(super) fn handle_stun(&mut self, now: Now, answered: StunAnswered) {
+        if Filters(self.0).handle_stun(now, answered) {
+            return;
+        }
         let StunAnswered { from, id } = answered;
         self.0.punching.handle_stun_answer(now, from, &id, &mut self.0.queues.nat);
     }
 
     pub(super) fn handle_timeout(&mut self, now: Now) {
         Pinging(self.0).handle_timeout(now);
+        Filters(self.0).handle_timeout(now);
         self.0.relays.handle_timeout(now, &mut self.0.queues.relay);
         if self.0.punching.poll_timeout().is_some_and(|at| at <= now.mono) {
             let own = self.own_places(now);

@@ -209,6 +209,13 @@ impl Sessions {
         }
     }
 
+    /// Says by STUN how we see somebody who did not ask us, from the socket on which we listen.
+    pub fn answer_stun(&mut self, to: SocketAddr, id: TransactionId) {
+        if self.config.transports.has(LinkKind::Udp) {
+            self.carriers_mut().datagrams.endpoint.answer_stun(to, id);
+        }
+    }
+
     /// Tries the preferred kinds again for a session that runs over this link.
     pub(super) fn upgrade(&mut self, now: Now, id: LinkId, out: &mut VecDeque<SessionEffect>) {
         let Some(Stage::Established(link)) = self.links.table.stage(id) else { return };

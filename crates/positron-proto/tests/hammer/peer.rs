@@ -13,7 +13,7 @@ use positron_proto::{
     limits::{
         LARGE_GOSSIP, MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD, RELAY_PIECE, SKETCH_PIECE,
     },
-    nat::{NatMessage, Offer},
+    nat::{NatMessage, Offer, Probe, ProbeStep},
     node::{Command, Event, HandedOver, Message},
     peers::PeersMessage,
     recommendation::RecommendationMessage,
@@ -21,6 +21,7 @@ use positron_proto::{
     relay::{RelayLabel, RelayMessage, RelayRefusal},
     rng::Rng,
     session::sessions::{DialRequest, Effort, Purpose},
+    stun::TransactionId,
     time::{Duration, WallTime},
     wire::{
         Address,
@@ -222,9 +223,14 @@ fn direct_path(rng: &mut Rng) -> NatMessage {
     let candidates = (0..rng.index(9)).map(|_| address(rng)).collect();
     let (port_varies, searches) = (rng.chance(0.5), rng.chance(0.5));
     let offer = Offer { nonce, port_varies, searches, candidates };
-    match rng.index(3) {
-        0 => NatMessage::Connect(offer),
+    let id = TransactionId(rng.bytes());
+    match rng.index(7) {
+        0 => NatMessage::Connect(offer.clone()),
         1 => NatMessage::Answer(offer),
+        2 => NatMessage::Probe(Probe { id, step: ProbeStep::Ask }),
+        3 => NatMessage::Probe(Probe { id, step: ProbeStep::Send(address(rng)) }),
+        4 => NatMessage::Probe(Probe { id, step: ProbeStep::Asked(address(rng)) }),
+        5 => NatMessage::Probe(Probe { id, step: ProbeStep::Nobody }),
         _ => NatMessage::Sync(nonce),
     }
 }

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use positron_proto::{
-    nat::{NatMessage, Offer},
+    nat::{NatMessage, Offer, Probe, ProbeStep},
     node::Message,
     relay::{RelayLabel, RelayMessage, RelayRefusal},
+    stun::TransactionId,
 };
 
 use crate::{address, identity};
@@ -24,11 +25,17 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
     let bytes = Bytes::from_static(b"bytes");
     let opened = |asked| RelayMessage::Opened { number: 64, peer, asked };
     let refused = |why| RelayMessage::Refused { peer, why };
+    let probe = |step| NatMessage::Probe(Probe { id: TransactionId([12; 12]), step });
+    let [at, _, _] = places.map(address);
     vec![
         ("connect", NatMessage::Connect(offer(true, true)).into()),
         ("connect.nowhere", NatMessage::Connect(nowhere).into()),
         ("answer", NatMessage::Answer(offer(false, true)).into()),
         ("sync", NatMessage::Sync(258).into()),
+        ("probe.ask", probe(ProbeStep::Ask).into()),
+        ("probe.send", probe(ProbeStep::Send(at.clone())).into()),
+        ("probe.asked", probe(ProbeStep::Asked(at)).into()),
+        ("probe.nobody", probe(ProbeStep::Nobody).into()),
         ("relay_open", RelayMessage::Open(peer).into()),
         ("relay_opened.asked", opened(true).into()),
         ("relay_opened.unasked", opened(false).into()),

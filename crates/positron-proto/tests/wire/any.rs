@@ -16,13 +16,14 @@ use positron_proto::{
         LARGE_GOSSIP, MAX_ADDRESSES, MAX_CANDIDATES, MAX_CARRIERS, MAX_NUMBER, MAX_PAYLOAD,
         MAX_RECOMMENDED, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL, SKETCH_PIECE, SKETCH_SYMBOLS,
     },
-    nat::{NatMessage, Offer},
+    nat::{NatMessage, Offer, Probe, ProbeStep},
     node::Message,
     peers::PeersMessage,
     recommendation::RecommendationMessage,
     reconciliation::{Code, Sketch},
     relay::{RelayLabel, RelayMessage, RelayRefusal},
     request::{RequestMessage, Status},
+    stun::TransactionId,
     substream::{Label, SubstreamEnd, SubstreamMessage},
     succession::{Succession, SuccessionMessage},
     time::WallTime,
@@ -168,7 +169,16 @@ fn any_nat_message() -> impl Strategy<Value = NatMessage> {
             },
         )
     };
+    let step = prop_oneof![
+        Just(ProbeStep::Ask),
+        any_address().prop_map(ProbeStep::Send),
+        any_address().prop_map(ProbeStep::Asked),
+        Just(ProbeStep::Nobody),
+    ];
+    let probe =
+        (any::<[u8; 12]>(), step).prop_map(|(id, step)| Probe { id: TransactionId(id), step });
     prop_oneof![
+        probe.prop_map(NatMessage::Probe),
         offer().prop_map(NatMessage::Connect),
         offer().prop_map(NatMessage::Answer),
         any::<u64>().prop_map(NatMessage::Sync),

@@ -22,7 +22,7 @@ use crate::{
     handshake::{agreement::Agreement, expect::Direction},
     limits::{MAX_STUN_ANSWERS, STRAY_HINTS_PER_SECOND},
     rng::Seed,
-    stun::{BindingRequest, StunMessage, TransactionId},
+    stun::{BindingAnswer, BindingRequest, StunMessage, TransactionId},
     time::{Instant, Now},
     wire::{
         frame::CloseReason,
@@ -142,6 +142,11 @@ impl Endpoint {
     pub fn extra_sockets(&self) -> BTreeSet<ExtraSocket> {
         let remotes = self.demux.views().filter_map(|view| view.remote);
         remotes.filter_map(|remote| ExtraSocket::split(remote.addr).0).collect()
+    }
+
+    /// Says by STUN that we see somebody there, once, as if he had asked us.
+    pub fn answer_stun(&mut self, to: SocketAddr, id: TransactionId) {
+        self.transmits.push(to, BindingAnswer::Mapped(to).encode(&id, false));
     }
 
     /// The next answer to a STUN request, perhaps none of ours.

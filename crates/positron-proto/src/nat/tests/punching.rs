@@ -93,6 +93,7 @@ impl Pair {
                 NatEffect::Dial { to, .. } => node.dialled.push(to),
                 NatEffect::OpenSocket(socket) => assert!(node.open.insert(socket)),
                 NatEffect::CloseSocket(socket) => assert!(node.open.remove(&socket)),
+                NatEffect::Answer { .. } => panic!("nobody asked for a stranger"),
             }
         }
     }

@@ -1,0 +1,171 @@
+//! What a node does for others that ask from whom their packets are let in.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::{IpAddr, SocketAddr},
+};
+
+use super::{
+    NatCounters, NatEffect, NatMessage,
+    filtering::DatagramPeer,
+    message::{Probe, ProbeStep},
+};
+use crate::{
+    allowance::Allowance,
+    id::NodeId,
+    limits::{FILTERING_PROBES_BURST, FILTERING_PROBES_PACE, MAX_PROBED_ADDRESSES},
+    lru::LruMap,
+    netgroup::counted,
+    rng::Rng,
+    scope::{Group, Scope, canonical, is_plausible},
+    time::Instant,
+    wire::Address,
+};
+
+/// Has strangers send to peers that ask for it, and sends as a stranger.
+///
+/// Who asks is only ever sent to where we see it, so it can aim at nobody else. Who passes that on
+/// names an address on its word: it gets one packet, as long as a STUN answer, no more of them than
+/// the bounds allow.
+///
+/// **Bounds**: [`FILTERING_PROBES_BURST`] a minute for who asks, by whom we ask, for whom we are
+/// asked, and to one IP address (IPv6: /64), of which [`MAX_PROBED_ADDRESSES`] are known.
+#[derive(Debug)]
+pub struct Strangers {
+    per_peer: BTreeMap<NodeId, Allowances>,
+    per_address: LruMap<IpAddr, Allowance>,
+    rng: Rng,
+    counters: NatCounters,
+}
+
+#[derive(Debug, Default)]
+struct Allowances {
+    /// What it asks for itself.
+    asks: Allowance,
+    /// What it asks for others.
+    passes: Allowance,
+    /// What we ask of it for others.
+    sends: Allowance,
+}
+
+impl Strangers {
+    /// Nobody has asked yet.
+    pub(super) fn new(rng: Rng) -> Self {
+        Self {
+            per_peer: BTreeMap::new(),
+            per_address: LruMap::new(MAX_PROBED_ADDRESSES),
+            rng,
+            counters: NatCounters::default(),
+        }
+    }
+
+    /// A session is over.
+    pub(super) fn peer_down(&mut self, peer: &NodeId) {
+        self.per_peer.remove(peer);
+    }
+
+    /// A linked peer asks for something, while these are linked over datagrams.
+    pub fn handle_request(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        probe: &Probe,
+        peers: &[DatagramPeer],
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        match &probe.step {
+            ProbeStep::Ask => self.handle_ask(now, from, probe, peers, out),
+            ProbeStep::Send(to) => self.handle_send(now, from, probe, to, out),
+            ProbeStep::Asked(_) | ProbeStep::Nobody => {}
+        }
+    }
+
+    fn handle_ask(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        &Probe { id, .. }: &Probe,
+        peers: &[DatagramPeer],
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        if !pay(&mut self.per_peer.entry(from).or_default().asks, now) {
+            self.counters.filtering_refused += 1;
+            return;
+        }
+        let asker = peers.iter().find(|peer| peer.peer == from).map(|peer| peer.addr);
+        let stranger = asker.and_then(|asker| self.choose(now, asker, peers));
+        let step = stranger.map_or(ProbeStep::Nobody, |it| ProbeStep::Asked(it.addr.into()));
+        let mut say = |to, step| {
+            let message = NatMessage::Probe(Probe { id, step });
+            out.push_back(NatEffect::Send { to, message });
+        };
+        if let (Some(stranger), Some(asker)) = (stranger, asker) {
+            say(stranger.peer, ProbeStep::Send(asker.into()));
+        }
+        say(from, step);
+    }
+
+    /// One that lets in strangers, so that it loses nothing by what the asker's translator makes of
+    /// its packet, and that is not of the asker's network.
+    fn choose(
+        &mut self,
+        now: Instant,
+        asker: SocketAddr,
+        peers: &[DatagramPeer],
+    ) -> Option<DatagramPeer> {
+        if !is_plausible(asker, Scope::Public) {
+            return None;
+        }
+        let fits = |peer: &&DatagramPeer| {
+            peer.is_dialled
+                && peer.addr.is_ipv4() == asker.is_ipv4()
+                && is_plausible(peer.addr, Scope::Public)
+                && Group::of(peer.addr.ip()) != Group::of(asker.ip())
+        };
+        let mut fitting: Vec<DatagramPeer> = peers.iter().filter(fits).copied().collect();
+        self.rng.shuffle(&mut fitting);
+        let per_peer = &mut self.per_peer;
+        fitting.into_iter().find(|it| pay(&mut per_peer.entry(it.peer).or_default().sends, now))
+    }
+
+    fn handle_send(
+        &mut self,
+        now: Instant,
+        from: NodeId,
+        &Probe { id, .. }: &Probe,
+        to: &Address,
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        let to = to.socket_addr().map(canonical);
+        let to = to.filter(|to| is_plausible(*to, Scope::Public));
+        let may_ask = pay(&mut self.per_peer.entry(from).or_default().passes, now);
+        match to {
+            Some(to) if may_ask && self.may_send(now, to) => {
+                self.counters.filtering_sent += 1;
+                out.push_back(NatEffect::Answer { to, id });
+            }
+            _ => self.counters.filtering_refused += 1,
+        }
+    }
+
+    fn may_send(&mut self, now: Instant, to: SocketAddr) -> bool {
+        let Some(ip) = counted(to) else { return false };
+        self.per_address.touch(&ip);
+        if let Some(allowance) = self.per_address.get_mut(&ip) {
+            return pay(allowance, now);
+        }
+        let mut allowance = Allowance::default();
+        let paid = pay(&mut allowance, now);
+        self.per_address.insert(ip, allowance);
+        paid
+    }
+
+    /// What happened and what was dropped.
+    pub(super) const fn counters(&self) -> NatCounters {
+        self.counters
+    }
+}
+
+fn pay(allowance: &mut Allowance, now: Instant) -> bool {
+    allowance.pay(now, FILTERING_PROBES_PACE, FILTERING_PROBES_BURST)
+}

@@ -1,0 +1,63 @@
+//! From whom packets are let in: what peers and strangers do for each other to find out.
+
+use super::NodeCore;
+use crate::{
+    handshake::Direction,
+    id::NodeId,
+    nat::{DatagramPeer, Probe, ProbeStep},
+    scope::is_relayed,
+    session::sessions::{LinkKind, Peer, StunAnswered},
+    time::Now,
+};
+
+/// A node, while it finds out who is let in, or helps others to.
+pub(super) struct Filters<'a>(pub(super) &'a mut NodeCore);
+
+impl Filters<'_> {
+    /// A session is up, or goes on over another link.
+    pub(super) fn handle_place(&mut self, now: Now, peer: &Peer) {
+        let (id, addr) = (peer.id, peer.addr);
+        if self.peers().iter().any(|it| (it.peer, it.addr) == (id, addr)) {
+            self.0.nat.filtering.peer_up(now.mono, addr);
+        }
+    }
+
+    pub(super) fn handle_message(&mut self, now: Now, from: NodeId, probe: &Probe) {
+        let now = now.mono;
+        match &probe.step {
+            ProbeStep::Ask | ProbeStep::Send(_) => {
+                let (peers, out) = (self.peers(), &mut self.0.queues.nat);
+                self.0.nat.strangers.handle_request(now, from, probe, &peers, out);
+            }
+            ProbeStep::Asked(_) | ProbeStep::Nobody => {
+                self.0.nat.filtering.handle_answer(now, from, probe);
+            }
+        }
+    }
+
+    /// Whether it is a stranger's packet that we asked for.
+    pub(super) fn handle_stun(&mut self, now: Now, answered: StunAnswered) -> bool {
+        let StunAnswered { from, id } = answered;
+        self.0.nat.filtering.handle_stun_answer(now.mono, from, &id)
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        if self.0.nat.filtering.poll_timeout().is_some_and(|at| at <= now.mono) {
+            let (peers, out) = (self.peers(), &mut self.0.queues.nat);
+            self.0.nat.filtering.handle_timeout(now.mono, &peers, out);
+        }
+    }
+
+    /// Those that see our listening socket, as we see theirs.
+    fn peers(&self) -> Vec<DatagramPeer> {
+        let sessions = self.0.sessions.views().filter(|session| {
+            session.transport == LinkKind::Udp && !is_relayed(session.peer.addr.ip())
+        });
+        let peers = sessions.map(|session| DatagramPeer {
+            peer: session.peer.id,
+            addr: session.peer.addr,
+            is_dialled: session.peer.direction == Direction::Outbound,
+        });
+        peers.collect()
+    }
+}
