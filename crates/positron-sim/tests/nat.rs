@@ -1,7 +1,9 @@
 //! Stories of nodes at home, behind whatever translator: they talk through a node that both are
 //! linked to, and directly where that can be.
 
-use positron_proto::{relay::PathPolicy, session::sessions::LinkKind, time::Duration};
+use positron_proto::{
+    nat::Filtering, relay::PathPolicy, session::sessions::LinkKind, time::Duration,
+};
 use positron_sim::{AddressBlock, Fault, Listen, NatType, Scenario, Selector, Workload, World};
 
 const HOMES: [usize; 2] = [1, 2];
@@ -213,26 +215,48 @@ fn a_node_that_tells_nobody_where_it_is_stays_behind_its_relay() {
     }
 }
 
-/// A home and seven nodes on the internet, each of another owner: more than the home keeps links
-/// to, so that some of them are strangers to it.
-fn home_among_many(nat_type: NatType) -> Scenario {
-    let mut story = Scenario::quiet(&format!("{nat_type} among many"), 12, secs(700));
+/// Homes among nodes on the internet: more than each of them knows, so that some are strangers.
+fn homes_among_many(types: &[NatType]) -> Scenario {
+    let mut story = Scenario::quiet("homes among many", MANY + types.len(), secs(200));
     story.listen = Listen::Port;
     story.addresses = AddressBlock::Public;
-    story.config.peers.min_peers = 3;
-    story.at_home(11, nat_type)
+    types.iter().enumerate().fold(story, |story, (n, it)| story.at_home(MANY + n, *it))
+}
+
+/// Nodes on the internet, in networks of 16 owners.
+const MANY: usize = 48;
+
+#[test]
+fn a_node_finds_out_from_its_peers_whether_strangers_are_let_in() {
+    let mut wrong = Vec::new();
+    for nat_type in NatType::ALL {
+        let expected = match nat_type {
+            NatType::Open | NatType::FullCone => Filtering::EndpointIndependent,
+            NatType::Blocked => Filtering::Unknown,
+            _ => Filtering::Dependent,
+        };
+        let mut world = World::new(&homes_among_many(&[nat_type]), 3);
+        world.run_until(secs(15));
+        let view = world.view(MANY).unwrap();
+        let nat = &view.nat.ipv4;
+        if nat.filtering != expected {
+            wrong.push(format!("{nat_type}: {nat:?}, not {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
-fn who_is_let_in_is_found_out() {
-    for nat_type in NatType::ALL {
-        let mut world = World::new(&home_among_many(nat_type), 1);
-        for at in [60, 330, 660] {
-            world.run_until(secs(at));
-            let view = world.view(11).unwrap();
-            let nat = &view.nat.ipv4;
-            println!("{nat_type} {at}: {:?} {:?} {}", nat.mapping, nat.filtering, view.peers.len());
-            println!("   {:?} {:?}", nat.filtering_evidence, view.counters.nat);
-        }
+fn a_clashing_home_that_says_through_whom_it_is_reached_is_met_at_once() {
+    for seed in 0..2 {
+        let mut world = World::new(&homes_among_many(&[NatType::Clash; 2]), seed);
+        world.run_until(secs(20));
+        let [from, to] = [MANY, MANY + 1];
+        let view = world.view(to).unwrap();
+        assert_eq!(view.nat.ipv4.filtering, Filtering::Dependent, "seed {seed}");
+        assert_eq!(view.external_addresses, [], "seed {seed}: nobody comes uninvited");
+        assert!(world.say(Workload::Direct { from, to, bytes: 200 }).is_some());
+        world.run_until(secs(23));
+        assert_eq!(link(&world, from, to), Some(LinkKind::Udp), "seed {seed}");
     }
 }

@@ -104,13 +104,9 @@ pub const SEARCH_WISH: Duration = Duration::from_secs(60);
 /// before a node says that strangers are not let in: any of them may lie, or its packet be lost.
 pub const FILTERING_HELPERS: usize = 3;
 /// How often one peer is asked to have a stranger send, until all were asked.
-pub const FILTERING_ASKS: u32 = 2;
+pub const FILTERING_ASKS: u32 = 4;
 /// How long a stranger's packet is waited for: to the peer, to the stranger, and back.
-pub const FILTERING_WAIT: Duration = Duration::from_secs(3);
-/// After how long a new peer is asked: others may come with it.
-pub const FILTERING_SETTLE: Duration = Duration::from_secs(2);
-/// The least from one round of questions to the next.
-pub const FILTERING_PAUSE: Duration = Duration::from_secs(30);
+pub const FILTERING_WAIT: Duration = Duration::from_millis(1_500);
 /// How often it is looked into again from whom packets are let in.
 pub const FILTERING_AGAIN: Duration = Duration::from_mins(10);
 /// How long a verdict stands that was not confirmed.

@@ -35,5 +35,9 @@ pub const RELAY_RATE_ALL: u64 = 2 << 20;
 pub const RELAY_BURST: u64 = 1 << 20;
 /// Peers that are asked at once to forward to a node, when nobody knows how to reach it.
 pub const RELAYS_ASKED: usize = 8;
+/// Relays that a record names, and that are tried of another's.
+pub const MAX_STATED_RELAYS: usize = 3;
+/// Relays that are dialled because records name them, and nodes that are to be reached through one.
+pub const MAX_AWAITED_RELAYS: usize = 64;
 /// Relays over which a link is dialled when the one there is falls silent.
 pub const RELAYS_STANDING_BY: usize = 2;

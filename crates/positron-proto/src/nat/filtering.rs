@@ -5,12 +5,14 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use super::{NatCounters, NatEffect, NatMessage, Probe, contacted::Contacted, message::ProbeStep};
+use super::{
+    NatCounters, NatEffect, NatMessage, StrangerProbe, contacted::Contacted, message::ProbeStep,
+};
 use crate::{
     id::NodeId,
     limits::{
         CONTACT_LIFE, FILTERING_AGAIN, FILTERING_ASKS, FILTERING_HELPERS, FILTERING_LIFE,
-        FILTERING_PAUSE, FILTERING_SETTLE, FILTERING_WAIT, MAX_FILTERING_EVIDENCE,
+        FILTERING_WAIT, MAX_FILTERING_EVIDENCE,
     },
     netgroup::Owner,
     rng::Rng,
@@ -66,13 +68,13 @@ pub struct DatagramPeer {
 /// answer. What it wants done is appended to `out`.
 ///
 /// **Verdict.** *Endpoint-independent* is proven by one packet from an address that we sent nothing
-/// to for [`CONTACT_LIFE`]. *Dependent* takes [`FILTERING_HELPERS`]
-/// silent strangers of as many owners, asked by peers of as many owners, because silence proves
-/// little: a peer may lie, and a packet may be lost. All else is *unknown*, never a guess. A verdict
-/// is looked into again every [`FILTERING_AGAIN`], and stands for [`FILTERING_LIFE`] without that.
+/// to for [`CONTACT_LIFE`]. *Dependent* takes [`FILTERING_HELPERS`] silent strangers of as many
+/// owners, asked by peers of as many owners, because silence proves little: a peer may lie, and a
+/// packet may be lost. All else is *unknown*, never a guess. A verdict is looked into again every
+/// [`FILTERING_AGAIN`], and stands for [`FILTERING_LIFE`] without that.
 ///
-/// **Bounds**: one question under way in each family, [`FILTERING_ASKS`] of each peer in a round,
-/// [`MAX_FILTERING_EVIDENCE`] pieces of evidence.
+/// **Bounds**: [`FILTERING_HELPERS`] questions under way in each family, [`FILTERING_ASKS`] of each
+/// peer in a round, [`MAX_FILTERING_EVIDENCE`] pieces of evidence.
 #[derive(Debug)]
 pub struct FilteringTests {
     contacted: Contacted,
@@ -91,9 +93,11 @@ struct FamilyTest {
     asked: BTreeMap<NodeId, u32>,
     /// Owners of peers and of strangers whose silence counts in this round.
     silent: [BTreeSet<Owner>; 2],
-    under_way: Option<Question>,
-    round_began: Option<Instant>,
-    due: Option<Instant>,
+    /// At most [`FILTERING_HELPERS`], of as many owners.
+    under_way: Vec<Question>,
+    round_ends: Option<Instant>,
+    /// When peers are asked next, if there are any to ask.
+    ask_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +115,7 @@ struct Question {
     of: DatagramPeer,
     /// Whom it asked, as it says.
     stranger: Option<SocketAddr>,
+    until: Instant,
 }
 
 impl FilteringTests {
@@ -143,27 +148,22 @@ impl FilteringTests {
     }
 
     /// A linked peer answers what it was asked.
-    pub fn handle_answer(&mut self, now: Instant, from: NodeId, probe: &Probe) {
-        let Probe { id, step } = probe;
+    pub fn handle_answer(&mut self, now: Instant, from: NodeId, probe: &StrangerProbe) {
+        let StrangerProbe { id, step } = probe;
         let contacted = &self.contacted;
-        let families = [&mut self.ipv4, &mut self.ipv6];
         let is_it = |asked: &Question| asked.id == *id && asked.of.peer == from;
-        let Some(family) =
-            families.into_iter().find(|family| family.under_way.as_ref().is_some_and(is_it))
-        else {
-            return;
-        };
-        match step {
-            ProbeStep::Asked(stranger) => {
-                let stranger = stranger.socket_addr().map(canonical);
-                let tells = |it: &SocketAddr| !contacted.has(now, it.ip());
-                match (stranger.filter(tells), &mut family.under_way) {
-                    (Some(stranger), Some(asked)) => asked.stranger = Some(stranger),
-                    _ => family.go_on(now),
-                }
+        let families = [&mut self.ipv4, &mut self.ipv6].into_iter();
+        for family in families.filter(|family| family.under_way.iter().any(is_it)) {
+            let tells = |stranger: &SocketAddr| !contacted.has(now, stranger.ip());
+            let stranger = match step {
+                ProbeStep::Asked(stranger) => stranger.socket_addr().map(canonical).filter(tells),
+                ProbeStep::Nobody => None,
+                ProbeStep::Ask | ProbeStep::Send(_) => return,
+            };
+            match family.under_way.iter_mut().find(|asked| is_it(asked)) {
+                Some(asked) if stranger.is_some() => asked.stranger = stranger,
+                _ => family.go_on(now, *id),
             }
-            ProbeStep::Nobody => family.go_on(now),
-            ProbeStep::Ask | ProbeStep::Send(_) => {}
         }
     }
 
@@ -177,10 +177,11 @@ impl FilteringTests {
         let from = canonical(from);
         let is_contacted = self.contacted.has(now, from.ip());
         let family = self.family(from.ip());
-        let Some(asked) = family.under_way.filter(|asked| asked.id == *id) else { return false };
+        let asked = family.under_way.iter().find(|asked| asked.id == *id).copied();
+        let Some(asked) = asked else { return false };
         if is_contacted {
             // Whoever is at an address that we sent to may be let in for that reason.
-            family.go_on(now);
+            family.go_on(now, *id);
         } else {
             family.learn(now, asked.of.peer, (from, true));
             family.conclude(now, Filtering::EndpointIndependent);
@@ -190,7 +191,7 @@ impl FilteringTests {
 
     /// When something is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.ipv4.due, self.ipv6.due].into_iter().flatten().min()
+        [&self.ipv4, &self.ipv6].into_iter().filter_map(FamilyTest::due).min()
     }
 
     /// Does what is due.
@@ -202,18 +203,18 @@ impl FilteringTests {
     ) {
         for is_ipv6 in [false, true] {
             let family = if is_ipv6 { &mut self.ipv6 } else { &mut self.ipv4 };
-            if family.due.is_none_or(|at| at > now) {
+            if family.due().is_none_or(|at| at > now) {
                 continue;
             }
-            family.due = None;
             family.count_silence(now);
             let fits = |peer: &&DatagramPeer| {
                 peer.addr.is_ipv6() == is_ipv6 && matches!(Owner::of(peer.addr), Owner::Network(_))
             };
             let askable: Vec<DatagramPeer> = peers.iter().filter(fits).copied().collect();
-            if let Some(question) = family.ask(now, &askable, &mut self.rng) {
+            while let Some(question) = family.ask(now, &askable, &mut self.rng) {
                 self.counters.filtering_asked += 1;
-                let message = NatMessage::Probe(Probe { id: question.id, step: ProbeStep::Ask });
+                let message =
+                    NatMessage::Probe(StrangerProbe { id: question.id, step: ProbeStep::Ask });
                 out.push_back(NatEffect::Send { to: question.of.peer, message });
             }
         }
@@ -245,37 +246,42 @@ impl FilteringTests {
 }
 
 impl FamilyTest {
+    fn due(&self) -> Option<Instant> {
+        self.under_way.iter().map(|asked| asked.until).chain(self.ask_at).min()
+    }
+
     fn peer_up(&mut self, now: Instant) {
-        if self.under_way.is_none() && self.verdict.is_none() {
-            let rested = self.round_began.map_or(now, |began| began + FILTERING_PAUSE);
-            let at = rested.max(now + FILTERING_SETTLE);
-            self.due = Some(self.due.map_or(at, |due| due.min(at)));
+        if self.verdict.is_none() {
+            self.ask_at = Some(now);
         }
     }
 
-    /// What is under way tells nothing: the next peer is asked.
-    fn go_on(&mut self, now: Instant) {
-        self.under_way = None;
-        self.due = Some(now);
+    /// A question tells nothing: the next peer is asked.
+    fn go_on(&mut self, now: Instant, id: TransactionId) {
+        self.under_way.retain(|asked| asked.id != id);
+        self.ask_at = Some(now);
     }
 
-    /// What is under way was waited for long enough.
+    /// What was waited for long enough is silent.
     fn count_silence(&mut self, now: Instant) {
-        let Some(Question { of, stranger: Some(stranger), .. }) = self.under_way.take() else {
-            return;
-        };
-        let [peers, strangers] = &mut self.silent;
-        let (peer, owner) = (Owner::of(of.addr), Owner::of(stranger));
-        let tells = matches!(owner, Owner::Network(_)) && peer != owner;
-        if !tells || peers.contains(&peer) || strangers.contains(&owner) {
-            return;
-        }
-        peers.insert(peer);
-        strangers.insert(owner);
-        let enough = strangers.len() >= FILTERING_HELPERS;
-        self.learn(now, of.peer, (stranger, false));
-        if enough {
-            self.conclude(now, Filtering::Dependent);
+        let over: Vec<Question> =
+            self.under_way.extract_if(.., |asked| asked.until <= now).collect();
+        for Question { of, stranger, .. } in over {
+            self.ask_at = Some(now);
+            let Some(stranger) = stranger else { continue };
+            let [peers, strangers] = &mut self.silent;
+            let (peer, owner) = (Owner::of(of.addr), Owner::of(stranger));
+            let tells = matches!(owner, Owner::Network(_)) && peer != owner;
+            if !tells || peers.contains(&peer) || strangers.contains(&owner) {
+                continue;
+            }
+            peers.insert(peer);
+            strangers.insert(owner);
+            let enough = strangers.len() >= FILTERING_HELPERS;
+            self.learn(now, of.peer, (stranger, false));
+            if enough {
+                return self.conclude(now, Filtering::Dependent);
+            }
         }
     }
 
@@ -289,43 +295,43 @@ impl FamilyTest {
 
     fn conclude(&mut self, now: Instant, verdict: Filtering) {
         self.verdict = Some((verdict, now));
-        self.end_round(now + FILTERING_AGAIN);
+        self.under_way.clear();
+        self.round_ends = Some(now + FILTERING_AGAIN);
+        self.ask_at = self.round_ends;
     }
 
-    fn end_round(&mut self, next: Instant) {
-        self.under_way = None;
-        self.asked.clear();
-        self.silent = Default::default();
-        self.due = Some(next);
-    }
-
-    /// Asks the peer that was asked least, or ends the round.
+    /// Asks the peer that was asked least in this round, if it is of use.
     fn ask(&mut self, now: Instant, peers: &[DatagramPeer], rng: &mut Rng) -> Option<Question> {
-        if self.due.is_some() {
+        if self.ask_at.is_none_or(|at| at > now) {
             return None;
         }
-        if self.asked.is_empty() {
-            self.round_began = Some(now);
+        if self.under_way.len() >= FILTERING_HELPERS {
+            // The next is asked when one of them has told something, or nothing.
+            self.ask_at = None;
+            return None;
+        }
+        if self.round_ends.is_none_or(|at| at <= now) {
+            self.asked.clear();
+            self.silent = Default::default();
+            // Who was sent to may be a stranger again by then.
+            self.round_ends = Some(now + CONTACT_LIFE);
         }
         let asked = |peer: &DatagramPeer| self.asked.get(&peer.peer).copied().unwrap_or(0);
         // Who was silent already would only be silent again.
-        let is_of_use = |peer: &&DatagramPeer| !self.silent[0].contains(&Owner::of(peer.addr));
-        let least = peers.iter().filter(is_of_use).map(asked).min();
-        let Some(least) = least.filter(|least| *least < FILTERING_ASKS) else {
-            // Who was sent to may be a stranger again by then.
-            self.end_round(now + CONTACT_LIFE);
-            if peers.is_empty() {
-                self.due = None;
-            }
+        let under_way = self.under_way.iter().map(|asked| Owner::of(asked.of.addr));
+        let known: BTreeSet<Owner> = under_way.chain(self.silent[0].iter().copied()).collect();
+        let of_use = peers.iter().filter(|peer| !known.contains(&Owner::of(peer.addr)));
+        let of_use: Vec<_> = of_use.filter(|peer| asked(peer) < FILTERING_ASKS).collect();
+        let Some(least) = of_use.iter().map(|peer| asked(peer)).min() else {
+            self.ask_at = self.round_ends.filter(|_| !peers.is_empty());
             return None;
         };
-        let next: Vec<_> =
-            peers.iter().filter(is_of_use).filter(|peer| asked(peer) == least).collect();
-        let of = **next.get(rng.index(next.len()))?;
-        let question = Question { id: TransactionId::draw(rng), of, stranger: None };
+        let next: Vec<_> = of_use.into_iter().filter(|peer| asked(peer) == least).collect();
+        let of = **rng.choose(&next)?;
+        let (id, until) = (TransactionId::draw(rng), now + FILTERING_WAIT);
+        let question = Question { id, of, stranger: None, until };
         *self.asked.entry(of.peer).or_default() += 1;
-        self.under_way = Some(question);
-        self.due = Some(now + FILTERING_WAIT);
+        self.under_way.push(question);
         Some(question)
     }
 }

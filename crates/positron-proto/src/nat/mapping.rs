@@ -308,6 +308,13 @@ impl NatInfo {
 }
 
 impl FamilyNat {
+    /// Whether strangers are known not to get in: the operator says no address, and none that peers
+    /// see is of use to others.
+    pub fn is_shut(&self) -> bool {
+        let is_varying = self.mapping == PortMapping::Varies;
+        !self.is_forced && (is_varying || self.filtering == Filtering::Dependent)
+    }
+
     /// `None` if nothing is known.
     fn in_words(&self) -> Option<String> {
         let mapping = self.mapping_in_words()?;

@@ -30,12 +30,12 @@ pub enum NatMessage {
     /// So have I: send.
     Sync(u64),
     /// May strangers send to me?
-    Probe(Probe),
+    Probe(StrangerProbe),
 }
 
 /// One step of finding out whether a stranger's packet gets to the asker `[PROTOCOL 3.12]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
+pub struct StrangerProbe {
     /// Names the packet, at the choice of the asker.
     pub id: TransactionId,
     /// Which step.
@@ -100,13 +100,13 @@ impl RoomMessage for NatMessage {
             CONNECT => Ok(Self::Connect(Offer::decode(reader)?)),
             ANSWER => Ok(Self::Answer(Offer::decode(reader)?)),
             SYNC => Ok(Self::Sync(reader.u64()?)),
-            PROBE => Ok(Self::Probe(Probe::decode(reader)?)),
+            PROBE => Ok(Self::Probe(StrangerProbe::decode(reader)?)),
             _ => Err(reader.malformed("type of another room")),
         }
     }
 }
 
-impl Probe {
+impl StrangerProbe {
     fn encode(&self, out: &mut Vec<u8>) {
         out.put_u8(match self.step {
             ProbeStep::Ask => ASK,
@@ -154,7 +154,7 @@ impl Offer {
     }
 }
 
-/// The first byte of a [`Probe`]: which [`ProbeStep`].
+/// The first byte of a [`StrangerProbe`]: which [`ProbeStep`].
 const ASK: u8 = 0;
 const SEND: u8 = 1;
 const ASKED: u8 = 2;

@@ -81,6 +81,6 @@ pub use counters::NatCounters;
 pub use effect::{DialOver, NatEffect};
 pub use filtering::{DatagramPeer, Filtering, FilteringTests, StrangerSent};
 pub use mapping::{FamilyNat, Nat, NatInfo, PortMapping, SeenAt, Sighting};
-pub use message::{NatMessage, Offer, Probe, ProbeStep};
+pub use message::{NatMessage, Offer, ProbeStep, StrangerProbe};
 pub use punching::Punching;
 pub use strangers::Strangers;

@@ -8,7 +8,7 @@ use std::{
 use super::{
     NatCounters, NatEffect, NatMessage,
     filtering::DatagramPeer,
-    message::{Probe, ProbeStep},
+    message::{ProbeStep, StrangerProbe},
 };
 use crate::{
     allowance::Allowance,
@@ -69,7 +69,7 @@ impl Strangers {
         &mut self,
         now: Instant,
         from: NodeId,
-        probe: &Probe,
+        probe: &StrangerProbe,
         peers: &[DatagramPeer],
         out: &mut VecDeque<NatEffect>,
     ) {
@@ -84,7 +84,7 @@ impl Strangers {
         &mut self,
         now: Instant,
         from: NodeId,
-        &Probe { id, .. }: &Probe,
+        &StrangerProbe { id, .. }: &StrangerProbe,
         peers: &[DatagramPeer],
         out: &mut VecDeque<NatEffect>,
     ) {
@@ -96,7 +96,7 @@ impl Strangers {
         let stranger = asker.and_then(|asker| self.choose(now, asker, peers));
         let step = stranger.map_or(ProbeStep::Nobody, |it| ProbeStep::Asked(it.addr.into()));
         let mut say = |to, step| {
-            let message = NatMessage::Probe(Probe { id, step });
+            let message = NatMessage::Probe(StrangerProbe { id, step });
             out.push_back(NatEffect::Send { to, message });
         };
         if let (Some(stranger), Some(asker)) = (stranger, asker) {
@@ -105,8 +105,8 @@ impl Strangers {
         say(from, step);
     }
 
-    /// One that lets in strangers, so that it loses nothing by what the asker's translator makes of
-    /// its packet, and that is not of the asker's network.
+    /// One that is not of the asker's network, rather one that we dialled: it lets in strangers,
+    /// and loses nothing by what the asker's translator makes of its packet.
     fn choose(
         &mut self,
         now: Instant,
@@ -117,13 +117,13 @@ impl Strangers {
             return None;
         }
         let fits = |peer: &&DatagramPeer| {
-            peer.is_dialled
-                && peer.addr.is_ipv4() == asker.is_ipv4()
+            peer.addr.is_ipv4() == asker.is_ipv4()
                 && is_plausible(peer.addr, Scope::Public)
                 && Group::of(peer.addr.ip()) != Group::of(asker.ip())
         };
         let mut fitting: Vec<DatagramPeer> = peers.iter().filter(fits).copied().collect();
         self.rng.shuffle(&mut fitting);
+        fitting.sort_by_key(|peer| !peer.is_dialled);
         let per_peer = &mut self.per_peer;
         fitting.into_iter().find(|it| pay(&mut per_peer.entry(it.peer).or_default().sends, now))
     }
@@ -132,7 +132,7 @@ impl Strangers {
         &mut self,
         now: Instant,
         from: NodeId,
-        &Probe { id, .. }: &Probe,
+        &StrangerProbe { id, .. }: &StrangerProbe,
         to: &Address,
         out: &mut VecDeque<NatEffect>,
     ) {

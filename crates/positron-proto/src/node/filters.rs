@@ -1,10 +1,10 @@
 //! From whom packets are let in: what peers and strangers do for each other to find out.
 
-use super::NodeCore;
+use super::{NodeCore, through_relays::ThroughRelays};
 use crate::{
     handshake::Direction,
     id::NodeId,
-    nat::{DatagramPeer, Probe, ProbeStep},
+    nat::{DatagramPeer, ProbeStep, StrangerProbe},
     scope::is_relayed,
     session::sessions::{LinkKind, Peer, StunAnswered},
     time::Now,
@@ -20,9 +20,15 @@ impl Filters<'_> {
         if self.peers().iter().any(|it| (it.peer, it.addr) == (id, addr)) {
             self.0.nat.filtering.peer_up(now.mono, addr);
         }
+        ThroughRelays(self.0).state(now);
     }
 
-    pub(super) fn handle_message(&mut self, now: Now, from: NodeId, probe: &Probe) {
+    /// A session is over, perhaps one with a relay.
+    pub(super) fn peer_down(&mut self, now: Now) {
+        ThroughRelays(self.0).state(now);
+    }
+
+    pub(super) fn handle_message(&mut self, now: Now, from: NodeId, probe: &StrangerProbe) {
         let now = now.mono;
         match &probe.step {
             ProbeStep::Ask | ProbeStep::Send(_) => {
@@ -38,13 +44,18 @@ impl Filters<'_> {
     /// Whether it is a stranger's packet that we asked for.
     pub(super) fn handle_stun(&mut self, now: Now, answered: StunAnswered) -> bool {
         let StunAnswered { from, id } = answered;
-        self.0.nat.filtering.handle_stun_answer(now.mono, from, &id)
+        let is_ours = self.0.nat.filtering.handle_stun_answer(now.mono, from, &id);
+        if is_ours {
+            ThroughRelays(self.0).state(now);
+        }
+        is_ours
     }
 
     pub(super) fn handle_timeout(&mut self, now: Now) {
         if self.0.nat.filtering.poll_timeout().is_some_and(|at| at <= now.mono) {
             let (peers, out) = (self.peers(), &mut self.0.queues.nat);
             self.0.nat.filtering.handle_timeout(now.mono, &peers, out);
+            ThroughRelays(self.0).state(now);
         }
     }
 

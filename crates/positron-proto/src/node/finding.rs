@@ -6,6 +6,7 @@ use super::{
     Event, NodeCore, Outcome, Refused,
     node_finder::{PendingWish, Search, SearchProgress, Wish},
     relaying::Relaying,
+    through_relays::ThroughRelays,
     wanted_links::LinkDue,
 };
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     identity::Signed,
     relay::PathPolicy,
     scope::Scope,
+    session::sessions::{DialOutcome, DialRequest},
     time::Now,
     wire::{Reader, record::PeerRecord},
 };
@@ -57,6 +59,10 @@ impl Finding<'_> {
         if is_hidden || !self.0.peers.has_met(&peer) || self.0.peers.is_missed(&peer) {
             Relaying(self.0).reach(now, peer);
         }
+        if let Some(record) = self.0.peers.record_of(&peer) {
+            let record = record.content().clone();
+            ThroughRelays(self.0).reach(now, &record);
+        }
         if self.0.peers.is_missed(&peer) {
             self.seek(now, peer);
         }
@@ -94,6 +100,9 @@ impl Finding<'_> {
         let has_record = record.is_some();
         let progress = SearchProgress::Read { asked, took, has_record };
         self.0.table.finder.set_progress(&peer, progress);
+        if let Some((record, _)) = &record {
+            ThroughRelays(self.0).reach(now, record.content());
+        }
         let is_checked = record.is_some_and(|(record, from)| {
             let told_over = self.scope_of(&from);
             let standings = self.0.trust.standings();
@@ -116,6 +125,7 @@ impl Finding<'_> {
 
     /// A session is up: perhaps with a node that is looked for, through a relay.
     pub(super) fn peer_up(&mut self, now: Now, peer: NodeId) {
+        ThroughRelays(self.0).peer_up(now, peer);
         if self.0.table.finder.is_seeking(&peer) {
             self.finish(now, peer);
         }
@@ -145,6 +155,18 @@ impl Finding<'_> {
                     );
                 }
             }
+        }
+    }
+
+    /// A dial is over, perhaps to a relay of a node that is looked for.
+    pub(super) fn handle_dial_ended(
+        &mut self,
+        now: Now,
+        dial: &DialRequest,
+        outcome: &DialOutcome,
+    ) {
+        for peer in ThroughRelays(self.0).handle_dial_ended(dial, outcome) {
+            self.handle_not_reached(now, peer);
         }
     }
 

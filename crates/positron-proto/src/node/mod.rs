@@ -69,6 +69,7 @@ mod sequence;
 mod sightings;
 mod table_carrier;
 mod table_view;
+mod through_relays;
 mod tracing;
 mod unread;
 mod verification;

@@ -2,7 +2,7 @@
 
 use super::{
     Effect, Event, NodeCore, filters::Filters, judging::Judging, pinging::Pinging,
-    room_name::RoomName,
+    room_name::RoomName, through_relays::ThroughRelays,
 };
 use crate::{
     handshake::{Direction, Expect},
@@ -12,8 +12,7 @@ use crate::{
     relay::{PathPolicy, RelayEffect},
     scope::is_relayed,
     session::sessions::{
-        DialRequest, Effort, LinkKind, LinkKinds, Peer, Purpose, SessionEffect, SessionView,
-        StunAnswered,
+        DialRequest, LinkKind, LinkKinds, Peer, SessionEffect, SessionView, StunAnswered,
     },
     time::Now,
     wire::{frame::CloseReason, message::RoomMessage as _},
@@ -130,6 +129,12 @@ impl Relaying<'_> {
         }
     }
 
+    /// A session is over.
+    pub(super) fn peer_down(&mut self, now: Now, peer: &NodeId) {
+        self.0.punching.peer_down(peer);
+        Filters(self.0).peer_down(now);
+    }
+
     pub(super) fn route_nat(&mut self, now: Now, out: NatEffect) {
         match out {
             NatEffect::Send { to, message } => {
@@ -227,14 +232,8 @@ impl Relaying<'_> {
             .map(|relay| (relay.direction == Direction::Inbound, relay.id))
             .collect();
         relays.sort();
-        let record = core.peers.record_of(&peer);
-        let noise_static = record.map(|record| record.content().noise_static);
         for (_, relay) in relays.into_iter().take(RELAYS_ASKED) {
-            let to = core.relays.address_of(relay, peer);
-            let (expect, purpose) = (Expect::Node(peer), Purpose::Connect);
-            let dial = DialRequest { to, expect, noise_static, purpose, effort: Effort::Full };
-            core.relays.handle_dial(peer);
-            core.sessions.dial(now, dial, &mut core.queues.session);
+            ThroughRelays(self.0).dial(now, relay, peer);
         }
     }
 }

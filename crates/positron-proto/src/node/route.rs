@@ -127,6 +127,7 @@ impl NodeCore {
             sessions::SessionEffect::DialEnded { dial, outcome } => {
                 self.counters.dials_ended.add(((&outcome).into(),), 1);
                 self.endings.handle_dial_ended(now, &dial, &outcome);
+                Finding(self).handle_dial_ended(now, &dial, &outcome);
                 if let DialOutcome::Failed(reason) = &outcome {
                     self.emit(Event::DialFailed { dial, reason: reason.clone() });
                 }
@@ -428,7 +429,7 @@ impl NodeCore {
         self.recommendations.peer_down(&peer, &mut self.queues.recommendation);
         self.traces.peer_down(now, peer, &mut self.queues.trace);
         self.relays.peer_down(&peer, &mut self.queues.relay);
-        self.punching.peer_down(&peer);
+        Relaying(self).peer_down(now, &peer);
         Pinging(self).peer_down(peer);
         self.dht.peer_down(&peer);
         self.emit(Event::PeerLeft { peer, reason });

@@ -12,7 +12,10 @@ use crate::{
     handshake::{Direction, link_public_key},
     id::{NetworkId, NodeId},
     identity::{Identity, Signed, Verified},
-    limits::{MAX_ADDRESSES, MAX_INTERFACE_ADDRESSES, MAX_OBSERVED_ADDRESSES, OWN_RECORD_INTERVAL},
+    limits::{
+        MAX_ADDRESSES, MAX_INTERFACE_ADDRESSES, MAX_OBSERVED_ADDRESSES, MAX_STATED_RELAYS,
+        OWN_RECORD_INTERVAL,
+    },
     netgroup::Owner,
     scope::{Group, Scope, canonical, is_plausible},
     time::{Instant, Now, WallTime},
@@ -52,9 +55,22 @@ pub(super) struct LocalRecord {
     /// What each linked peer sees; at most one vote a peer.
     votes: BTreeMap<NodeId, Vote>,
     observed: Vec<Observed>,
+    relays: StatedRelays,
     record: Verified<PeerRecord>,
     /// When a new record may be made.
     next: Instant,
+}
+
+/// Through whom we are reached, where strangers are not let in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatedRelays {
+    /// Whether no stranger reaches us over IPv4.
+    pub is_ipv4_shut: bool,
+    /// Whether no stranger reaches us over IPv6.
+    pub is_ipv6_shut: bool,
+    /// Who forwards to us, and where they are; at most
+    /// [`MAX_STATED_RELAYS`].
+    pub relays: Vec<(NodeId, SocketAddr)>,
 }
 
 /// An address at which peers see us.
@@ -115,6 +131,7 @@ impl LocalRecord {
             interfaces: BTreeSet::new(),
             votes: BTreeMap::new(),
             observed: Vec::new(),
+            relays: StatedRelays::default(),
             record,
             next: Instant::ORIGIN,
         }
@@ -147,6 +164,11 @@ impl LocalRecord {
             observed.local |= self.interfaces.contains(&observed.addr.ip());
             observed.doubted = true;
         }
+    }
+
+    /// Through whom we are reached has changed.
+    pub(super) fn handle_relays(&mut self, relays: StatedRelays) {
+        self.relays = relays;
     }
 
     /// A linked peer says where it sees us, at the beginning.
@@ -232,15 +254,27 @@ impl LocalRecord {
             return Vec::new();
         }
         let specific = self.bound.iter().filter(|addr| !addr.ip().is_unspecified());
-        let mut addresses: Vec<SocketAddr> =
-            self.external.iter().chain(specific).copied().collect();
+        let mut addresses: Vec<SocketAddr> = specific.copied().collect();
         if self.bound.iter().any(|addr| addr.ip().is_unspecified()) {
             addresses.extend(self.observed.iter().map(|observed| observed.addr));
         }
+        addresses.retain(|addr| !self.is_shut(*addr));
+        let external = self.external.iter().copied();
+        let mut addresses: Vec<SocketAddr> = external.chain(addresses).collect();
         let mut seen = BTreeSet::new();
         addresses.retain(|addr| addr.port() != 0 && seen.insert(*addr));
-        addresses.truncate(MAX_ADDRESSES);
-        addresses.into_iter().map(Address::from).collect()
+        let relays = self.relays.relays.iter().take(MAX_STATED_RELAYS);
+        addresses.truncate(MAX_ADDRESSES - relays.len());
+        let relays = relays.map(|(relay, at)| Address::relayed(*relay, *at));
+        addresses.into_iter().map(Address::from).chain(relays).collect()
+    }
+
+    /// Whether it is stated instead through whom we are reached: packets of strangers would come to
+    /// nothing there, and may spoil a path that is looked for.
+    fn is_shut(&self, addr: SocketAddr) -> bool {
+        let StatedRelays { is_ipv4_shut, is_ipv6_shut, relays } = &self.relays;
+        let is_shut = if addr.is_ipv4() { *is_ipv4_shut } else { *is_ipv6_shut };
+        is_shut && !relays.is_empty() && Scope::of(addr.ip()) == Some(Scope::Public)
     }
 
     /// The first port at which we listen; 0 before we do.

@@ -58,5 +58,6 @@ pub use config::{PeersConfig, Reservation};
 pub use counters::{PeersCounters, PeersLevels};
 pub use effect::PeersEffect;
 pub use entry::KnownPeer;
+pub use local_record::StatedRelays;
 pub use message::PeersMessage;
 pub use peers::Peers;

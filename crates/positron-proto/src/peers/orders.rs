@@ -11,6 +11,7 @@ use super::{
     dialer::{DialReason, Dialer},
     entry::AddressEntry,
     intake::ToldRecord,
+    local_record::StatedRelays,
     peers::{Peers, PeersWake},
 };
 use crate::{
@@ -269,6 +270,17 @@ impl Peers {
             self.redial.hurry(now.mono, &mut self.book);
             self.outbound.fill_soon(now.mono);
         }
+    }
+
+    /// Through whom this node is reached where strangers are not let in.
+    pub(crate) fn handle_relays(
+        &mut self,
+        now: Now,
+        relays: StatedRelays,
+        out: &mut VecDeque<PeersEffect>,
+    ) {
+        self.own.handle_relays(relays);
+        self.refresh_own(now, out);
     }
 
     /// A linked peer is at another address: it is told where we see it now.

@@ -1,7 +1,7 @@
 //! Both sides of relaying, as one room.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
 };
 
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     id::{LinkId, NodeId},
+    limits::MAX_AWAITED_RELAYS,
     scope::is_relayed,
     stream::contract::{Hangup, Reading},
     time::{Instant, Now},
@@ -49,6 +50,8 @@ pub struct Relays {
     reaching: BTreeMap<NodeId, usize>,
     /// Whether streams are taken that others ask for.
     is_reachable: bool,
+    /// Who is dialled through whom as soon as that one is linked; each counts as such a dial.
+    awaiting: BTreeMap<NodeId, BTreeSet<NodeId>>,
     counters: RelayCounters,
 }
 
@@ -61,6 +64,7 @@ impl Relays {
             forwarding: RelayForwarding::new(config.forwards),
             reaching: BTreeMap::new(),
             is_reachable: config.paths != PathPolicy::DirectOnly,
+            awaiting: BTreeMap::new(),
             counters: RelayCounters::default(),
         }
     }
@@ -101,6 +105,31 @@ impl Relays {
             self.reaching.remove(peer);
         }
         was_last
+    }
+
+    /// A node is dialled through a relay once that is linked. Whether that is to be dialled for it,
+    /// which it is not already.
+    pub(crate) fn await_relay(&mut self, relay: NodeId, peer: NodeId) -> bool {
+        let is_new = !self.awaiting.contains_key(&relay);
+        if is_new && self.awaiting.len() >= MAX_AWAITED_RELAYS {
+            return false;
+        }
+        let peers = self.awaiting.entry(relay).or_default();
+        if peers.len() < MAX_AWAITED_RELAYS && peers.insert(peer) {
+            self.handle_dial(peer);
+        }
+        is_new
+    }
+
+    /// A relay is linked, or cannot be: who was to be reached through it. For each
+    /// [`handle_dial_ended`](Self::handle_dial_ended) is to be called.
+    pub(crate) fn take_awaiting(&mut self, relay: &NodeId) -> BTreeSet<NodeId> {
+        self.awaiting.remove(relay).unwrap_or_default()
+    }
+
+    /// Whether this node was reached through a relay itself, and so is none for others.
+    pub(crate) fn was_behind_relay(&self, peer: NodeId) -> bool {
+        self.relays_of(peer).next().is_some()
     }
 
     /// Whether a node is being dialled through relays.

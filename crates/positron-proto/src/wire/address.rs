@@ -9,7 +9,7 @@ use std::{
 use bytes::{Buf as _, BufMut as _};
 
 use super::codec::{Malformed, Reader, Writer as _};
-use crate::limits::MAX_ADDRESS_BODY;
+use crate::{id::NodeId, limits::MAX_ADDRESS_BODY};
 
 /// Where something can be reached: a kind and what that kind says.
 ///
@@ -35,6 +35,8 @@ pub struct Address(Form);
 enum Form {
     /// Kinds 4 and 6; never IPv4-mapped, without flow and scope.
     Ip(SocketAddr),
+    /// Kind 16.
+    Relayed { relay: NodeId, at: SocketAddr },
     /// Any other kind. The bytes are a copy of their own: a slice would hold the whole message
     /// that they came in for as long as the record is kept.
     Unknown { kind: u8, body: Box<[u8]> },
@@ -58,10 +60,25 @@ impl Address {
         let form = match kind {
             IPV4 => Form::Ip(ip_and_port::<4>(body)?),
             IPV6 => Form::Ip(ip_and_port::<16>(body)?),
+            RELAYED => relayed(body)?,
             _ if body.len() > MAX_ADDRESS_BODY => return Err("address above its limit"),
             _ => Form::Unknown { kind, body: body.into() },
         };
         Ok(Self(form))
+    }
+
+    /// That of a node that is reached through another one, and where that one is.
+    pub fn relayed(relay: NodeId, at: SocketAddr) -> Self {
+        let at = SocketAddr::new(at.ip().to_canonical(), at.port());
+        Self(Form::Relayed { relay, at })
+    }
+
+    /// Through whom it is reached and where that one is, if it is of that kind.
+    pub const fn relay(&self) -> Option<(NodeId, SocketAddr)> {
+        match self.0 {
+            Form::Relayed { relay, at } => Some((relay, at)),
+            Form::Ip(_) | Form::Unknown { .. } => None,
+        }
     }
 
     /// What kind of address it is: the number on the wire.
@@ -69,6 +86,7 @@ impl Address {
         match self.0 {
             Form::Ip(SocketAddr::V4(_)) => IPV4,
             Form::Ip(SocketAddr::V6(_)) => IPV6,
+            Form::Relayed { .. } => RELAYED,
             Form::Unknown { kind, .. } => kind,
         }
     }
@@ -77,7 +95,7 @@ impl Address {
     pub const fn socket_addr(&self) -> Option<SocketAddr> {
         match self.0 {
             Form::Ip(addr) => Some(addr),
-            Form::Unknown { .. } => None,
+            Form::Relayed { .. } | Form::Unknown { .. } => None,
         }
     }
 
@@ -95,6 +113,11 @@ impl Address {
                 IpAddr::V4(ip) => append_ip(out, &ip.octets(), addr.port()),
                 IpAddr::V6(ip) => append_ip(out, &ip.octets(), addr.port()),
             },
+            Form::Relayed { relay, at } => {
+                let mut body = relay.as_bytes().to_vec();
+                Self(Form::Ip(*at)).encode(&mut body);
+                out.append_blob(&body);
+            }
             Form::Unknown { body, .. } => out.append_blob(body),
         }
     }
@@ -119,6 +142,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Form::Ip(addr) => addr.fmt(f),
+            Form::Relayed { relay, at } => write!(f, "through {relay} at {at}"),
             Form::Unknown { kind, .. } => write!(f, "an address of unknown kind {kind}"),
         }
     }
@@ -140,6 +164,23 @@ where
     Ok(SocketAddr::new(ip, body.get_u16()))
 }
 
+/// An id, and an address of one of the other kinds.
+fn relayed(body: &[u8]) -> Result<Form, &'static str> {
+    let Some((relay, rest)) = body.split_first_chunk::<32>() else {
+        return Err("relayed address of the wrong length");
+    };
+    let [kind @ (IPV4 | IPV6), len, at @ ..] = rest else {
+        return Err("relay at an address of unknown kind");
+    };
+    if usize::from(*len) != at.len() {
+        return Err("relayed address of the wrong length");
+    }
+    let Address(Form::Ip(at)) = Address::new(*kind, at)? else {
+        return Err("relay at an address of unknown kind");
+    };
+    Ok(Form::Relayed { relay: NodeId::from_bytes(*relay), at })
+}
+
 fn append_ip(out: &mut Vec<u8>, octets: &[u8], port: u16) {
     out.append_varint(octets.len() as u64 + 2);
     out.append_raw(octets);
@@ -150,6 +191,8 @@ fn append_ip(out: &mut Vec<u8>, octets: &[u8], port: u16) {
 const IPV4: u8 = 4;
 /// Sixteen bytes of address, two of port.
 const IPV6: u8 = 6;
+/// An id, and one of the addresses above.
+const RELAYED: u8 = 16;
 /// Bytes in the name of an interface: longer than any system allows.
 const MAX_ZONE: usize = 64;
 
@@ -191,6 +234,24 @@ mod tests {
         let others = ["fe80::1%eth0", "[fe80::1]", "[fe80::1%]", "[2001:db8::1%eth0]", "[x%eth0]"];
         for other in others.into_iter().chain(["[fe80::1%a b]", "[%eth0]", "[10.0.0.1%eth0]"]) {
             assert!(!has_zone(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_relayed_address_says_through_whom_and_where_that_one_is() {
+        let relay = NodeId::from_bytes([7; 32]);
+        for (at, len) in [("20.1.1.1:9", 42), ("[2001:db8::1]:9", 54)] {
+            let address = Address::relayed(relay, at.parse().unwrap());
+            let mut bytes = Vec::new();
+            address.encode(&mut bytes);
+            assert_eq!((bytes.len(), address.kind()), (len, 16));
+            let back = read(bytes.clone()).unwrap();
+            assert_eq!((back.relay(), back.socket_addr()), (address.relay(), None));
+            assert_eq!(back.relay(), Some((relay, at.parse().unwrap())));
+            bytes[34] = 16;
+            assert!(read(bytes.clone()).is_err(), "a relay behind a relay");
+            bytes.truncate(20);
+            assert!(read(bytes).is_err());
         }
     }
 

@@ -13,7 +13,7 @@ use positron_proto::{
     limits::{
         LARGE_GOSSIP, MAX_BOOK, MAX_HALF_OPEN, MAX_OBSERVED, MAX_PAYLOAD, RELAY_PIECE, SKETCH_PIECE,
     },
-    nat::{NatMessage, Offer, Probe, ProbeStep},
+    nat::{NatMessage, Offer, ProbeStep, StrangerProbe},
     node::{Command, Event, HandedOver, Message},
     peers::PeersMessage,
     recommendation::RecommendationMessage,
@@ -227,10 +227,10 @@ fn direct_path(rng: &mut Rng) -> NatMessage {
     match rng.index(7) {
         0 => NatMessage::Connect(offer.clone()),
         1 => NatMessage::Answer(offer),
-        2 => NatMessage::Probe(Probe { id, step: ProbeStep::Ask }),
-        3 => NatMessage::Probe(Probe { id, step: ProbeStep::Send(address(rng)) }),
-        4 => NatMessage::Probe(Probe { id, step: ProbeStep::Asked(address(rng)) }),
-        5 => NatMessage::Probe(Probe { id, step: ProbeStep::Nobody }),
+        2 => NatMessage::Probe(StrangerProbe { id, step: ProbeStep::Ask }),
+        3 => NatMessage::Probe(StrangerProbe { id, step: ProbeStep::Send(address(rng)) }),
+        4 => NatMessage::Probe(StrangerProbe { id, step: ProbeStep::Asked(address(rng)) }),
+        5 => NatMessage::Probe(StrangerProbe { id, step: ProbeStep::Nobody }),
         _ => NatMessage::Sync(nonce),
     }
 }

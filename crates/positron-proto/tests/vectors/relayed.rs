@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use positron_proto::{
-    nat::{NatMessage, Offer, Probe, ProbeStep},
+    nat::{NatMessage, Offer, ProbeStep, StrangerProbe},
     node::Message,
     relay::{RelayLabel, RelayMessage, RelayRefusal},
     stun::TransactionId,
@@ -25,7 +25,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
     let bytes = Bytes::from_static(b"bytes");
     let opened = |asked| RelayMessage::Opened { number: 64, peer, asked };
     let refused = |why| RelayMessage::Refused { peer, why };
-    let probe = |step| NatMessage::Probe(Probe { id: TransactionId([12; 12]), step });
+    let probe = |step| NatMessage::Probe(StrangerProbe { id: TransactionId([12; 12]), step });
     let [at, _, _] = places.map(address);
     vec![
         ("connect", NatMessage::Connect(offer(true, true)).into()),

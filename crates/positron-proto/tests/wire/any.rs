@@ -16,7 +16,7 @@ use positron_proto::{
         LARGE_GOSSIP, MAX_ADDRESSES, MAX_CANDIDATES, MAX_CARRIERS, MAX_NUMBER, MAX_PAYLOAD,
         MAX_RECOMMENDED, MAX_TRACE_DEPTH, MAX_TRACE_SAMPLE, MAX_TTL, SKETCH_PIECE, SKETCH_SYMBOLS,
     },
-    nat::{NatMessage, Offer, Probe, ProbeStep},
+    nat::{NatMessage, Offer, ProbeStep, StrangerProbe},
     node::Message,
     peers::PeersMessage,
     recommendation::RecommendationMessage,
@@ -175,8 +175,8 @@ fn any_nat_message() -> impl Strategy<Value = NatMessage> {
         any_address().prop_map(ProbeStep::Asked),
         Just(ProbeStep::Nobody),
     ];
-    let probe =
-        (any::<[u8; 12]>(), step).prop_map(|(id, step)| Probe { id: TransactionId(id), step });
+    let probe = (any::<[u8; 12]>(), step)
+        .prop_map(|(id, step)| StrangerProbe { id: TransactionId(id), step });
     prop_oneof![
         probe.prop_map(NatMessage::Probe),
         offer().prop_map(NatMessage::Connect),
