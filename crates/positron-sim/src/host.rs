@@ -522,7 +522,7 @@ impl Host {
                 self.stack.hang_up(now, network, link, how);
             }
             Effect::Read { link, reading: Reading::Held } => {
-                self.held.entry(link).or_default();
+                drop(self.held.entry(link).or_default())
             }
             Effect::Read { link, reading: Reading::Open } => {
                 self.read_on.extend(self.held.remove(&link).unwrap_or_default());

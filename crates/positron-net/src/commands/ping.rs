@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(tally.to_string(), "0 of 1 question answered");
         assert_eq!(tally.as_json()["min_ms"], Value::Null);
         tally.asked = 3;
-        [1.0, 3.0].map(|ms| tally.note(ms));
+        [1.0, 3.0].into_iter().for_each(|ms| tally.note(ms));
         assert_eq!(
             tally.to_string(),
             "2 of 3 questions answered; 1.0 ms to 3.0 ms, mean 2.0 ms, deviation 1.0 ms"

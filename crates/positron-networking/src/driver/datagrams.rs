@@ -141,9 +141,17 @@ impl DatagramSocket {
     /// takes to send it, so nobody else may send meanwhile. What the kernel does not take now is
     /// lost. It may be the first that is sent.
     pub(crate) fn send_not_far(&self, to: SocketAddr, hops: u8, datagram: &[u8]) {
-        let to = self.as_destination(to);
+        let destination = self.as_destination(to);
+        let one = quinn_udp::Transmit {
+            destination,
+            ecn: None,
+            contents: datagram,
+            segment_size: None,
+            src_ip: self.sources.as_ref().and_then(|sources| sources.source_for(destination)),
+        };
         let sent = self.change_hops(to, hops.into()).and_then(|usual| {
-            let sent = SockRef::from(&self.io).send_to(datagram, &to.into());
+            // Whether the runtime has heard of a new socket makes no difference.
+            let sent = self.state.try_send((&self.io).into(), &one);
             self.change_hops(to, usual).and(sent)
         });
         if let Err(error) = sent {
@@ -522,16 +530,16 @@ mod tests {
             ) else {
                 continue; // no IPv6 here
             };
-            from.writable().await.unwrap();
             for hops in [1, 2, 7] {
                 let word = format!("{receiver} after {hops} hops");
-                let near = |word: &[u8]| from.send_not_far(receiver, hops, word.len(), word);
+                let near = |word: &[u8]| from.send_not_far(receiver, hops, word);
                 assert_eq!(hops_of(&word, &near), hops, "{word}");
+                from.writable().await.unwrap();
                 let word = format!("{receiver}, far after {hops}");
                 let far = |word: &[u8]| _ = from.try_send(receiver, word.len(), word);
                 assert_eq!(hops_of(&word, &far), 64, "{word}");
             }
-            from.send_not_far(receiver, 0, 4, b"none");
+            from.send_not_far(receiver, 0, b"none");
             assert_eq!(from.unsent(), (0, u64::from(receiver.is_ipv4())), "no hop is no way");
         }
     }

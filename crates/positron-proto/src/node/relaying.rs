@@ -131,6 +131,7 @@ impl Relaying<'_> {
 
     /// A session is over.
     pub(super) fn peer_down(&mut self, now: Now, peer: &NodeId) {
+        self.0.nat.peer_down(now.mono, peer);
         self.0.punching.peer_down(peer);
         Filters(self.0).peer_down(now);
     }

@@ -419,7 +419,6 @@ impl NodeCore {
         }
         let ended = ((&reason).into(), (&reason).into());
         self.counters.sessions_lost.add(ended, 1);
-        self.nat.peer_down(now.mono, &peer);
         self.peers.peer_down(now, peer, &reason, &mut self.queues.peers);
         self.gossip.peer_down(now, peer, &mut self.queues.gossip);
         self.direct.peer_down(now, peer, &mut self.queues.direct);

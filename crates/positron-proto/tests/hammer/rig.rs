@@ -86,6 +86,7 @@ pub(crate) fn config(bootstrap: Vec<String>) -> NodeConfig {
         network: network(),
         session: session(),
         peers: peers::PeersConfig {
+            hidden: false,
             bootstrap,
             reserved: Vec::new(),
             external: Vec::new(),

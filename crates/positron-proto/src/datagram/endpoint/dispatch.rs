@@ -131,7 +131,8 @@ impl Endpoint {
         }
     }
 
-    /// Asks by STUN how somebody sees the socket of this path, once; the answer is [`poll_stun`]'s to tell.
+    /// Asks by STUN how somebody sees the socket of this path, once; the answer is [`poll_stun`]'s
+    /// to tell.
     ///
     /// [`poll_stun`]: Self::poll_stun
     pub fn ask_stun(&mut self, to: SocketAddr, id: TransactionId, hops: Option<u8>) {

@@ -47,7 +47,7 @@ pub(super) struct Play<'a> {
 
 enum Happening {
     Ended(DialRequest),
-    Said(usize, PeersMessage),
+    Said(usize, Box<PeersMessage>),
 }
 
 impl<'a> Play<'a> {
@@ -173,7 +173,7 @@ impl<'a> Play<'a> {
                 self.links.insert(who, Direction::Inbound);
                 self.victim.peer_up(self.now, peer, &self.standings, out);
                 let hello = self.hello(who, false);
-                self.later(ROUND_TRIP, Happening::Said(who, hello));
+                self.later(ROUND_TRIP, Happening::Said(who, Box::new(hello)));
             }
             PeersEffect::Disconnect { peer, reason } => {
                 let Some(who) = self.cast.find(&peer) else { return };
@@ -188,7 +188,7 @@ impl<'a> Play<'a> {
                     PeersMessage::Discovery(_) => PeersMessage::Announcement(self.told_by(who)),
                     _ => return,
                 };
-                self.later(ROUND_TRIP, Happening::Said(who, answer));
+                self.later(ROUND_TRIP, Happening::Said(who, Box::new(answer)));
             }
             PeersEffect::Verify { from, record } => {
                 let who = self.cast.find(&record.content().node_id());
@@ -210,7 +210,7 @@ impl<'a> Play<'a> {
         match what {
             Happening::Said(who, message) => {
                 if self.links.contains_key(&who) {
-                    self.say(who, message);
+                    self.say(who, *message);
                 }
             }
             Happening::Ended(dial) => self.end_dial(dial),
