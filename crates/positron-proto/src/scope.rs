@@ -48,11 +48,11 @@ pub(crate) fn is_relayed(ip: IpAddr) -> bool {
 const RELAYED: u16 = 0x0172;
 
 /// How this node, and no other, calls an IPv4 address that it speaks to from one of its extra
-/// sockets: an address of a block that is of no network either. A path of a connection is an address
-/// then, whatever socket it leaves from.
+/// sockets: an address of a block that is of no network either. A path of a connection is an
+/// address then, whatever socket it leaves from.
 pub(crate) fn over_socket(socket: u16, to: SocketAddrV4) -> SocketAddr {
-    let ip =
-        u128::from(OVER_SOCKET) << 112 | u128::from(socket) << 96 | u128::from(to.ip().to_bits());
+    let (socket, address) = (u128::from(socket), u128::from(to.ip().to_bits()));
+    let ip = u128::from(OVER_SOCKET) << 112 | socket << 96 | address;
     SocketAddr::new(Ipv6Addr::from_bits(ip).into(), to.port())
 }
 

@@ -365,8 +365,7 @@ impl Host {
     pub(crate) fn due(&self) -> Option<Instant> {
         let wakes = self.process.as_ref().and_then(|process| process.deadline);
         let next = [self.stack.next_time(), self.agenda.next_time(), wakes];
-        let next = next.into_iter().flatten().min()?;
-        Some(next.max(self.frozen_until).max(self.now))
+        Some(next.into_iter().flatten().min()?.max(self.frozen_until).max(self.now))
     }
 
     /// Lets everything happen that happens before `end`.
@@ -522,7 +521,7 @@ impl Host {
                 self.stack.hang_up(now, network, link, how);
             }
             Effect::Read { link, reading: Reading::Held } => {
-                drop(self.held.entry(link).or_default())
+                self.held.entry(link).or_default();
             }
             Effect::Read { link, reading: Reading::Open } => {
                 self.read_on.extend(self.held.remove(&link).unwrap_or_default());
@@ -547,8 +546,7 @@ impl Host {
                 }
             }
             Effect::Emit(event) => {
-                let stopped = Outcome::Stopped;
-                if matches!(&event, node::Event::Completed { outcome, .. } if *outcome == stopped) {
+                if let node::Event::Completed { outcome: Outcome::Stopped, .. } = &event {
                     self.exit_at(self.now + FLUSH);
                 }
                 if let node::Event::Request { from, id, payload } = &event {

@@ -8,7 +8,7 @@ use std::{
 use super::{
     DialOver, NatCounters, NatEffect, NatMessage, Offer, OwnPlaces,
     probes::{AskedFor, Probes},
-    round::{Plan, Probing, RoundStage, Search, SoughtPath, Worth},
+    round::{Plan, Probing, RoundStage, SearchPart, SoughtPath, Worth},
     searches::Searches,
 };
 use crate::{
@@ -244,7 +244,7 @@ impl Punching {
             self.counters.searches += 1;
             self.searches.begin(now.mono, peer);
         }
-        if let Some(Search::Open(to)) = plan.search {
+        if let Some(SearchPart::Open(to)) = plan.search {
             for path in self.searches.open(now.mono, to, out) {
                 self.counters.packets += 1;
                 let id = TransactionId::draw(&mut self.rng);
@@ -276,7 +276,7 @@ impl Punching {
         if now.mono.since(probing.since) >= probing.lasts() {
             return self.fail(now, peer, out);
         }
-        if let Some(Search::Guess(guesses)) = &mut probing.plan.search {
+        if let Some(SearchPart::Guess(guesses)) = &mut probing.plan.search {
             for _ in 0..SEARCH_GUESSES_A_STEP {
                 let Some(at) = guesses.next(&mut self.rng) else { break };
                 let means = (&mut self.rng, &mut self.counters);

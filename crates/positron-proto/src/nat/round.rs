@@ -34,12 +34,12 @@ pub(super) enum RoundStage {
 pub(super) struct Plan {
     /// Where the peer may be.
     pub(super) to: Vec<SocketAddr>,
-    pub(super) search: Option<Search>,
+    pub(super) search: Option<SearchPart>,
 }
 
 /// Which part we have in a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Search {
+pub(super) enum SearchPart {
     /// Our port is another one for everybody: we open many towards this address.
     Open(SocketAddr),
     /// That of the peer is: we guess.
@@ -91,8 +91,8 @@ impl Plan {
             _ => None,
         });
         let search = far.next().map(|addr| match ours.port_varies {
-            true => Search::Open(addr.into()),
-            false => Search::Guess(Guesses::new(*addr.ip())),
+            true => SearchPart::Open(addr.into()),
+            false => SearchPart::Guess(Guesses::new(*addr.ip())),
         });
         Self { to, search }
     }
@@ -104,7 +104,7 @@ impl Probing {
         let wait = if self.plan.search.is_some() { SEARCH_WAIT } else { PUNCH_WAIT };
         let probe = self.since + PUNCH_PROBES.get(self.probes).copied().unwrap_or(wait);
         match self.plan.search {
-            Some(Search::Guess(_)) => probe.min(now + SEARCH_STEP),
+            Some(SearchPart::Guess(_)) => probe.min(now + SEARCH_STEP),
             _ => probe,
         }
     }
