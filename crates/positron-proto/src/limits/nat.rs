@@ -37,6 +37,9 @@ pub const PUNCH_AGAIN: [Duration; 5] = [
     Duration::from_secs(60),
     Duration::from_secs(300),
 ];
+/// The same, at the most, if there was such a path before: one that comes again is found within a
+/// minute.
+pub const PUNCH_FOUND_AGAIN: Duration = Duration::from_secs(45);
 /// When requests go to each address, after the first of a round.
 pub const PUNCH_PROBES: [Duration; 4] = [
     Duration::ZERO,

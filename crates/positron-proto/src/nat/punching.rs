@@ -17,9 +17,11 @@ use crate::{
     deadlines::Deadlines,
     id::NodeId,
     limits::{
-        HOPS_GRACE, HOPS_LIFE, HOPS_WAIT, MAX_OPENER_HOPS, MAX_PUNCHED, PUNCH_AGAIN, PUNCH_OPENERS,
-        PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_ROUNDS_PACE, PUNCH_STEP, SEARCH_GUESSES_A_STEP,
+        HOPS_GRACE, HOPS_LIFE, HOPS_WAIT, MAX_OPENER_HOPS, MAX_PUNCHED, PUNCH_AGAIN,
+        PUNCH_FOUND_AGAIN, PUNCH_OPENERS, PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_ROUNDS_PACE,
+        PUNCH_STEP, SEARCH_GUESSES_A_STEP,
     },
+    lru::LruMap,
     rng::Rng,
     stun::TransactionId,
     time::{Instant, Now},
@@ -40,6 +42,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Punching {
     wanted: BTreeMap<NodeId, SoughtPath>,
+    /// To whom there was a direct path: one that is lost may come again.
+    found: LruMap<NodeId, ()>,
     /// What each peer may ask for, as long as it is linked.
     asking: BTreeMap<NodeId, Allowance>,
     probes: Probes,
@@ -56,6 +60,7 @@ impl Punching {
     pub fn new(rng: Rng) -> Self {
         Self {
             wanted: BTreeMap::new(),
+            found: LruMap::new(MAX_PUNCHED),
             asking: BTreeMap::new(),
             probes: Probes::default(),
             searches: Searches::default(),
@@ -126,6 +131,7 @@ impl Punching {
     pub fn peer_direct(&mut self, peer: &NodeId) {
         if self.forget(peer).is_some() {
             self.counters.direct += 1;
+            self.found.insert(*peer, ());
         }
     }
 
@@ -309,6 +315,7 @@ impl Punching {
         }
         wanted.stage = RoundStage::Idle;
         let again = PUNCH_AGAIN[wanted.failed.min(PUNCH_AGAIN.len() - 1)];
+        let again = if self.found.contains(&peer) { again.min(PUNCH_FOUND_AGAIN) } else { again };
         wanted.failed += 1;
         let begins = wanted.begins.then_some(now.mono + again);
         self.deadlines.set_or_clear(peer, begins);

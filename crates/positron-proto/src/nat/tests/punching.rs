@@ -7,9 +7,9 @@ use crate::{
     datagram::contract::ExtraSocket,
     limits::{
         HOPS_GRACE, HOPS_LIFE, MAX_CANDIDATES, MAX_OPENER_HOPS, MAX_PUNCH_BUDGETS, MAX_PUNCHED,
-        PUNCH_AGAIN, PUNCH_BUDGET, PUNCH_BUDGET_TIME, PUNCH_NETWORK_BUDGET, PUNCH_OPENERS,
-        PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_STEP, PUNCH_WAIT, SEARCH_GUESSES, SEARCH_PACE,
-        SEARCH_SOCKETS, SEARCH_TRAFFIC, SEARCH_WISH,
+        PUNCH_AGAIN, PUNCH_BUDGET, PUNCH_BUDGET_TIME, PUNCH_FOUND_AGAIN, PUNCH_NETWORK_BUDGET,
+        PUNCH_OPENERS, PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_STEP, PUNCH_WAIT, SEARCH_GUESSES,
+        SEARCH_PACE, SEARCH_SOCKETS, SEARCH_TRAFFIC, SEARCH_WISH,
     },
     rng::Seed,
     stun::TransactionId,
@@ -592,4 +592,25 @@ fn nobody_searches_if_the_ports_of_both_or_of_neither_vary_or_in_its_own_network
     both_ask(&mut pair);
     pair.round();
     assert_eq!((pair.counters(A).searches, pair.counters(B).searches), (0, 0));
+}
+
+#[test]
+fn a_path_that_was_there_before_is_looked_for_more_often() {
+    for (was_direct, longest) in [(false, PUNCH_AGAIN[4]), (true, PUNCH_FOUND_AGAIN)] {
+        let mut pair = Pair::new();
+        if was_direct {
+            pair.at(A, |node, _, _| node.punching.peer_direct(&id(B)));
+            pair.link(None);
+        }
+        let mut pauses = Vec::new();
+        for _ in PUNCH_AGAIN {
+            pair.due(A);
+            // Nobody answers.
+            pair.wait(A);
+            let next = pair.nodes[A].punching.poll_timeout().unwrap();
+            pauses.push(next.since(pair.now.mono));
+            pair.now.mono = next;
+        }
+        assert_eq!(pauses.last(), Some(&longest), "{pauses:?}");
+    }
 }
