@@ -59,9 +59,17 @@ pub(crate) fn check(bytes: &[u8]) {
         TRACE_ASK => canonical[1] = canonical[1].min(MAX_TRACE_DEPTH),
         _ => {}
     }
+    if let Message::Nat(NatMessage::Connect(_) | NatMessage::Answer(_)) = &message {
+        canonical[OFFER_FLAGS] &= KNOWN_OFFER_FLAGS;
+    }
     assert_eq!(message.encode(), canonical);
     check_bounds(&message);
 }
+
+/// Where an offer has its flags: after its type and its number.
+const OFFER_FLAGS: usize = 9;
+/// The others are ignored.
+const KNOWN_OFFER_FLAGS: u8 = 0b11;
 
 fn check_message(message: &Signed<AppMessage>) {
     assert!(message.content().payload.len() <= MAX_PAYLOAD);

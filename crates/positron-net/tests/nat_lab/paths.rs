@@ -26,6 +26,8 @@ const UNTIL_DIRECT: Duration = Duration::from_secs(110);
 const STAYS: Duration = Duration::from_secs(10);
 /// How many pairs share the machine that the lab runs on.
 const AT_ONCE: usize = 5;
+/// Messages of 40 KB after which a pair that is relayed is worth a search.
+const MUCH: usize = 3;
 /// The first of the ports on which nodes of the internet listen, one for each pair.
 const PUBLIC_PORT: u16 = 9_000;
 /// So many milliseconds more has the line of each home than that of the one before, in a circle.
@@ -206,9 +208,10 @@ fn path(public: [&Machine; 2], port: u16, (one, other): &(Home, Home)) -> Path {
     let message = json!({ "peer": id, "payload": "hello" });
     let sent = post(&data[0], "/v1/actions/send", &message).map(drop);
     let first_message = began.elapsed();
-    if sent.is_ok() {
-        let much = json!({ "peer": id, "payload": "much ".repeat(20_000) });
-        let _ = post(&data[0], "/v1/actions/send", &much);
+    for _ in 0..MUCH {
+        let much = json!({ "peer": id, "payload": "much ".repeat(8_000) });
+        let sent = post(&data[0], "/v1/actions/send", &much);
+        assert!(sent.is_ok(), "{sent:?}");
     }
     let transport = || {
         let peers = get(&data[0], "/v1/peers")?;
