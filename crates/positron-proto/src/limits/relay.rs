@@ -9,6 +9,11 @@ pub const RELAY_PIECE: usize = 16 << 10;
 /// for each direction. At 100 ms from end to end it is 640 KiB/s, more than
 /// [`RELAY_RATE_PAIR`] allows anyway.
 pub const RELAY_WINDOW: u64 = 64 << 10;
+/// What goes over a relay at a time once the burst is spent: of what is said the largest record, of
+/// what may be said the smallest part that is worth a word. What is urgent waits behind one of
+/// each: [`RELAY_RATE_PAIR`] carries one in 31 ms, and when as many pairs as there may be share
+/// [`RELAY_RATE_ALL`] each has its turn in 250 ms.
+pub const RELAY_STEP: usize = 2 << 10;
 /// Relayed streams that end here.
 pub const MAX_RELAYED_LINKS: usize = 128;
 /// Addresses of nodes behind relays that are remembered, those of streams that are open included.

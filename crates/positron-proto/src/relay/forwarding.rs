@@ -11,7 +11,7 @@ use crate::{
     id::NodeId,
     limits::{
         MAX_RELAY_PAIRS, MAX_RELAY_PAIRS_PER_PEER, RELAY_IDLE, RELAY_OPEN_BURST, RELAY_OPEN_PACE,
-        RELAY_PIECE, RELAY_RATE_ALL, RELAY_RATE_PAIR, RELAY_RATE_PEER, RELAY_WINDOW,
+        RELAY_RATE_ALL, RELAY_RATE_PAIR, RELAY_RATE_PEER, RELAY_STEP, RELAY_WINDOW,
     },
     metric::Level,
     misbehavior::Misbehavior,
@@ -298,7 +298,7 @@ impl Heading {
     fn next(&mut self, take: impl FnOnce(u64) -> Instant) -> Option<(Instant, u64)> {
         let wanted = self.granted - self.passed_on;
         if self.next.is_none() && wanted > 0 {
-            let bytes = wanted.min(as_u64(RELAY_PIECE));
+            let bytes = wanted.min(as_u64(RELAY_STEP));
             self.next = Some((take(bytes), bytes));
         }
         self.next

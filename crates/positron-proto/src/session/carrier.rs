@@ -40,7 +40,7 @@ pub(super) trait Carrier: fmt::Debug + Send {
     fn order(&self) -> CarrierOrder;
 
     /// Bytes of the largest message.
-    fn largest_message(&self) -> usize;
+    fn largest_message(&self, link: LinkId) -> usize;
 
     /// Whether there is room for one more message of a lane; if not,
     /// [`CarrierEvent::Taken`] follows when there is.

@@ -211,7 +211,7 @@ impl Carrier for DatagramCarrier {
         CarrierOrder::OfLanes
     }
 
-    fn largest_message(&self) -> usize {
+    fn largest_message(&self, _link: LinkId) -> usize {
         MAX_DATAGRAM_MESSAGE
     }
 

@@ -174,7 +174,7 @@ impl<'a> EstablishedSession<'a> {
         let allowed = self.allowance(now.mono, upload);
         let mut left = allowed;
         let order = self.on.carrier.order();
-        let largest = self.on.carrier.largest_message();
+        let largest = self.on.carrier.largest_message(self.id);
         for lane in Lane::KNOWN {
             // Where lanes do not matter below, the first turn is that of all.
             let lanes = match order {

@@ -8,7 +8,6 @@ use super::{
 use crate::{
     datagram::contract::WireBytes,
     id::LinkId,
-    limits::MAX_RECORD,
     stream::{
         StreamEndpoint,
         contract::{StreamFault, StreamLinkEvent},
@@ -27,8 +26,8 @@ impl Carrier for StreamEndpoint {
         CarrierOrder::OfLinks
     }
 
-    fn largest_message(&self) -> usize {
-        MAX_RECORD
+    fn largest_message(&self, link: LinkId) -> usize {
+        Self::largest_record(self, link)
     }
 
     fn has_room(&mut self, link: LinkId, _lane: Lane) -> bool {

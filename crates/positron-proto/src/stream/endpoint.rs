@@ -26,8 +26,9 @@ use crate::{
         hello::Local,
     },
     id::LinkId,
-    limits::{LINK_WRITE_WINDOW, MAX_RECORD},
+    limits::{LINK_WRITE_WINDOW, MAX_RECORD, RELAY_STEP},
     rng::Rng,
+    scope::is_relayed,
     time::{Instant, Now},
     wire::frame::{CloseReason, Frame},
 };
@@ -197,10 +198,22 @@ impl StreamEndpoint {
         }
     }
 
-    /// Whether the write window has room for another record.
+    /// Whether the write window has room for another record. Through a relay nothing is written
+    /// before it may go: whatever waits there, what is more urgent waits behind.
     pub fn has_room(&self, link: LinkId) -> bool {
-        let in_flight = self.links.get(&link).map_or(0, |entry| entry.in_flight);
-        in_flight + RECORD_OVERHEAD + MAX_RECORD <= LINK_WRITE_WINDOW
+        match self.links.get(&link) {
+            Some(entry) if is_relayed(entry.addr.ip()) => entry.in_flight == 0,
+            Some(entry) => entry.in_flight + RECORD_OVERHEAD + MAX_RECORD <= LINK_WRITE_WINDOW,
+            None => true,
+        }
+    }
+
+    /// Bytes that the next record may have.
+    pub fn largest_record(&self, link: LinkId) -> usize {
+        match self.links.get(&link) {
+            Some(entry) if is_relayed(entry.addr.ip()) => RELAY_STEP - RECORD_OVERHEAD,
+            Some(_) | None => MAX_RECORD,
+        }
     }
 
     /// A buffer for the next record: behind what is written to the link and not yet taken by

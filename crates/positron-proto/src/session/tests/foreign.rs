@@ -98,7 +98,7 @@ impl Carrier for Foreign {
         CarrierOrder::OfLinks
     }
 
-    fn largest_message(&self) -> usize {
+    fn largest_message(&self, _link: LinkId) -> usize {
         4 * MAX_RECORD
     }
 
