@@ -181,10 +181,14 @@ fn check_bounds(message: &Message) {
 fn check_relay(message: &RelayMessage) {
     match message {
         RelayMessage::Data { bytes, .. } => assert!((1..=RELAY_PIECE).contains(&bytes.len())),
-        RelayMessage::Credit { limit: number, .. } | RelayMessage::Opened { number, .. } => {
-            assert!(*number <= MAX_NUMBER);
+        RelayMessage::Credit { limit: number, .. }
+        | RelayMessage::Opened { number, asked: None, .. }
+        | RelayMessage::Open { tag: number, .. }
+        | RelayMessage::Refused { tag: number, .. } => assert!(*number <= MAX_NUMBER),
+        RelayMessage::Opened { number, asked: Some(tag), .. } => {
+            assert!((*number).max(*tag) <= MAX_NUMBER);
         }
-        RelayMessage::Open(_) | RelayMessage::Close(_) | RelayMessage::Refused { .. } => {}
+        RelayMessage::Close(_) => {}
     }
 }
 

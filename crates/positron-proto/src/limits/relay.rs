@@ -16,6 +16,9 @@ pub const RELAY_WINDOW: u64 = 64 << 10;
 pub const RELAY_STEP: usize = 2 << 10;
 /// Relayed streams that end here.
 pub const MAX_RELAYED_LINKS: usize = 128;
+/// Of them, those through one relay, so that none takes the place of all others. Each of our own
+/// nodes that has no other relay counts, so it is more than [`MAX_RELAY_PAIRS_PER_PEER`].
+pub const MAX_RELAYED_LINKS_PER_RELAY: usize = 64;
 /// Addresses of nodes behind relays that are remembered, those of streams that are open included.
 pub const MAX_RELAYED_ADDRESSES: usize = 1_024;
 /// Pairs of nodes that a relay forwards between. Guess: a hundred homes with two or three each.
@@ -29,6 +32,9 @@ pub const RELAY_IDLE: Duration = Duration::from_secs(60);
 pub const RELAY_OPEN_PACE: Duration = Duration::from_secs(1);
 /// What a peer may ask for at once.
 pub const RELAY_OPEN_BURST: u32 = 32;
+/// Peers whose sessions ended, and pairs that a peer closed, of which it is remembered how much was
+/// forwarded of late: who comes again has no burst before it is due.
+pub const MAX_RELAY_REMEMBERED: usize = 256;
 /// Bytes a second forwarded between two nodes, [`RELAY_BURST`] at once. A rate, not a total: who
 /// must go over a relay goes on, slowly.
 pub const RELAY_RATE_PAIR: u64 = 64 << 10;

@@ -37,11 +37,11 @@ impl OwnPlaces {
     }
 
     /// Of what a peer offers, what is tried. Nobody makes us send into our own network: a private
-    /// address is tried only in a subnet of ours, and only if the peer and we are seen at one
-    /// public address.
-    pub(super) fn usable(&self, offered: &[SocketAddr]) -> Vec<SocketAddr> {
+    /// address is tried only in a subnet of ours, and only if the peer says that we are seen at one
+    /// public address, and so does the relay.
+    pub(super) fn usable(&self, offered: &[SocketAddr], is_one_site: bool) -> Vec<SocketAddr> {
         let is_ours = |addr: &SocketAddr| self.public.iter().any(|own| own.ip() == addr.ip());
-        let is_same_home = offered.iter().any(is_ours);
+        let is_same_home = is_one_site && offered.iter().any(is_ours);
         let is_near = |addr: &SocketAddr| {
             is_plausible(*addr, Scope::Private)
                 && self.interfaces.iter().any(|own| is_same_subnet(*own, addr.ip()))
@@ -104,11 +104,13 @@ mod tests {
 
     #[test]
     fn nobody_makes_a_node_send_into_its_own_network_or_another_one() {
-        let usable = |offered: &[&str]| home().usable(&addrs(offered));
+        let usable = |offered: &[&str]| home().usable(&addrs(offered), true);
         assert_eq!(usable(&["20.2.2.2:9", "192.168.1.7:9"]), addrs(&["20.2.2.2:9"]), "elsewhere");
         let same = usable(&["20.1.1.1:9", "192.168.1.7:9", "192.168.2.7:9", "192.168.1.5:9"]);
         assert_eq!(same, addrs(&["20.1.1.1:9", "192.168.1.7:9"]), "behind one address");
         let others = ["127.0.0.1:9", "[::1]:9", "169.254.169.254:80", "224.0.0.1:9", "20.2.2.2:0"];
         assert_eq!(usable(&others), []);
+        let on_its_word = home().usable(&addrs(&["20.1.1.1:9", "192.168.1.7:9"]), false);
+        assert_eq!(on_its_word, addrs(&["20.1.1.1:9"]), "a relay that sees two addresses");
     }
 }

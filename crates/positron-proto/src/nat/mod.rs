@@ -83,4 +83,5 @@ pub use filtering::{DatagramPeer, Filtering, FilteringTests, StrangerSent};
 pub use mapping::{FamilyNat, Nat, NatInfo, PortMapping, SeenAt, Sighting};
 pub use message::{NatMessage, Offer, ProbeStep, StrangerProbe};
 pub use punching::Punching;
+pub use round::Relayed;
 pub use strangers::Strangers;

@@ -8,7 +8,7 @@ use std::{
 use super::{
     DialOver, NatCounters, NatEffect, NatMessage, Offer, OwnPlaces,
     probes::{AskedFor, Probes},
-    round::{Plan, Probing, RoundStage, SearchPart, SoughtPath, Worth},
+    round::{Plan, Probing, Relayed, RoundStage, SearchPart, SoughtPath, Worth},
     searches::Searches,
 };
 use crate::{
@@ -71,23 +71,24 @@ impl Punching {
         }
     }
 
-    /// A session goes over a relay, which is at this address if datagrams go there; `begins` if it
-    /// was our dial.
-    pub fn peer_relayed(
-        &mut self,
-        now: Now,
-        peer: NodeId,
-        begins: bool,
-        relay: Option<SocketAddr>,
-    ) {
-        if self.wanted.len() >= MAX_PUNCHED || self.wanted.contains_key(&peer) {
+    /// A session goes over a relay, or over another one than before.
+    pub fn peer_relayed(&mut self, now: Now, peer: NodeId, over: Relayed) {
+        if let Some(wanted) = self.wanted.get_mut(&peer) {
+            let before = core::mem::replace(&mut wanted.over, over);
+            if before.begins != over.begins {
+                (wanted.stage, wanted.offered) = (RoundStage::Idle, None);
+                self.deadlines.set_or_clear(peer, over.begins.then_some(now.mono));
+            }
+            return;
+        }
+        if self.wanted.len() >= MAX_PUNCHED {
             return;
         }
         let (stage, failed, offered) = (RoundStage::Idle, 0, None);
         let worth = Worth::default();
-        let path = SoughtPath { begins, relay, stage, failed, offered, worth, anew: false };
+        let path = SoughtPath { over, stage, failed, offered, worth, anew: false };
         self.wanted.insert(peer, path);
-        if begins {
+        if over.begins {
             self.deadlines.set(peer, now.mono);
         }
     }
@@ -113,7 +114,8 @@ impl Punching {
     /// A pair is worth more than it was: a round begins anew that was begun without a search.
     fn hurry(&mut self, now: Now, peer: &NodeId) {
         let may_begin = self.searches.may_begin(now.mono, peer);
-        let Some(wanted) = self.wanted.get_mut(peer).filter(|it| it.begins && may_begin) else {
+        let Some(wanted) = self.wanted.get_mut(peer).filter(|it| it.over.begins && may_begin)
+        else {
             return;
         };
         match &wanted.stage {
@@ -150,7 +152,7 @@ impl Punching {
     /// This machine is somewhere else: everything is tried anew, now.
     pub fn handle_network_changed(&mut self, now: Now) {
         self.reach = None;
-        for (peer, wanted) in self.wanted.iter_mut().filter(|(_, wanted)| wanted.begins) {
+        for (peer, wanted) in self.wanted.iter_mut().filter(|(_, wanted)| wanted.over.begins) {
             wanted.failed = 0;
             wanted.stage = RoundStage::Idle;
             self.deadlines.set(*peer, now.mono);
@@ -184,7 +186,7 @@ impl Punching {
     ) {
         let Some(wanted) = self.wanted.get_mut(&from) else { return };
         let allowance = self.asking.entry(from).or_default();
-        if wanted.begins || !allowance.pay(now.mono, PUNCH_ROUNDS_PACE, PUNCH_ROUNDS_BURST) {
+        if wanted.over.begins || !allowance.pay(now.mono, PUNCH_ROUNDS_PACE, PUNCH_ROUNDS_BURST) {
             self.counters.refused += 1;
             return;
         }
@@ -198,11 +200,11 @@ impl Punching {
     /// Opens our translator, then says so.
     fn answer(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
-        let Some(theirs) = wanted.offered.take() else { return };
+        let (Some(theirs), over) = (wanted.offered.take(), wanted.over) else { return };
         // Who guesses is asked for more than who opens ports of its own.
         let is_willing = own.port_varies || wanted.worth.is_wished(now.mono);
         let ours = self.offer_of(now, &peer, theirs.nonce, is_willing, own);
-        let plan = Plan::of(&ours, &theirs, own);
+        let plan = Plan::of(&ours, &theirs, own, &over);
         self.open(now, peer, &plan, out);
         self.set_stage(peer, RoundStage::Answered { nonce: ours.nonce, plan });
         self.deadlines.set(peer, now.mono + PUNCH_STEP);
@@ -220,7 +222,9 @@ impl Punching {
     ) {
         let Some(wanted) = self.wanted.get_mut(&from) else { return };
         let plan = match &wanted.stage {
-            RoundStage::Offered(ours) if ours.nonce == offer.nonce => Plan::of(ours, offer, own),
+            RoundStage::Offered(ours) if ours.nonce == offer.nonce => {
+                Plan::of(ours, offer, own, &wanted.over)
+            }
             _ => return,
         };
         if core::mem::take(&mut wanted.anew) {
@@ -317,7 +321,7 @@ impl Punching {
         let again = PUNCH_AGAIN[wanted.failed.min(PUNCH_AGAIN.len() - 1)];
         let again = if self.found.contains(&peer) { again.min(PUNCH_FOUND_AGAIN) } else { again };
         wanted.failed += 1;
-        let begins = wanted.begins.then_some(now.mono + again);
+        let begins = wanted.over.begins.then_some(now.mono + again);
         self.deadlines.set_or_clear(peer, begins);
     }
 
@@ -376,7 +380,7 @@ impl Punching {
             due.push(peer);
         }
         for peer in due {
-            let Some(&SoughtPath { ref stage, begins, .. }) = self.wanted.get(&peer) else {
+            let Some(SoughtPath { stage, over, .. }) = self.wanted.get(&peer) else {
                 continue;
             };
             match stage {
@@ -387,7 +391,7 @@ impl Punching {
                 }
                 RoundStage::Measuring => {
                     self.reach.get_or_insert((MAX_OPENER_HOPS, now.mono));
-                    if begins {
+                    if over.begins {
                         self.offer(now, peer, own, out);
                     } else {
                         self.answer(now, peer, own, out);
@@ -434,7 +438,7 @@ impl Punching {
             return true;
         }
         let Some(wanted) = self.wanted.get_mut(&peer) else { return false };
-        let Some(relay) = wanted.relay else {
+        let Some(relay) = wanted.over.relay else {
             // No datagram goes to the relay; a guess is as good as any.
             self.reach = Some((MAX_OPENER_HOPS, now.mono));
             return true;

@@ -55,13 +55,21 @@ pub(super) struct Probing {
     pub(super) probes: usize,
 }
 
+/// How a peer is reached through a relay.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Relayed {
+    /// Whether we dialled it: then we begin.
+    pub begins: bool,
+    /// Where the relay is, if datagrams go there.
+    pub relay: Option<SocketAddr>,
+    /// Whether the relay sees both of us at one address.
+    pub is_one_site: bool,
+}
+
 /// A peer that is reached through a relay.
 #[derive(Debug)]
 pub(super) struct SoughtPath {
-    /// Whether we dialled it: then we begin.
-    pub(super) begins: bool,
-    /// Where the relay is, if datagrams go there.
-    pub(super) relay: Option<SocketAddr>,
+    pub(super) over: Relayed,
     pub(super) stage: RoundStage,
     /// Searches that came to nothing.
     pub(super) failed: usize,
@@ -83,8 +91,8 @@ pub(super) struct Worth {
 
 impl Plan {
     /// What follows from two offers.
-    pub(super) fn of(ours: &Offer, theirs: &Offer, own: &OwnPlaces) -> Self {
-        let to = own.usable(&theirs.addresses());
+    pub(super) fn of(ours: &Offer, theirs: &Offer, own: &OwnPlaces, over: &Relayed) -> Self {
+        let to = own.usable(&theirs.addresses(), over.is_one_site);
         let is_search = ours.searches && theirs.searches && ours.port_varies != theirs.port_varies;
         let mut far = to.iter().filter_map(|addr| match addr {
             SocketAddr::V4(v4) if is_search && own.is_elsewhere(*addr) => Some(*v4),

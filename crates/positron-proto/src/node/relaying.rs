@@ -8,7 +8,7 @@ use crate::{
     handshake::{Direction, Expect},
     id::{LinkId, NodeId},
     limits::{RELAYS_ASKED, RELAYS_STANDING_BY},
-    nat::{DialOver, NatEffect, NatMessage, OwnPlaces},
+    nat::{DialOver, NatEffect, NatMessage, OwnPlaces, Relayed},
     relay::{PathPolicy, RelayEffect},
     scope::is_relayed,
     session::sessions::{
@@ -117,14 +117,17 @@ impl Relaying<'_> {
                 Some(session.peer.id) == relay && session.transport == LinkKind::Udp
             };
             let relay = core.sessions.views().find(over_datagrams);
-            let begins = peer.direction == Direction::Outbound;
-            let relay = relay.map(|session| session.peer.addr);
             if core.paths == PathPolicy::RelayOnly {
                 return; // a path of its own takes that both tell where they are
             }
-            core.punching.peer_relayed(now, peer.id, begins, relay);
+            let over = Relayed {
+                begins: peer.direction == Direction::Outbound,
+                relay: relay.map(|session| session.peer.addr),
+                is_one_site: core.relays.is_one_site(peer.addr),
+            };
+            core.punching.peer_relayed(now, peer.id, over);
         } else {
-            core.relays.peer_in_reach(peer.id);
+            core.relays.peer_in_reach(peer.id, peer.addr);
             core.punching.peer_direct(&peer.id);
         }
     }

@@ -1,6 +1,9 @@
 //! What a relay does for others.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+};
 
 use super::{
     RelayCounters, RelayEffect, RelayMessage, RelayRefusal, message::RelayLabel, rate::ByteRate,
@@ -10,11 +13,14 @@ use crate::{
     deadlines::Deadlines,
     id::NodeId,
     limits::{
-        MAX_RELAY_PAIRS, MAX_RELAY_PAIRS_PER_PEER, RELAY_IDLE, RELAY_OPEN_BURST, RELAY_OPEN_PACE,
-        RELAY_RATE_ALL, RELAY_RATE_PAIR, RELAY_RATE_PEER, RELAY_STEP, RELAY_WINDOW,
+        MAX_RELAY_PAIRS, MAX_RELAY_PAIRS_PER_PEER, MAX_RELAY_REMEMBERED, RELAY_IDLE,
+        RELAY_OPEN_BURST, RELAY_OPEN_PACE, RELAY_RATE_ALL, RELAY_RATE_PAIR, RELAY_RATE_PEER,
+        RELAY_STEP, RELAY_WINDOW,
     },
     metric::Level,
     misbehavior::Misbehavior,
+    netgroup::counted,
+    scope::Group,
     time::{Instant, Now},
 };
 
@@ -26,6 +32,9 @@ use crate::{
 /// each pair takes one piece of the rates at a time, after all others that wait: so everybody has a
 /// turn, and who wants little waits no longer than who wants much.
 ///
+/// Rates outlive the sessions and pairs that used them, as far as [`MAX_RELAY_REMEMBERED`] goes, so
+/// that nobody has another burst because it links or asks again.
+///
 /// **Bounds**: [`MAX_RELAY_PAIRS`], [`MAX_RELAY_PAIRS_PER_PEER`] of them opened by one peer; two
 /// windows of [`RELAY_WINDOW`] for each, in the queues of the sessions. When there are too many,
 /// the pair that was silent longest gives way, if that is [`RELAY_IDLE`] or more.
@@ -33,6 +42,10 @@ use crate::{
 pub struct RelayForwarding {
     is_on: bool,
     peers: BTreeMap<NodeId, Client>,
+    /// What those used of their rates that are not linked any more.
+    gone: BTreeMap<NodeId, ClientRates>,
+    /// The same of pairs that are closed.
+    closed: BTreeMap<[NodeId; 2], ByteRate>,
     pairs: BTreeMap<u64, Pair>,
     numbered: u64,
     all: ByteRate,
@@ -43,8 +56,22 @@ pub struct RelayForwarding {
 /// A linked peer.
 #[derive(Debug)]
 struct Client {
-    rate: ByteRate,
+    /// Where it is.
+    address: SocketAddr,
+    rates: ClientRates,
+}
+
+/// What a peer used of late.
+#[derive(Debug)]
+struct ClientRates {
+    bytes: ByteRate,
     asking: Allowance,
+}
+
+impl Default for ClientRates {
+    fn default() -> Self {
+        Self { bytes: ByteRate::new(RELAY_RATE_PEER), asking: Allowance::new() }
+    }
 }
 
 /// Two peers and what is under way between them.
@@ -77,6 +104,8 @@ impl RelayForwarding {
         Self {
             is_on,
             peers: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            closed: BTreeMap::new(),
             pairs: BTreeMap::new(),
             numbered: 0,
             all: ByteRate::new(RELAY_RATE_ALL),
@@ -84,15 +113,18 @@ impl RelayForwarding {
         }
     }
 
-    /// A session is up.
-    pub fn peer_up(&mut self, peer: NodeId) {
-        let new = || Client { rate: ByteRate::new(RELAY_RATE_PEER), asking: Allowance::new() };
-        self.peers.entry(peer).or_insert_with(new);
+    /// A session is up, or goes on at another address.
+    pub fn peer_up(&mut self, peer: NodeId, address: SocketAddr) {
+        let gone = &mut self.gone;
+        let client = self.peers.entry(peer).or_insert_with(|| {
+            let rates = gone.remove(&peer).unwrap_or_default();
+            Client { address, rates }
+        });
+        client.address = address;
     }
 
     /// A session is over, and so is all that went over it.
     pub fn peer_down(&mut self, peer: &NodeId, out: &mut VecDeque<RelayEffect>) {
-        self.peers.remove(peer);
         let of_peer = |pair: &Pair| pair.ends.contains(peer);
         let over: Vec<u64> = self
             .pairs
@@ -103,19 +135,25 @@ impl RelayForwarding {
         for number in over {
             self.close(number, Some(peer), out);
         }
+        if let Some(client) = self.peers.remove(peer) {
+            self.gone.insert(*peer, client.rates);
+            forget_one(&mut self.gone, |rates| rates.bytes.full_at());
+        }
     }
 
-    /// `from` wants us to forward between it and `peer`.
+    /// The first of these wants us to forward between it and the second, and calls that `tag`.
     pub(super) fn handle_open(
         &mut self,
         now: Now,
-        (from, peer): (NodeId, NodeId),
+        tag: u64,
+        ends: [NodeId; 2],
         counters: &mut RelayCounters,
         out: &mut VecDeque<RelayEffect>,
     ) {
+        let [from, peer] = ends;
         if let Err(why) = self.make_room(now, from, peer, out) {
             counters.pairs_refused += 1;
-            let message = RelayMessage::Refused { peer, why };
+            let message = RelayMessage::Refused { tag, peer, why };
             return out.push_back(RelayEffect::Send { to: from, message });
         }
         counters.pairs_opened += 1;
@@ -123,17 +161,26 @@ impl RelayForwarding {
         self.numbered += 1;
         let heading = || Heading { granted: RELAY_WINDOW, passed_on: 0, next: None, said: 0 };
         let pair = Pair {
-            ends: [from, peer],
+            ends,
             directions: [heading(), heading()],
-            rate: ByteRate::new(RELAY_RATE_PAIR),
+            rate: self.closed.remove(&ends).unwrap_or(ByteRate::new(RELAY_RATE_PAIR)),
             used: now.mono,
         };
         self.pairs.insert(number, pair);
-        for (to, peer, asked) in [(peer, from, false), (from, peer, true)] {
-            let message = RelayMessage::Opened { number, peer, asked };
+        let one_site = self.is_one_site(ends);
+        for (to, peer, asked) in [(peer, from, None), (from, peer, Some(tag))] {
+            let message = RelayMessage::Opened { number, peer, asked, one_site };
             out.push_back(RelayEffect::Send { to, message });
         }
         self.pass_on(now.mono, number, out);
+    }
+
+    /// Whether two peers are seen at one address, or both in a private network, which is ours then.
+    fn is_one_site(&self, ends: [NodeId; 2]) -> bool {
+        let [one, other] = ends.map(|end| self.peers.get(&end).map(|client| client.address));
+        let (Some(one), Some(other)) = (one, other) else { return false };
+        let are_near = Group::of(one.ip()) == Group::Near && Group::of(other.ip()) == Group::Near;
+        are_near || counted(one) == counted(other)
     }
 
     fn make_room(
@@ -147,7 +194,7 @@ impl RelayForwarding {
             return Err(RelayRefusal::Off);
         }
         let client = self.peers.get_mut(&from).ok_or(RelayRefusal::NotLinked)?;
-        if !client.asking.pay(now.mono, RELAY_OPEN_PACE, RELAY_OPEN_BURST) {
+        if !client.rates.asking.pay(now.mono, RELAY_OPEN_PACE, RELAY_OPEN_BURST) {
             return Err(RelayRefusal::TooOften);
         }
         if from == peer || !self.peers.contains_key(&peer) {
@@ -233,7 +280,7 @@ impl RelayForwarding {
             let heading = &mut pair.directions[end];
             let before = heading.passed_on;
             let mut take = |bytes| {
-                let rates = [&mut pair.rate, &mut client.rate, &mut self.all];
+                let rates = [&mut pair.rate, &mut client.rates.bytes, &mut self.all];
                 rates.into_iter().fold(now, |when, rate| when.max(rate.take(now, bytes)))
             };
             while let Some((when, bytes)) = heading.next(&mut take) {
@@ -261,11 +308,14 @@ impl RelayForwarding {
     /// A pair is over: its ends are told, but for the one that said so.
     fn close(&mut self, number: u64, by: Option<&NodeId>, out: &mut VecDeque<RelayEffect>) {
         self.slowed.clear(number);
-        let Some(pair) = self.pairs.remove(&number) else { return };
+        let Some(mut pair) = self.pairs.remove(&number) else { return };
         let unused = pair.directions.iter().map(Heading::unused).sum();
         self.all.give_back(unused);
+        pair.rate.give_back(unused);
+        self.closed.insert(pair.ends, pair.rate);
+        forget_one(&mut self.closed, ByteRate::full_at);
         if let Some(client) = self.peers.get_mut(&pair.ends[0]) {
-            client.rate.give_back(unused);
+            client.rates.bytes.give_back(unused);
         }
         for to in pair.ends.into_iter().filter(|end| Some(end) != by) {
             out.push_back(RelayEffect::Send { to, message: RelayMessage::Close(by_relay(number)) });
@@ -308,6 +358,15 @@ impl Heading {
     fn unused(&self) -> u64 {
         let waiting = self.next.map_or(0, |(_, bytes)| bytes);
         self.passed_on.saturating_sub(self.said) + waiting
+    }
+}
+
+/// Forgets the one that is nearest to a burst, if there are too many.
+fn forget_one<K: Ord + Copy, R>(rates: &mut BTreeMap<K, R>, full_at: impl Fn(&R) -> Instant) {
+    if rates.len() > MAX_RELAY_REMEMBERED
+        && let Some(first) = rates.iter().min_by_key(|(_, rate)| full_at(rate)).map(|(key, _)| *key)
+    {
+        rates.remove(&first);
     }
 }
 

@@ -33,16 +33,23 @@ pub struct RelayLabel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelayMessage {
     /// Forward between me and this node. Answered by [`Opened`](Self::Opened) or
-    /// [`Refused`](Self::Refused).
-    Open(NodeId),
+    /// [`Refused`](Self::Refused), which repeat the tag.
+    Open {
+        /// Names the question: of the asker's choice, another one each time.
+        tag: u64,
+        /// Which node.
+        peer: NodeId,
+    },
     /// I forward between you and this node now.
     Opened {
         /// Names the stream between the relay and both of its ends.
         number: u64,
         /// Who is at the other end.
         peer: NodeId,
-        /// Whether you asked for it, and not the other end.
-        asked: bool,
+        /// The tag with which you asked for it; `None` if the other end did.
+        asked: Option<u64>,
+        /// Whether the relay sees both ends at one address.
+        one_site: bool,
     },
     /// The next bytes.
     Data {
@@ -62,6 +69,8 @@ pub enum RelayMessage {
     Close(RelayLabel),
     /// I do not forward to this node.
     Refused {
+        /// What you asked with.
+        tag: u64,
         /// To which.
         peer: NodeId,
         /// Why.
@@ -74,7 +83,7 @@ impl RoomMessage for RelayMessage {
 
     fn message_type(&self) -> u8 {
         match self {
-            Self::Open(_) => RELAY_OPEN,
+            Self::Open { .. } => RELAY_OPEN,
             Self::Opened { .. } => RELAY_OPENED,
             Self::Data { .. } => RELAY_DATA,
             Self::Credit { .. } => RELAY_CREDIT,
@@ -88,7 +97,7 @@ impl RoomMessage for RelayMessage {
     fn lane(&self) -> Lane {
         match self {
             Self::Credit { label, .. } if !label.by_relay => Lane::CONTROL,
-            Self::Open(_) | Self::Refused { .. } => Lane::CONTROL,
+            Self::Open { .. } | Self::Refused { .. } => Lane::CONTROL,
             Self::Opened { .. } | Self::Data { .. } | Self::Credit { .. } | Self::Close(_) => {
                 Lane::BULK
             }
@@ -104,11 +113,15 @@ impl RoomMessage for RelayMessage {
 
     fn encode_body(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Open(peer) => out.append_raw(peer.as_bytes()),
-            Self::Opened { number, peer, asked } => {
+            Self::Open { tag, peer } => {
+                out.append_varint(*tag);
+                out.append_raw(peer.as_bytes());
+            }
+            Self::Opened { number, peer, asked, one_site } => {
                 out.append_varint(*number);
                 out.append_raw(peer.as_bytes());
-                out.put_u8(u8::from(*asked));
+                out.put_u8(u8::from(asked.is_some()) | u8::from(*one_site) << 1);
+                asked.iter().for_each(|tag| out.append_varint(*tag));
             }
             Self::Data { label, bytes } => {
                 label.encode(out);
@@ -119,7 +132,8 @@ impl RoomMessage for RelayMessage {
                 out.append_varint(*limit);
             }
             Self::Close(label) => label.encode(out),
-            Self::Refused { peer, why } => {
+            Self::Refused { tag, peer, why } => {
+                out.append_varint(*tag);
                 out.append_raw(peer.as_bytes());
                 out.put_u8(why.to_code());
             }
@@ -138,16 +152,18 @@ impl RoomMessage for RelayMessage {
         _receiver: NodeId,
     ) -> Result<Self, Malformed> {
         Ok(match message_type {
-            RELAY_OPEN => Self::Open(NodeId::from_bytes(reader.array()?)),
-            RELAY_OPENED => Self::Opened {
-                number: counted(reader)?,
-                peer: NodeId::from_bytes(reader.array()?),
-                asked: match reader.u8()? {
-                    0 => false,
-                    1 => true,
-                    _ => return Err(reader.malformed("flags of a relayed stream")),
-                },
-            },
+            RELAY_OPEN => {
+                Self::Open { tag: counted(reader)?, peer: NodeId::from_bytes(reader.array()?) }
+            }
+            RELAY_OPENED => {
+                let (number, peer) = (counted(reader)?, NodeId::from_bytes(reader.array()?));
+                let flags = reader.u8()?;
+                if flags > 3 {
+                    return Err(reader.malformed("flags of a relayed stream"));
+                }
+                let asked = if flags & 1 == 1 { Some(counted(reader)?) } else { None };
+                Self::Opened { number, peer, asked, one_site: flags & 2 == 2 }
+            }
             RELAY_DATA => {
                 let label = RelayLabel::decode(reader)?;
                 if reader.remaining() == 0 || reader.remaining() > RELAY_PIECE {
@@ -160,8 +176,8 @@ impl RoomMessage for RelayMessage {
             }
             RELAY_CLOSE => Self::Close(RelayLabel::decode(reader)?),
             RELAY_REFUSED => {
-                let peer = NodeId::from_bytes(reader.array()?);
-                Self::Refused { peer, why: RelayRefusal::from_code(reader.u8()?) }
+                let (tag, peer) = (counted(reader)?, NodeId::from_bytes(reader.array()?));
+                Self::Refused { tag, peer, why: RelayRefusal::from_code(reader.u8()?) }
             }
             _ => return Err(reader.malformed("type of another room")),
         })

@@ -31,6 +31,11 @@ impl ByteRate {
         self.full_at = self.full_at - self.time_of(bytes);
     }
 
+    /// When the whole burst may go again.
+    pub(super) const fn full_at(&self) -> Instant {
+        self.full_at
+    }
+
     /// How long so many bytes take, rounded up.
     fn time_of(&self, bytes: u64) -> Duration {
         let micros = (u128::from(bytes) * MILLION).div_ceil(u128::from(self.per_second));

@@ -84,6 +84,12 @@ impl Relays {
         self.addresses.relays_of(peer)
     }
 
+    /// Whether the relay through which the node at this address is reached says that it sees us
+    /// both at one address.
+    pub fn is_one_site(&self, address: SocketAddr) -> bool {
+        self.addresses.route(address).is_some_and(|route| self.streams.is_one_site(route))
+    }
+
     /// Where the other end of a session at this address is, for others to hear.
     pub fn place_of(&self, address: SocketAddr) -> PeerPlace {
         let is_direct = !is_relayed(address.ip());
@@ -142,9 +148,10 @@ impl Relays {
         self.streams.carries(link)
     }
 
-    /// A session with this peer goes on over a link of its own: there may be forwarded to it.
-    pub fn peer_in_reach(&mut self, peer: NodeId) {
-        self.forwarding.peer_up(peer);
+    /// A session with this peer goes on over a link of its own, at this address: there may be
+    /// forwarded to it.
+    pub fn peer_in_reach(&mut self, peer: NodeId, address: SocketAddr) {
+        self.forwarding.peer_up(peer, address);
     }
 
     /// A session goes on over a relay: nothing is forwarded twice.
@@ -189,15 +196,15 @@ impl Relays {
     ) {
         let counters = &mut self.counters;
         match &message {
-            RelayMessage::Open(peer) => {
-                return self.forwarding.handle_open(now, (from, *peer), counters, out);
+            RelayMessage::Open { tag, peer } => {
+                return self.forwarding.handle_open(now, *tag, [from, *peer], counters, out);
             }
             RelayMessage::Refused { .. } => counters.refused += 1,
-            RelayMessage::Opened { asked: false, number, .. } if !self.is_reachable => {
+            RelayMessage::Opened { asked: None, number, .. } if !self.is_reachable => {
                 let close = RelayMessage::Close(RelayLabel { number: *number, by_relay: false });
                 return out.push_back(RelayEffect::Send { to: from, message: close });
             }
-            RelayMessage::Opened { asked, .. } => counters.accepted += u64::from(!asked),
+            RelayMessage::Opened { asked, .. } => counters.accepted += u64::from(asked.is_none()),
             RelayMessage::Data { label, .. }
             | RelayMessage::Credit { label, .. }
             | RelayMessage::Close(label)
@@ -227,7 +234,7 @@ impl Relays {
                     self.streams.give_up(to, label.number, out);
                 }
             }
-            RelayMessage::Open(peer) => self.streams.handle_unasked(*to, *peer, out),
+            RelayMessage::Open { tag, .. } => self.streams.handle_unasked(*to, *tag, out),
             // Who waits for an end is told by silence.
             RelayMessage::Close(_) | RelayMessage::Refused { .. } => {}
         }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     id::{LinkId, NodeId},
-    limits::{MAX_RELAYED_LINKS, RELAY_PIECE, RELAY_WINDOW},
+    limits::{MAX_RELAYED_LINKS, MAX_RELAYED_LINKS_PER_RELAY, RELAY_PIECE, RELAY_WINDOW},
     metric::Level,
     misbehavior::Misbehavior,
     stream::contract::{Hangup, LinkDown, Reading},
@@ -23,21 +23,28 @@ use crate::{
 /// [`RelayEffect::Down`]; each stream comes to one `Down`, its last word, also in answer to a
 /// hangup. What is asked of one that is gone does nothing.
 ///
-/// **Bounds**: [`MAX_RELAYED_LINKS`]; [`RELAY_WINDOW`] that the other end may have under way, for
+/// **Bounds**: [`MAX_RELAYED_LINKS`], [`MAX_RELAYED_LINKS_PER_RELAY`] of them; [`RELAY_WINDOW`] that the other end may have under way, for
 /// each; what is written and may not go yet is the sessions' to bound.
 #[derive(Debug, Default)]
 pub(super) struct RelayedStreams {
     streams: BTreeMap<LinkId, Stream>,
-    opening: BTreeMap<Route, LinkId>,
+    /// By whom was asked, and with which tag.
+    opening: BTreeMap<(NodeId, u64), LinkId>,
     open: BTreeMap<(NodeId, u64), LinkId>,
     accepted: u64,
+    /// Tags that were used.
+    asked: u64,
 }
 
 #[derive(Debug)]
 struct Stream {
     route: Route,
+    /// The tag with which it was asked for, as long as it is not open.
+    tag: Option<u64>,
     /// What the relay calls it, once it is open.
     number: Option<u64>,
+    /// Whether the relay sees both ends at one address.
+    is_one_site: bool,
     /// What waits to be said, as far as the other end grants it.
     unsent: VecDeque<Bytes>,
     said: u64,
@@ -51,10 +58,12 @@ struct Stream {
 
 impl Stream {
     /// One that is not open yet.
-    const fn new(route: Route) -> Self {
+    const fn new(route: Route, tag: Option<u64>) -> Self {
         Self {
             route,
+            tag,
             number: None,
+            is_one_site: false,
             unsent: VecDeque::new(),
             said: 0,
             may_say: 0,
@@ -83,15 +92,35 @@ impl RelayedStreams {
         let reason = match route {
             None => failed("the relay is not linked"),
             Some(_) if self.streams.len() >= MAX_RELAYED_LINKS => failed("too many relayed links"),
-            Some(route) if self.opening.contains_key(&route) => failed("it is being dialled"),
+            Some(route) if self.is_opening(route) => failed("it is being dialled"),
+            Some(route) if self.through(&route.relay) >= MAX_RELAYED_LINKS_PER_RELAY => {
+                failed("too many links through that relay")
+            }
             Some(route) => {
-                self.streams.insert(link, Stream::new(route));
-                self.opening.insert(route, link);
-                let message = RelayMessage::Open(route.peer);
+                let tag = self.asked;
+                self.asked += 1;
+                self.streams.insert(link, Stream::new(route, Some(tag)));
+                self.opening.insert((route.relay, tag), link);
+                let message = RelayMessage::Open { tag, peer: route.peer };
                 return out.push_back(RelayEffect::Send { to: route.relay, message });
             }
         };
         out.push_back(RelayEffect::Down { link, reason });
+    }
+
+    /// Whether a stream is asked for.
+    fn is_opening(&self, route: Route) -> bool {
+        self.streams.values().any(|stream| stream.route == route && stream.tag.is_some())
+    }
+
+    /// How many go through one relay.
+    fn through(&self, relay: &NodeId) -> usize {
+        self.streams.values().filter(|stream| stream.route.relay == *relay).count()
+    }
+
+    /// Whether the relay of an open stream sees its ends at one address.
+    pub(super) fn is_one_site(&self, route: Route) -> bool {
+        self.streams.values().any(|stream| stream.route == route && stream.is_one_site)
     }
 
     /// Writes all of it, as fast as the other end reads.
@@ -137,12 +166,13 @@ impl RelayedStreams {
         out: &mut VecDeque<RelayEffect>,
     ) {
         match message {
-            RelayMessage::Opened { number, peer, asked } => {
-                self.handle_opened(Route { relay, peer }, (number, asked), addresses, out);
+            RelayMessage::Opened { number, peer, asked, one_site } => {
+                let link = self.handle_opened(Route { relay, peer }, number, asked, addresses, out);
+                if let Some(stream) = link.and_then(|link| self.streams.get_mut(&link)) {
+                    stream.is_one_site = one_site;
+                }
             }
-            RelayMessage::Refused { peer, why } => {
-                self.handle_refused(Route { relay, peer }, why, out);
-            }
+            RelayMessage::Refused { tag, why, .. } => self.handle_refused(relay, tag, why, out),
             RelayMessage::Data { label, bytes } => {
                 self.handle_data(relay, label.number, bytes, out);
             }
@@ -158,49 +188,74 @@ impl RelayedStreams {
                     self.end(link, LinkDown::Eof, false, out);
                 }
             }
-            RelayMessage::Open(_) => {}
+            RelayMessage::Open { .. } => {}
         }
     }
 
+    /// The stream that is open now, if it is wanted.
     fn handle_opened(
         &mut self,
         route: Route,
-        (number, asked): (u64, bool),
+        number: u64,
+        asked: Option<u64>,
         addresses: &mut RelayedAddresses,
         out: &mut VecDeque<RelayEffect>,
-    ) {
+    ) -> Option<LinkId> {
         let relay = route.relay;
         if self.open.contains_key(&(relay, number)) {
             let what = Misbehavior::ProtocolViolation;
-            return out.push_back(RelayEffect::Misbehaved { peer: relay, what });
+            out.push_back(RelayEffect::Misbehaved { peer: relay, what });
+            return None;
         }
-        let link = if asked {
-            self.opening.remove(&route)
-        } else {
-            let has_room = self.streams.len() < MAX_RELAYED_LINKS;
-            has_room.then(|| {
-                let link = LinkId::of_relay(self.accepted);
-                self.accepted += 1;
-                self.streams.insert(link, Stream::new(route));
-                link
-            })
+        let link = match asked {
+            Some(tag) => self.take_asked(route, tag),
+            None => self.accept(route),
         };
         let Some(link) = link else {
             let message = RelayMessage::Close(by_end(number));
-            return out.push_back(RelayEffect::Send { to: relay, message });
+            out.push_back(RelayEffect::Send { to: relay, message });
+            return None;
         };
         self.open.insert((relay, number), link);
         if let Some(stream) = self.streams.get_mut(&link) {
-            stream.number = Some(number);
+            (stream.tag, stream.number) = (None, Some(number));
         }
         out.push_back(match asked {
-            true => RelayEffect::Connected(link),
-            false => RelayEffect::Accepted { link, from: addresses.of(route) },
+            Some(_) => RelayEffect::Connected(link),
+            None => RelayEffect::Accepted { link, from: addresses.of(route) },
         });
+        Some(link)
     }
 
-    fn handle_refused(&mut self, route: Route, why: RelayRefusal, out: &mut VecDeque<RelayEffect>) {
-        if let Some(link) = self.opening.get(&route).copied() {
+    /// The stream that was asked for with this tag, if it is still wanted and goes to that node.
+    fn take_asked(&mut self, route: Route, tag: u64) -> Option<LinkId> {
+        let link = *self.opening.get(&(route.relay, tag))?;
+        if self.streams.get(&link)?.route != route {
+            return None;
+        }
+        self.opening.remove(&(route.relay, tag))
+    }
+
+    /// One that the other end asked for, if there is room.
+    fn accept(&mut self, route: Route) -> Option<LinkId> {
+        let has_room = self.streams.len() < MAX_RELAYED_LINKS
+            && self.through(&route.relay) < MAX_RELAYED_LINKS_PER_RELAY;
+        has_room.then(|| {
+            let link = LinkId::of_relay(self.accepted);
+            self.accepted += 1;
+            self.streams.insert(link, Stream::new(route, None));
+            link
+        })
+    }
+
+    fn handle_refused(
+        &mut self,
+        relay: NodeId,
+        tag: u64,
+        why: RelayRefusal,
+        out: &mut VecDeque<RelayEffect>,
+    ) {
+        if let Some(link) = self.opening.get(&(relay, tag)).copied() {
             self.end(link, LinkDown::Unreachable(why.to_string()), false, out);
         }
     }
@@ -235,10 +290,10 @@ impl RelayedStreams {
     pub(super) fn handle_unasked(
         &mut self,
         relay: NodeId,
-        peer: NodeId,
+        tag: u64,
         out: &mut VecDeque<RelayEffect>,
     ) {
-        if let Some(link) = self.opening.get(&Route { relay, peer }).copied() {
+        if let Some(link) = self.opening.get(&(relay, tag)).copied() {
             self.end(link, LinkDown::Unreachable("the relay is not linked".to_owned()), false, out);
         }
     }
@@ -288,16 +343,14 @@ impl RelayedStreams {
     fn end(&mut self, link: LinkId, reason: LinkDown, tell: bool, out: &mut VecDeque<RelayEffect>) {
         let Some(stream) = self.streams.remove(&link) else { return };
         let relay = stream.route.relay;
-        match stream.number {
-            Some(number) => {
-                self.open.remove(&(relay, number));
-                if tell {
-                    let message = RelayMessage::Close(by_end(number));
-                    out.push_back(RelayEffect::Send { to: relay, message });
-                }
-            }
-            None => {
-                self.opening.remove(&stream.route);
+        if let Some(tag) = stream.tag {
+            self.opening.remove(&(relay, tag));
+        }
+        if let Some(number) = stream.number {
+            self.open.remove(&(relay, number));
+            if tell {
+                let message = RelayMessage::Close(by_end(number));
+                out.push_back(RelayEffect::Send { to: relay, message });
             }
         }
         out.push_back(RelayEffect::Down { link, reason });

@@ -3,7 +3,10 @@
 mod hostile;
 mod rates;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use bytes::Bytes;
 
@@ -54,8 +57,8 @@ impl World {
         let mut nodes = vec![Relays::new(config)];
         nodes.extend((0..ends).map(|_| Relays::new(RelayConfig::default())));
         for end in 1..=ends {
-            nodes[RELAY].peer_in_reach(id(end));
-            nodes[end].peer_in_reach(id(RELAY));
+            nodes[RELAY].peer_in_reach(id(end), place(end));
+            nodes[end].peer_in_reach(id(RELAY), place(RELAY));
         }
         let mono = Instant::from_micros(1_000_000_000);
         let now = Now { mono, wall: WallTime::from_unix_micros(0) };
@@ -192,6 +195,12 @@ fn id(node: usize) -> NodeId {
     NodeId::from_bytes(bytes)
 }
 
+/// Where a node is: each in a network of its own.
+fn place(node: usize) -> SocketAddr {
+    let net = u8::try_from(node % 200).unwrap();
+    (Ipv4Addr::new(20, net, 1, 1), 8888).into()
+}
+
 fn number(id: &NodeId) -> usize {
     let bytes = id.as_bytes().first_chunk::<8>().unwrap();
     usize::try_from(u64::from_be_bytes(*bytes)).unwrap_or(usize::MAX)
@@ -316,7 +325,7 @@ fn who_is_reached_over_a_relay_is_none() {
     let link = world.dial(3, 2);
     world.carry();
     assert_eq!(world.refused(3, link), RelayRefusal::NotLinked.to_string());
-    world.nodes[RELAY].peer_in_reach(id(2));
+    world.nodes[RELAY].peer_in_reach(id(2), place(2));
     world.open(3, 2);
 }
 
@@ -341,7 +350,7 @@ fn of_a_stream_to_who_takes_none_nothing_is_left_at_any_end() {
     let mut world = World::new(2);
     let paths = PathPolicy::DirectOnly;
     world.nodes[2] = Relays::new(RelayConfig { paths, ..RelayConfig::default() });
-    world.nodes[2].peer_in_reach(id(RELAY));
+    world.nodes[2].peer_in_reach(id(RELAY), place(RELAY));
     world.dial(1, 2);
     world.carry();
     assert_eq!((world.pairs(), world.links(1), world.links(2)), (0, 0, 0));
@@ -455,7 +464,7 @@ fn what_a_session_does_not_take_ends_the_stream_that_lacks_it() {
         assert!(world.down(2, there).is_some());
     }
     let link = world.dial(1, 2);
-    let lost = RelayMessage::Open(id(2));
+    let lost = RelayMessage::Open { tag: 4, peer: id(2) };
     world.at(1, |it, _, out| it.handle_unsent(&id(RELAY), &lost, out));
     assert!(matches!(world.down(1, link), Some(LinkDown::Unreachable(_))));
     // It was asked all the same: nobody waits for the answer, and the pair goes.

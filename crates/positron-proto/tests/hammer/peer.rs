@@ -207,12 +207,15 @@ fn relayed(rng: &mut Rng, names: &[NodeId]) -> RelayMessage {
     let (number, peer) = (rng.below(6), somebody(rng, names));
     let label = RelayLabel { number, by_relay: rng.chance(0.5) };
     match rng.index(6) {
-        0 => RelayMessage::Open(peer),
-        1 => RelayMessage::Opened { number, peer, asked: rng.chance(0.5) },
+        0 => RelayMessage::Open { tag: number, peer },
+        1 => {
+            let asked = rng.chance(0.5).then(|| rng.below(6));
+            RelayMessage::Opened { number, peer, asked, one_site: rng.chance(0.5) }
+        }
         2 => RelayMessage::Data { label, bytes: vec![7; 1 + rng.index(RELAY_PIECE)].into() },
         3 => RelayMessage::Credit { label, limit: number << rng.index(56) },
         4 => RelayMessage::Close(label),
-        _ => RelayMessage::Refused { peer, why: RelayRefusal::Full },
+        _ => RelayMessage::Refused { tag: number, peer, why: RelayRefusal::Full },
     }
 }
 

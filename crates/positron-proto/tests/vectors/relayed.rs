@@ -23,8 +23,8 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
     let by_end = RelayLabel { number: 32, by_relay: false };
     let by_relay = RelayLabel { number: 0, by_relay: true };
     let bytes = Bytes::from_static(b"bytes");
-    let opened = |asked| RelayMessage::Opened { number: 64, peer, asked };
-    let refused = |why| RelayMessage::Refused { peer, why };
+    let opened = |asked, one_site| RelayMessage::Opened { number: 64, peer, asked, one_site };
+    let refused = |why| RelayMessage::Refused { tag: 300, peer, why };
     let probe = |step| NatMessage::Probe(StrangerProbe { id: TransactionId([12; 12]), step });
     let [at, _, _] = places.map(address);
     vec![
@@ -36,9 +36,9 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("probe.send", probe(ProbeStep::Send(at.clone())).into()),
         ("probe.asked", probe(ProbeStep::Asked(at)).into()),
         ("probe.nobody", probe(ProbeStep::Nobody).into()),
-        ("relay_open", RelayMessage::Open(peer).into()),
-        ("relay_opened.asked", opened(true).into()),
-        ("relay_opened.unasked", opened(false).into()),
+        ("relay_open", RelayMessage::Open { tag: 300, peer }.into()),
+        ("relay_opened.asked", opened(Some(300), true).into()),
+        ("relay_opened.unasked", opened(None, false).into()),
         ("relay_data.by_end", RelayMessage::Data { label: by_end, bytes: bytes.clone() }.into()),
         ("relay_data.by_relay", RelayMessage::Data { label: by_relay, bytes }.into()),
         ("relay_credit", RelayMessage::Credit { label: by_end, limit: 1 << 17 }.into()),

@@ -198,16 +198,19 @@ fn any_relay_message() -> impl Strategy<Value = RelayMessage> {
         (4..=u8::MAX).prop_map(RelayRefusal::Other),
     ];
     prop_oneof![
-        id().prop_map(RelayMessage::Open),
-        (number(), id(), any::<bool>()).prop_map(|(number, peer, asked)| RelayMessage::Opened {
-            number,
-            peer,
-            asked
-        }),
+        (number(), id()).prop_map(|(tag, peer)| RelayMessage::Open { tag, peer }),
+        (number(), id(), prop::option::of(number()), any::<bool>()).prop_map(
+            |(number, peer, asked, one_site)| RelayMessage::Opened {
+                number,
+                peer,
+                asked,
+                one_site
+            }
+        ),
         (label(), any_bytes(1..300)).prop_map(|(label, bytes)| RelayMessage::Data { label, bytes }),
         (label(), number()).prop_map(|(label, limit)| RelayMessage::Credit { label, limit }),
         label().prop_map(RelayMessage::Close),
-        (id(), why).prop_map(|(peer, why)| RelayMessage::Refused { peer, why }),
+        (number(), id(), why).prop_map(|(tag, peer, why)| RelayMessage::Refused { tag, peer, why }),
     ]
 }
 

@@ -33,6 +33,11 @@ struct Node {
     course: Vec<String>,
 }
 
+/// Through a relay that is at this address and sees both at one.
+fn over(begins: bool, relay: Option<SocketAddr>) -> Relayed {
+    Relayed { begins, relay, is_one_site: true }
+}
+
 struct Pair {
     now: Now,
     nodes: [Node; 2],
@@ -70,7 +75,7 @@ impl Pair {
         let relay = relay.map(|addr| addr.parse().unwrap());
         for (node, other) in [(A, B), (B, A)] {
             let now = self.now;
-            self.nodes[node].punching.peer_relayed(now, id(other), node == A, relay);
+            self.nodes[node].punching.peer_relayed(now, id(other), over(node == A, relay));
         }
     }
 
@@ -218,13 +223,13 @@ fn the_hops_to_the_relay_are_measured_once_and_openers_go_one_less() {
     // Another round, and another peer: it is known.
     let before = pair.nodes[A].asked.len();
     let relay = Some("20.9.9.9:1".parse().unwrap());
-    pair.at(A, |node, now, _| node.punching.peer_relayed(now, id(7), true, relay));
+    pair.at(A, |node, now, _| node.punching.peer_relayed(now, id(7), over(true, relay)));
     pair.due(A);
     assert_eq!(pair.nodes[A].asked.len(), before);
     pair.nodes[A].punching.peer_down(&id(1));
     pair.nodes[A].punching.peer_down(&id(7));
     pair.now.mono = pair.now.mono + HOPS_LIFE;
-    pair.at(A, |node, now, _| node.punching.peer_relayed(now, id(8), true, relay));
+    pair.at(A, |node, now, _| node.punching.peer_relayed(now, id(8), over(true, relay)));
     pair.due(A);
     assert!(pair.nodes[A].asked.len() > before, "it is measured again when it is old");
 }
@@ -256,7 +261,7 @@ fn an_address_that_never_answers_gets_a_few_packets_whoever_names_it_and_however
     const VICTIM: &str = "20.66.66.66:53";
     let mut pair = Pair::unlinked();
     for from in 10..40 {
-        pair.at(B, |node, now, _| node.punching.peer_relayed(now, id(from), false, None));
+        pair.at(B, |node, now, _| node.punching.peer_relayed(now, id(from), over(false, None)));
         for nonce in 0..3 {
             pair.hears_of(B, from, connect(nonce, &[VICTIM, VICTIM]));
             pair.hears_of(B, from, NatMessage::Sync(nonce));
@@ -300,7 +305,7 @@ fn an_address_is_not_forgotten_for_the_many_that_are_named_beside_it() {
     const VICTIM: &str = "20.66.66.66:53";
     let mut pair = Pair::unlinked();
     for from in 10..40 {
-        pair.at(B, |node, now, _| node.punching.peer_relayed(now, id(from), false, None));
+        pair.at(B, |node, now, _| node.punching.peer_relayed(now, id(from), over(false, None)));
         for nonce in 0..u64::from(PUNCH_ROUNDS_BURST) {
             let others = (0..7).map(|n| format!("20.{}.{from}.{nonce}:9", 70 + n));
             let places: Vec<_> = others.chain([VICTIM.to_owned()]).collect();
@@ -431,7 +436,7 @@ fn who_left_is_forgotten_and_nothing_waits_for_rounds_that_failed() {
 
     // Many peers whose rounds all fail.
     for from in 2..100 {
-        pair.at(B, |node, now, _| node.punching.peer_relayed(now, id(from), false, None));
+        pair.at(B, |node, now, _| node.punching.peer_relayed(now, id(from), over(false, None)));
         let place = format!("20.7.{from}.1:9");
         pair.hears_of(B, from, connect(1, &[&place]));
         pair.hears_of(B, from, NatMessage::Sync(1));
@@ -450,7 +455,7 @@ fn peers_are_bounded_and_another_network_begins_anew() {
         let mut key = [0; 32];
         key[0] = u8::try_from(n).unwrap();
         pair.at(A, |node, now, _| {
-            node.punching.peer_relayed(now, NodeId::from_bytes(key), true, None);
+            node.punching.peer_relayed(now, NodeId::from_bytes(key), over(true, None));
         });
     }
     pair.due(A);

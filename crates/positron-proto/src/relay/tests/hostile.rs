@@ -1,7 +1,7 @@
 //! What the messages of a hostile peer come to: as a client of a relay, and as a relay.
 
 use super::*;
-use crate::limits::{MAX_NUMBER, MAX_RELAYED_LINKS};
+use crate::limits::{MAX_NUMBER, MAX_RELAYED_LINKS, MAX_RELAYED_LINKS_PER_RELAY};
 
 const FLOODING: Misbehavior = Misbehavior::Flooding;
 
@@ -74,7 +74,7 @@ fn what_names_no_stream_of_its_sender_changes_nothing() {
             }
         }
     }
-    let refused = RelayMessage::Refused { peer: id(2), why: RelayRefusal::Off };
+    let refused = RelayMessage::Refused { tag: 0, peer: id(2), why: RelayRefusal::Off };
     world.hears(1, RELAY, refused.clone());
     world.hears(1, 2, refused);
     world.carry();
@@ -114,8 +114,9 @@ fn credit_never_shrinks_and_a_promise_beyond_the_window_is_a_window() {
 fn opened_twice_is_blamed_and_the_stream_goes_on() {
     let mut world = World::new(2);
     let (here, there) = world.open(1, 2);
-    for asked in [true, false] {
-        world.hears(1, RELAY, RelayMessage::Opened { number: 0, peer: id(2), asked });
+    for asked in [Some(0), None] {
+        let opened = RelayMessage::Opened { number: 0, peer: id(2), asked, one_site: false };
+        world.hears(1, RELAY, opened);
     }
     assert_eq!(world.blamed(1), [(id(RELAY), Misbehavior::ProtocolViolation); 2]);
     assert_eq!((world.ears[1].accepted.len(), world.links(1)), (0, 1));
@@ -125,16 +126,23 @@ fn opened_twice_is_blamed_and_the_stream_goes_on() {
 }
 
 #[test]
-fn streams_that_nobody_asked_for_are_bounded_and_the_others_are_closed() {
+fn streams_of_one_relay_that_nobody_asked_for_are_bounded_and_the_others_are_closed() {
     let mut world = World::new(2);
     for n in 0..10_000 {
         let (number, peer) = (n, id(100 + usize::try_from(n).unwrap()));
-        world.hears(1, RELAY, RelayMessage::Opened { number, peer, asked: n % 3 == 0 });
+        let asked = (n % 3 == 0).then_some(n);
+        world.hears(1, RELAY, RelayMessage::Opened { number, peer, asked, one_site: false });
     }
-    assert_eq!(world.links(1), as_u64(MAX_RELAYED_LINKS));
-    assert_eq!(world.ears[1].accepted.len(), MAX_RELAYED_LINKS);
+    assert_eq!(world.links(1), as_u64(MAX_RELAYED_LINKS_PER_RELAY));
+    assert_eq!(world.ears[1].accepted.len(), MAX_RELAYED_LINKS_PER_RELAY);
     let said = &world.lanes[&(1, RELAY, Lane::BULK)];
-    assert_eq!(said.len(), 10_000 - MAX_RELAYED_LINKS, "a CLOSE for each of the others");
+    let refused = 10_000 - MAX_RELAYED_LINKS_PER_RELAY;
+    assert_eq!(said.len(), refused, "a CLOSE for each of the others");
+    // Another one has room, though that one takes what it can.
+    let opened = RelayMessage::Opened { number: 0, peer: id(99), asked: None, one_site: false };
+    world.hears(1, 2, opened);
+    assert_eq!(world.links(1), as_u64(MAX_RELAYED_LINKS_PER_RELAY) + 1);
+    world.at(1, |it, _, out| it.peer_down(&id(2), out));
     world.at(1, |it, _, out| it.peer_down(&id(RELAY), out));
     assert_eq!(world.links(1), 0);
 }
@@ -171,6 +179,44 @@ fn a_dial_is_answered_once_whatever_the_relay_says() {
     assert!(world.down(1, LinkId::of_core(99)).is_some());
 }
 
+#[test]
+fn who_hangs_up_and_dials_again_at_once_gets_the_stream_that_it_asked_for_last() {
+    let mut world = World::new(2);
+    let first = world.dial(1, 2);
+    world.hang_up(1, first, Hangup::Abort);
+    let second = world.dial(1, 2);
+    world.carry();
+    assert_eq!(world.ears[1].connected, [second]);
+    let there = *world.ears[2].accepted.last().unwrap();
+    assert_eq!((world.pairs(), world.links(1), world.links(2)), (1, 1, 1));
+    world.write(1, second, b"over the second");
+    world.write(2, there, b"the same");
+    world.carry();
+    assert_eq!(world.heard(2, there), b"over the second");
+    assert_eq!(world.heard(1, second), b"the same");
+    assert!(world.blamed(1).is_empty() && world.blamed(RELAY).is_empty());
+}
+
+#[test]
+fn an_answer_to_another_question_than_was_asked_answers_nothing() {
+    let mut world = World::new(3);
+    let link = world.dial(1, 2);
+    let opened = |peer, tag| RelayMessage::Opened {
+        number: 7,
+        peer: id(peer),
+        asked: Some(tag),
+        one_site: false,
+    };
+    for wrong in [opened(2, 1), opened(3, 0)] {
+        world.hears(1, RELAY, wrong);
+    }
+    let refused = RelayMessage::Refused { tag: 1, peer: id(2), why: RelayRefusal::Off };
+    world.hears(1, RELAY, refused);
+    assert_eq!((world.down(1, link), world.links(1)), (None, 1));
+    world.carry();
+    assert_eq!(world.ears[1].connected, [link]);
+}
+
 /// Any message of any number that a decoder lets through.
 fn any_message(dice: &mut Rng, nodes: usize) -> RelayMessage {
     let number = match dice.below(8) {
@@ -180,15 +226,18 @@ fn any_message(dice: &mut Rng, nodes: usize) -> RelayMessage {
     let label = RelayLabel { number, by_relay: dice.chance(0.5) };
     let peer = id(dice.index(nodes + 2));
     match dice.below(16) {
-        0..4 => RelayMessage::Open(peer),
-        4 | 5 => RelayMessage::Opened { number, peer, asked: dice.chance(0.5) },
+        0..4 => RelayMessage::Open { tag: number, peer },
+        4 | 5 => {
+            let asked = dice.chance(0.5).then_some(dice.below(6));
+            RelayMessage::Opened { number, peer, asked, one_site: dice.chance(0.5) }
+        }
         6..10 => data(label, 1 + dice.index(RELAY_PIECE)),
         10..13 => {
             let limit = [0, 1, RELAY_WINDOW, RELAY_WINDOW + dice.below(1 << 18), MAX_NUMBER];
             RelayMessage::Credit { label, limit: limit[dice.index(5)] }
         }
         13 => RelayMessage::Close(label),
-        _ => RelayMessage::Refused { peer, why: RelayRefusal::Other(9) },
+        _ => RelayMessage::Refused { tag: number, peer, why: RelayRefusal::Other(9) },
     }
 }
 
@@ -211,7 +260,7 @@ fn whatever_hostile_peers_say_the_honest_are_heard_and_all_is_bounded() {
             let to = [RELAY, RELAY, 1, 2][dice.index(4)];
             match dice.below(10) {
                 0 => world.at(RELAY, |relay, _, out| relay.peer_down(&id(by), out)),
-                1 => world.nodes[RELAY].peer_in_reach(id(by)),
+                1 => world.nodes[RELAY].peer_in_reach(id(by), place(by)),
                 2 => world.pass(Duration::from_millis(dice.below(3_000))),
                 _ => world.hears(to, by, message),
             }

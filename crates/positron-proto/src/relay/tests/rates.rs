@@ -113,3 +113,27 @@ fn what_was_granted_and_never_used_is_there_for_others() {
     assert_eq!(world.heard(3, there).len(), window(), "at once");
     assert_eq!(world.pairs(), 1);
 }
+
+#[test]
+fn who_links_or_asks_again_has_no_other_burst() {
+    let spent = |world: &mut World| {
+        let (here, _) = world.open(1, 2);
+        world.write(1, here, &text(2 << 20));
+        world.carry();
+        world.forwarded()
+    };
+    let mut world = World::new(2);
+    let first = spent(&mut world);
+    assert!(first > RELAY_BURST / 2);
+    let again = spent(&mut world) - first;
+    assert!(again <= RELAY_WINDOW, "asked again: {again}");
+    world.at(RELAY, |relay, _, out| relay.peer_down(&id(1), out));
+    world.at(1, |end, _, out| end.peer_down(&id(RELAY), out));
+    world.carry();
+    world.nodes[RELAY].peer_in_reach(id(1), place(1));
+    let linked = spent(&mut world) - first - again;
+    assert!(linked <= RELAY_WINDOW, "linked again: {linked}");
+    world.pass(Duration::from_secs(RELAY_BURST / RELAY_RATE_PAIR));
+    let rested = spent(&mut world) - first - again - linked;
+    assert!(rested > RELAY_BURST / 2, "after a pause: {rested}");
+}
