@@ -155,10 +155,10 @@ fn lives() -> Vec<(String, Vec<u8>)> {
     let gossip: &[u8] = &[4, 5, 8, 1, 5];
     let late: &[u8] = &[34, 0];
     // OPEN, OPENED unasked, DATA by the relay, CREDIT, CLOSE; CONNECT and SYNC.
-    let open = [&[4, 14, 1, 32, 19][..], &[7; 32]].concat();
+    let open = [&[4, 14, 1, 33, 19, 3][..], &[7; 32]].concat();
     let opened = [&[4, 14, 1, 34, 20, 5][..], &[7; 32], &[0]].concat();
     let said: &[u8] = &[4, 14, 1, 3, 46, 11, 1, 0, 4, 14, 0, 2, 47, 11, 63, 4, 14, 1, 1, 48, 11];
-    let connect: &[u8] = &[4, 14, 0, 16, 16, 0, 0, 0, 0, 0, 0, 0, 9, 1, 4, 6, 20, 2, 2, 2, 0, 9];
+    let connect: &[u8] = &[4, 14, 0, 18, 16, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 4, 6, 20, 2, 2, 2, 0, 9];
     let sync: &[u8] = &[4, 14, 0, 8, 18, 0, 0, 0, 0, 0, 0, 0, 9];
     let all: [(&str, &[&[u8]]); 33] = [
         ("hello", &[up, &[SECOND, 0, SECOND | 4, 1, 1, 3, 1, 1, 1]]),
