@@ -79,7 +79,7 @@ mod witness;
 mod world;
 
 pub use address_block::AddressBlock;
-pub use adversary::{Adversary, Attack, Turn};
+pub use adversary::{Adversary, Attack, Deceit, Turn};
 pub use physics::{Physics, Range};
 pub use questions::Question;
 pub use report::{Directs, Dissemination, Hops, Latency, Progress, Report, StreamTally, Violation};

@@ -202,7 +202,10 @@ impl Relaying<'_> {
         if core.paths == PathPolicy::DirectOnly {
             return;
         }
-        let known: Vec<NodeId> = core.relays.relays_of(peer).collect();
+        let at = core.sessions.views().find(|it| it.peer.id == peer).map(|it| it.peer.addr);
+        let silent = at.and_then(|at| core.relays.relay_of(at));
+        let known = core.relays.relays_of(peer).filter(|relay| Some(*relay) != silent);
+        let known: Vec<NodeId> = known.collect();
         let direct = core.sessions.views().map(|session| session.peer);
         let direct = direct.filter(|it| known.contains(&it.id) && !is_relayed(it.addr.ip()));
         let relays: Vec<NodeId> = direct.map(|relay| relay.id).take(RELAYS_STANDING_BY).collect();

@@ -98,7 +98,9 @@ impl Sessions {
             self.moves[kind] += 1;
         }
         if peer.direction == Direction::Outbound {
-            link.keep_alive.set_replaceable(!transports.after(kind).is_empty());
+            // A relayed one by one through another relay.
+            let is_replaceable = kind == LinkKind::Relay || !transports.after(kind).is_empty();
+            link.keep_alive.set_replaceable(is_replaceable);
             if !transports.before(kind).is_empty() {
                 self.upgrade_later(now, id, &peer.id);
             }

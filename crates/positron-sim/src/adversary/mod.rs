@@ -2,6 +2,7 @@
 
 mod arrival;
 mod byzantine;
+mod false_relay;
 mod guest;
 mod guest_sessions;
 mod liar;
@@ -16,6 +17,7 @@ use self::guest::Guest;
 use crate::{dice::named_dice, machine::Machine};
 pub(crate) use arrival::Arrival;
 pub use byzantine::Attack;
+pub use false_relay::Deceit;
 pub use turncoat::Turn;
 
 /// What a guest does. All of it is bytes on links: a guest has no other way to reach anybody.
@@ -54,6 +56,13 @@ pub enum Adversary {
         /// One or two.
         faces: u8,
     },
+    /// Forwards between others like any node, until it only says so.
+    FalseRelay {
+        /// When.
+        at: Duration,
+        /// What it does then.
+        deceit: Deceit,
+    },
 }
 
 impl Adversary {
@@ -90,6 +99,10 @@ impl Adversary {
             Self::TwoFaced { at, faces } => {
                 let face = two_faced::TwoFaced::new(Instant::ORIGIN + at, faces, arrival);
                 Box::new(Guest::new(face))
+            }
+            Self::FalseRelay { at, deceit } => {
+                let relay = false_relay::FalseRelay::new(Instant::ORIGIN + at, deceit, arrival);
+                Box::new(Guest::new(relay))
             }
             Self::Liar { peers } => Box::new(Guest::new(liar::Liar::new(peers, arrival))),
         }
