@@ -23,8 +23,9 @@ use crate::{
 /// [`RelayEffect::Down`]; each stream comes to one `Down`, its last word, also in answer to a
 /// hangup. What is asked of one that is gone does nothing.
 ///
-/// **Bounds**: [`MAX_RELAYED_LINKS`], [`MAX_RELAYED_LINKS_PER_RELAY`] of them; [`RELAY_WINDOW`] that the other end may have under way, for
-/// each; what is written and may not go yet is the sessions' to bound.
+/// **Bounds**: [`MAX_RELAYED_LINKS`], [`MAX_RELAYED_LINKS_PER_RELAY`] of them; [`RELAY_WINDOW`]
+/// that the other end may have under way, for each; what is written and may not go yet is the
+/// sessions' to bound.
 #[derive(Debug, Default)]
 pub(super) struct RelayedStreams {
     streams: BTreeMap<LinkId, Stream>,
