@@ -82,10 +82,7 @@ fn homes_of_every_pair_of_types_are_linked_directly_where_that_can_be() {
     let pairs = NatType::ALL.into_iter().flat_map(|a| NatType::ALL.map(|b| [a, b]));
     let mut wrong = Vec::new();
     for types in pairs {
-        // An uninvited packet, of whoever looks for nodes that serve the hash table, has a clashing
-        // router give the port away for half a minute.
-        let patience = if types.contains(&NatType::Clash) { 120 } else { 4 };
-        let (mut world, found) = meet(types, 7, patience);
+        let (mut world, found) = meet(types, 7, 4);
         if found != Some(best(types)) {
             wrong.push(format!("{}-{}: {found:?}, not {:?}", types[0], types[1], best(types)));
         }

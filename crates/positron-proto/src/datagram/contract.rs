@@ -316,6 +316,8 @@ pub struct StunAnswered {
     pub from: SocketAddr,
     /// Which request of ours, if it is one.
     pub id: TransactionId,
+    /// Where it sees the socket that asked, if it says so.
+    pub mapped: Option<SocketAddr>,
 }
 
 /// Bytes of one link on the wire since it began, as far as they are sealed.

@@ -31,7 +31,7 @@ pub const MAX_CANDIDATES: usize = 8;
 pub const MAX_PUNCHED: usize = 128;
 /// When a direct path is looked for again after it was in vain; the last of them for ever.
 pub const PUNCH_AGAIN: [Duration; 5] = [
-    Duration::from_secs(2),
+    Duration::from_millis(500),
     Duration::from_secs(5),
     Duration::from_secs(15),
     Duration::from_secs(60),
@@ -47,8 +47,9 @@ pub const PUNCH_PROBES: [Duration; 4] = [
     Duration::from_millis(150),
     Duration::from_millis(400),
 ];
-/// When nothing is expected any more after the first request of a round.
-pub const PUNCH_WAIT: Duration = Duration::from_secs(2);
+/// When nothing is expected any more after the first request of a round: the last one, and 0.6 s
+/// there and back, with half as much again.
+pub const PUNCH_WAIT: Duration = Duration::from_millis(1_500);
 /// Packets that open our own translator, and die before they reach the other's, to each address.
 pub const PUNCH_OPENERS: u32 = 2;
 /// How long each step of a round is waited for: over a relay and back, behind as much as may be
@@ -74,6 +75,8 @@ pub const MAX_OPENER_HOPS: u8 = 5;
 pub const HOPS_WAIT: Duration = Duration::from_millis(500);
 /// How much longer, when the first of them came: they left together.
 pub const HOPS_GRACE: Duration = Duration::from_millis(20);
+/// How often the relay is asked where it sees a new socket: one may be lost.
+pub const MAPPING_ASKS: u32 = 2;
 /// How long that is believed.
 pub const HOPS_LIFE: Duration = Duration::from_secs(600);
 

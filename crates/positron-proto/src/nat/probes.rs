@@ -22,11 +22,13 @@ pub(super) enum AskedFor {
     Path(NodeId),
     /// To see whether so many hops are enough to get there.
     Hops(NodeId, u8),
+    /// To hear where the relay of this peer sees a new socket.
+    Mapping(NodeId),
 }
 
 impl AskedFor {
     const fn peer(self) -> NodeId {
-        let (Self::Path(peer) | Self::Hops(peer, _)) = self;
+        let (Self::Path(peer) | Self::Hops(peer, _) | Self::Mapping(peer)) = self;
         peer
     }
 }

@@ -8,18 +8,18 @@ use std::{
 use super::{
     DialOver, NatCounters, NatEffect, NatMessage, Offer, OwnPlaces,
     probes::{AskedFor, Probes},
-    round::{Plan, Probing, Relayed, RoundStage, SearchPart, SoughtPath, Worth},
+    round::{FreshPort, Plan, Probing, Relayed, RoundStage, SearchPart, SoughtPath, Worth},
     searches::Searches,
 };
 use crate::{
     allowance::Allowance,
-    datagram::contract::ExtraSocket,
+    datagram::contract::{ExtraSocket, StunAnswered},
     deadlines::Deadlines,
     id::NodeId,
     limits::{
-        HOPS_GRACE, HOPS_LIFE, HOPS_WAIT, MAX_OPENER_HOPS, MAX_PUNCHED, PUNCH_AGAIN,
-        PUNCH_FOUND_AGAIN, PUNCH_OPENERS, PUNCH_PROBES, PUNCH_ROUNDS_BURST, PUNCH_ROUNDS_PACE,
-        PUNCH_STEP, SEARCH_GUESSES_A_STEP,
+        HOPS_GRACE, HOPS_LIFE, HOPS_WAIT, MAPPING_ASKS, MAX_CANDIDATES, MAX_OPENER_HOPS,
+        MAX_PUNCHED, PUNCH_AGAIN, PUNCH_FOUND_AGAIN, PUNCH_OPENERS, PUNCH_PROBES,
+        PUNCH_ROUNDS_BURST, PUNCH_ROUNDS_PACE, PUNCH_STEP, SEARCH_GUESSES_A_STEP, SEARCH_SOCKETS,
     },
     lru::LruMap,
     rng::Rng,
@@ -86,7 +86,7 @@ impl Punching {
         }
         let (stage, failed, offered) = (RoundStage::Idle, 0, None);
         let worth = Worth::default();
-        let path = SoughtPath { over, stage, failed, offered, worth, anew: false };
+        let path = SoughtPath { over, stage, failed, offered, worth, fresh: None, anew: false };
         self.wanted.insert(peer, path);
         if over.begins {
             self.deadlines.set(peer, now.mono);
@@ -254,12 +254,18 @@ impl Punching {
             self.counters.searches += 1;
             self.searches.begin(now.mono, peer);
         }
-        if let Some(SearchPart::Open(to)) = plan.search {
-            for path in self.searches.open(now.mono, to, out) {
-                self.counters.packets += 1;
-                let id = TransactionId::draw(&mut self.rng);
-                out.push_back(NatEffect::Ask { to: path, id, hops: Some(hops) });
-            }
+        let mut paths = match plan.search {
+            Some(SearchPart::Open(to)) => self.searches.open(now.mono, to, SEARCH_SOCKETS, out),
+            _ => Vec::new(),
+        };
+        let fresh = self.wanted.get(&peer).and_then(|wanted| wanted.fresh);
+        if let Some(FreshPort { socket, mapped: Some(_) }) = fresh {
+            paths.extend(plan.to.iter().filter_map(|to| socket.path(*to)));
+        }
+        for to in paths {
+            self.counters.packets += 1;
+            let id = TransactionId::draw(&mut self.rng);
+            out.push_back(NatEffect::Ask { to, id, hops: Some(hops) });
         }
         for _ in 0..PUNCH_OPENERS {
             for &addr in &plan.to {
@@ -317,7 +323,7 @@ impl Punching {
         {
             out.push_back(NatEffect::Dial { peer, to, over: DialOver::Anything });
         }
-        wanted.stage = RoundStage::Idle;
+        (wanted.stage, wanted.fresh) = (RoundStage::Idle, None);
         let again = PUNCH_AGAIN[wanted.failed.min(PUNCH_AGAIN.len() - 1)];
         let again = if self.found.contains(&peer) { again.min(PUNCH_FOUND_AGAIN) } else { again };
         wanted.failed += 1;
@@ -329,10 +335,10 @@ impl Punching {
     pub fn handle_stun_answer(
         &mut self,
         now: Now,
-        from: SocketAddr,
-        id: &TransactionId,
+        answered: &StunAnswered,
         out: &mut VecDeque<NatEffect>,
     ) {
+        let StunAnswered { from, ref id, mapped } = *answered;
         match self.probes.handle_answer(from, id) {
             Some(AskedFor::Path(peer)) => {
                 let Some(wanted) = self.wanted.get_mut(&peer) else { return };
@@ -350,13 +356,24 @@ impl Punching {
                 if self.reach.is_none_or(|(reach, _)| opener < reach) {
                     self.reach = Some((opener, now.mono));
                 }
-                // The others left at the same moment.
-                let is_measuring = |wanted: &SoughtPath| wanted.stage == RoundStage::Measuring;
-                if self.wanted.get(&peer).is_some_and(is_measuring) {
-                    self.deadlines.set_earliest(peer, now.mono + HOPS_GRACE);
+                self.end_measuring(now, peer);
+            }
+            Some(AskedFor::Mapping(peer)) => {
+                let fresh = self.wanted.get_mut(&peer).and_then(|wanted| wanted.fresh.as_mut());
+                if let Some(fresh) = fresh {
+                    fresh.mapped = mapped;
+                    self.end_measuring(now, peer);
                 }
             }
             None => {}
+        }
+    }
+
+    /// The relay answered: what else was asked left at the same moment.
+    fn end_measuring(&mut self, now: Now, peer: NodeId) {
+        let is_measuring = |wanted: &SoughtPath| wanted.stage == RoundStage::Measuring;
+        if self.wanted.get(&peer).is_some_and(is_measuring) {
+            self.deadlines.set_earliest(peer, now.mono + HOPS_GRACE);
         }
     }
 
@@ -385,7 +402,11 @@ impl Punching {
             };
             match stage {
                 RoundStage::Idle => {
-                    if self.measure(now, peer, out) {
+                    let is_asked = self.freshen(now, peer, own, out);
+                    let is_measured = self.measure(now, peer, out);
+                    if is_measured && is_asked {
+                        self.set_stage(peer, RoundStage::Measuring);
+                    } else if is_measured {
                         self.offer(now, peer, own, out);
                     }
                 }
@@ -408,11 +429,38 @@ impl Punching {
     fn offer(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get(&peer) else { return };
         let (nonce, is_willing) = (self.rng.next_u64(), wanted.worth.is_wished(now.mono));
-        let ours = self.offer_of(now, &peer, nonce, is_willing, own);
+        let fresh = wanted.fresh.and_then(|fresh| fresh.mapped);
+        let mut ours = self.offer_of(now, &peer, nonce, is_willing, own);
+        ours.candidates.splice(0..0, fresh.map(Address::from));
+        ours.candidates.truncate(MAX_CANDIDATES);
         self.set_stage(peer, RoundStage::Offered(ours.clone()));
         self.counters.rounds += 1;
         self.deadlines.set(peer, now.mono + PUNCH_STEP);
         out.push_back(NatEffect::Send { to: peer, message: NatMessage::Connect(ours) });
+    }
+
+    /// Opens a new socket for a round that is not the first, and asks the relay where it is: what
+    /// went from the other one, or came to it, may have closed a translator to the peer. Whether
+    /// that is waited for.
+    fn freshen(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        own: &OwnPlaces,
+        out: &mut VecDeque<NatEffect>,
+    ) -> bool {
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return false };
+        let Some(relay) = wanted.over.relay.filter(|_| wanted.failed > 0 && !own.port_varies)
+        else {
+            return false;
+        };
+        let Some(&path) = self.searches.open(now.mono, relay, 1, out).first() else { return false };
+        wanted.fresh = ExtraSocket::split(path).0.map(|socket| FreshPort { socket, mapped: None });
+        for _ in 0..MAPPING_ASKS {
+            self.ask(now, (AskedFor::Mapping(peer), path), None, out);
+        }
+        self.deadlines.set(peer, now.mono + HOPS_WAIT);
+        true
     }
 
     fn offer_of(

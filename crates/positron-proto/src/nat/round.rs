@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::{Offer, OwnPlaces, searches::Guesses};
 use crate::{
+    datagram::contract::ExtraSocket,
     limits::{
         PUNCH_PROBES, PUNCH_WAIT, SEARCH_STEP, SEARCH_TRAFFIC, SEARCH_TRAFFIC_TIME, SEARCH_WAIT,
         SEARCH_WISH,
@@ -66,6 +67,15 @@ pub struct Relayed {
     pub is_one_site: bool,
 }
 
+/// A port that no packet of the peer's came to, and none to the peer from: no translator on the way
+/// takes what goes from it for a flow of before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FreshPort {
+    pub(super) socket: ExtraSocket,
+    /// Where the relay sees it, once it said so.
+    pub(super) mapped: Option<SocketAddr>,
+}
+
 /// A peer that is reached through a relay.
 #[derive(Debug)]
 pub(super) struct SoughtPath {
@@ -76,6 +86,8 @@ pub(super) struct SoughtPath {
     /// What the peer offered and is answered when it is known how far our translators reach.
     pub(super) offered: Option<Offer>,
     pub(super) worth: Worth,
+    /// A socket that nobody heard of before, for this round.
+    pub(super) fresh: Option<FreshPort>,
     /// Whether the round that was offered is to be offered again, with a search.
     pub(super) anew: bool,
 }

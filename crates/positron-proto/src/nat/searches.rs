@@ -10,7 +10,7 @@ use super::NatEffect;
 use crate::{
     datagram::contract::ExtraSocket,
     id::NodeId,
-    limits::{MAX_PUNCHED, SEARCH_GUESSES, SEARCH_LIFE, SEARCH_LOOK, SEARCH_PACE, SEARCH_SOCKETS},
+    limits::{MAX_PUNCHED, SEARCH_GUESSES, SEARCH_LIFE, SEARCH_LOOK, SEARCH_PACE},
     lru::LruMap,
     rng::Rng,
     time::Instant,
@@ -19,7 +19,8 @@ use crate::{
 /// Which searches may begin, and the sockets of those that did.
 ///
 /// **Bounds**: one search at a time, one of each peer in [`SEARCH_PACE`]; [`SEARCH_SOCKETS`] that
-/// are open, and those over which a connection goes.
+/// are open for it, one for each peer that is looked for again, and those over which a connection
+/// goes.
 #[derive(Debug)]
 pub(super) struct Searches {
     searched: LruMap<NodeId, Instant>,
@@ -57,16 +58,17 @@ impl Searches {
         self.searched.insert(peer, now);
     }
 
-    /// Opens sockets: the paths over them to this address.
+    /// Opens so many sockets: the paths over them to this address.
     pub(super) fn open(
         &mut self,
         now: Instant,
         to: SocketAddr,
+        sockets: usize,
         out: &mut VecDeque<NatEffect>,
     ) -> Vec<SocketAddr> {
         self.look_at = Some(now + SEARCH_LIFE);
-        let mut paths = Vec::with_capacity(SEARCH_SOCKETS);
-        while paths.len() < SEARCH_SOCKETS {
+        let mut paths = Vec::with_capacity(sockets);
+        while paths.len() < sockets {
             self.named = self.named.wrapping_add(1);
             let socket = ExtraSocket(self.named);
             let Some(path) = socket.path(to) else { break };
@@ -133,7 +135,7 @@ const FIRST_PORT: u16 = 1_024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Seed;
+    use crate::{limits::SEARCH_SOCKETS, rng::Seed};
 
     fn peer(n: u8) -> NodeId {
         NodeId::from_bytes([n; 32])
@@ -159,7 +161,7 @@ mod tests {
     fn the_socket_over_which_a_connection_goes_stays_open_and_no_other() {
         let (mut searches, mut out, mut now) =
             (Searches::default(), VecDeque::new(), Instant::ORIGIN);
-        let paths = searches.open(now, there(), &mut out);
+        let paths = searches.open(now, there(), SEARCH_SOCKETS, &mut out);
         assert_eq!((paths.len(), out.len()), (SEARCH_SOCKETS, SEARCH_SOCKETS));
         let used = ExtraSocket::split(paths[7]).0.unwrap();
         out.clear();
@@ -170,7 +172,7 @@ mod tests {
         assert!(!out.contains(&NatEffect::CloseSocket(used)));
         // What is open is not given again, and ends with its connection.
         for _ in 0..=usize::from(u16::MAX) / SEARCH_SOCKETS {
-            let again = searches.open(now, there(), &mut out);
+            let again = searches.open(now, there(), SEARCH_SOCKETS, &mut out);
             assert!(again.iter().all(|path| ExtraSocket::split(*path).0 != Some(used)));
             now = searches.poll_timeout().unwrap();
             searches.close_unused(now, || BTreeSet::from([used]), &mut out);

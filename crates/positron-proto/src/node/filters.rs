@@ -43,7 +43,7 @@ impl Filters<'_> {
 
     /// Whether it is a stranger's packet that we asked for.
     pub(super) fn handle_stun(&mut self, now: Now, answered: StunAnswered) -> bool {
-        let StunAnswered { from, id } = answered;
+        let StunAnswered { from, id, .. } = answered;
         let is_ours = self.0.nat.filtering.handle_stun_answer(now.mono, from, &id);
         if is_ours {
             ThroughRelays(self.0).state(now);

@@ -175,8 +175,7 @@ impl Relaying<'_> {
         if Filters(self.0).handle_stun(now, answered) {
             return;
         }
-        let StunAnswered { from, id } = answered;
-        self.0.punching.handle_stun_answer(now, from, &id, &mut self.0.queues.nat);
+        self.0.punching.handle_stun_answer(now, &answered, &mut self.0.queues.nat);
     }
 
     pub(super) fn handle_timeout(&mut self, now: Now) {

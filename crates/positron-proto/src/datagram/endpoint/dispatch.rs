@@ -156,9 +156,13 @@ impl Endpoint {
     }
 
     fn handle_stun(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
-        if let Ok(StunMessage::Answer(id, _)) = StunMessage::decode(datagram) {
+        if let Ok(StunMessage::Answer(id, answer)) = StunMessage::decode(datagram) {
             if self.stun_answers.len() < MAX_STUN_ANSWERS {
-                self.stun_answers.push_back(StunAnswered { from, id });
+                let mapped = match answer {
+                    BindingAnswer::Mapped(mapped) => Some(mapped),
+                    BindingAnswer::Refused { .. } => None,
+                };
+                self.stun_answers.push_back(StunAnswered { from, id, mapped });
             }
             return;
         }

@@ -109,7 +109,8 @@ fn what_is_no_whole_request_of_stun_is_met_with_silence() {
     let counters = world.nodes[0].end.counters();
     assert_eq!((counters.stun_ignored, counters.malformed), (4, 0));
     // An answer may be one to a question of ours: whoever asked hears of it, and knows.
-    let heard = StunAnswered { from: stranger(1), id: TransactionId([3; 12]) };
+    let heard =
+        StunAnswered { from: stranger(1), id: TransactionId([3; 12]), mapped: Some(stranger(2)) };
     assert_eq!(world.nodes[0].end.poll_stun(), Some(heard));
     assert_eq!(world.nodes[0].end.poll_stun(), None);
     assert_eq!(counters.stun_answered, 0);

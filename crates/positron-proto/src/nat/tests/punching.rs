@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
 use crate::{
-    datagram::contract::ExtraSocket,
+    datagram::contract::{ExtraSocket, StunAnswered},
     limits::{
         HOPS_GRACE, HOPS_LIFE, MAX_CANDIDATES, MAX_OPENER_HOPS, MAX_PUNCH_BUDGETS, MAX_PUNCHED,
         PUNCH_AGAIN, PUNCH_BUDGET, PUNCH_BUDGET_TIME, PUNCH_FOUND_AGAIN, PUNCH_NETWORK_BUDGET,
@@ -114,7 +114,8 @@ impl Pair {
     }
 
     fn is_answered(&mut self, n: usize, from: SocketAddr, id: TransactionId) {
-        self.at(n, |node, now, out| node.punching.handle_stun_answer(now, from, &id, out));
+        let answered = StunAnswered { from, id, mapped: None };
+        self.at(n, |node, now, out| node.punching.handle_stun_answer(now, &answered, out));
     }
 
     /// What one node said first is heard by the other.
@@ -399,8 +400,8 @@ fn who_began_tries_again_later_each_time_and_who_was_asked_waits() {
     let last = *PUNCH_AGAIN.last().unwrap();
     assert_eq!(again[..PUNCH_AGAIN.len()], PUNCH_AGAIN);
     assert_eq!(again[PUNCH_AGAIN.len()..], [last, last]);
-    let seconds = [2, 5, 15, 60, 300].map(Duration::from_secs);
-    assert_eq!(PUNCH_AGAIN, seconds);
+    let millis = [500, 5_000, 15_000, 60_000, 300_000].map(Duration::from_millis);
+    assert_eq!(PUNCH_AGAIN, millis);
 }
 
 #[test]
@@ -618,4 +619,39 @@ fn a_path_that_was_there_before_is_looked_for_more_often() {
         }
         assert_eq!(pauses.last(), Some(&longest), "{pauses:?}");
     }
+}
+
+#[test]
+fn a_round_that_is_not_the_first_has_a_port_that_nobody_heard_of() {
+    let relay: SocketAddr = "20.9.9.9:8888".parse().unwrap();
+    let mut pair = Pair::unlinked();
+    pair.link(Some(&relay.to_string()));
+    pair.due(A);
+    assert!(pair.nodes[A].open.is_empty(), "the first one has not");
+    while pair.nodes[A].open.is_empty() {
+        pair.wait(A);
+        pair.nodes[A].said.clear();
+    }
+    let socket = *pair.nodes[A].open.first().unwrap();
+    let asks = |(to, _, hops): &&(SocketAddr, _, Option<u8>)| {
+        Some(*to) == socket.path(relay) && hops.is_none()
+    };
+    let &(from, id, _) = pair.nodes[A].asked.iter().find(asks).unwrap();
+    let mapped: SocketAddr = "20.1.1.1:50000".parse().unwrap();
+    let answered = StunAnswered { from, id, mapped: Some(mapped) };
+    pair.at(A, |node, now, out| node.punching.handle_stun_answer(now, &answered, out));
+    while pair.nodes[A].said.is_empty() {
+        pair.wait(A);
+    }
+    let NatMessage::Connect(offer) = pair.nodes[A].said[0].clone() else { panic!("a round") };
+    assert_eq!(offer.candidates.first(), Some(&Address::from(mapped)));
+    pair.carry_one(A);
+    while pair.nodes[B].said.is_empty() {
+        pair.wait(B);
+    }
+    assert!(pair.sent(B).contains_key(&mapped), "it is expected from there");
+    pair.nodes[A].asked.clear();
+    pair.carry_one(B);
+    let easy: SocketAddr = "20.2.2.2:4002".parse().unwrap();
+    assert!(pair.sent(A).contains_key(&socket.path(easy).unwrap()), "and opened from there");
 }
