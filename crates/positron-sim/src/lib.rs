@@ -41,6 +41,7 @@
 mod address_block;
 mod adversary;
 mod agenda;
+pub mod bottleneck;
 mod cast;
 mod check;
 mod clock;

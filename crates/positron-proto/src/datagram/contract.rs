@@ -14,6 +14,7 @@ use crate::{
 };
 
 pub use super::{
+    congestion::CongestionAlgorithm,
     counters::EndpointCounters,
     extra_socket::ExtraSocket,
     query::contract::{
@@ -51,6 +52,8 @@ pub struct EndpointConfig {
     pub max_datagram: usize,
     /// Whether a batch may have more than one datagram (segmentation offload).
     pub batches: bool,
+    /// How it is found out how much may be in flight.
+    pub congestion: CongestionAlgorithm,
 }
 
 impl EndpointConfig {
@@ -65,6 +68,7 @@ impl EndpointConfig {
             idle_timeout: Duration::from_secs(30),
             max_datagram: 16 * 1024,
             batches: true,
+            congestion: CongestionAlgorithm::Bbr,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Congestion and flow control by itself, for callers that bring their own transport.
 
 pub use super::congestion::Phase;
-use super::congestion::{AckSample, Controller, NewReno};
+use super::congestion::{AckSample, Controller, DeliverySample, NewReno};
 use super::rtt::Rtt;
 use crate::{
     limits::RTO_LONGEST,
@@ -125,7 +125,15 @@ impl AdaptiveFlowController {
         let app_limited = self.flight_peak < self.congestion.window() / 2;
         self.in_flight -= bytes;
         self.flight_peak = self.in_flight;
-        let sample = AckSample { bytes, newest_sent_at: now - rtt, app_limited };
+        let sample = AckSample {
+            now,
+            bytes,
+            newest_sent_at: now - rtt,
+            app_limited,
+            rtt: (!rtt.is_zero()).then_some(rtt),
+            in_flight: self.in_flight,
+            delivery: DeliverySample::default(),
+        };
         self.congestion.acknowledged(&sample);
     }
 

@@ -34,9 +34,13 @@ impl Pacer {
         Self { datagram, rate: LEAST_RATE, credit: millionths(burst), filled_at: now }
     }
 
-    /// Takes 1.25 windows a round trip (RFC 9002, 7.7), or two while the window doubles, so that
-    /// the pacer never holds slow start back.
+    /// Takes the rate of a controller that says one, otherwise 1.25 windows a round trip (RFC 9002,
+    /// 7.7), or two while the window doubles, so that the pacer never holds slow start back.
     pub(super) fn follow(&mut self, now: Instant, congestion: &dyn Controller, rtt: &Rtt) {
+        if let Some(rate) = congestion.pacing_rate() {
+            self.rate_changed(now, rate);
+            return;
+        }
         let percent = if congestion.in_slow_start() { 200 } else { 125 };
         let micros = rtt.smoothed().as_micros().max(1);
         let rate = u128::from(congestion.window()) * percent * 10_000 / micros;

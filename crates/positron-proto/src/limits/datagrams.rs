@@ -183,3 +183,30 @@ pub const PACER_BURST_DATAGRAMS: u64 = 10;
 pub const PACER_QUANTUM: Duration = Duration::from_millis(1);
 /// Lateness of a sender that its pacer makes good (guess: a few turns of a loaded runtime).
 pub const PACER_LATENESS: Duration = Duration::from_millis(4);
+/// Least growth of the round trip time that HyStart++ takes for a queue (RFC 9406, 4.3:
+/// MIN_RTT_THRESH).
+pub const HYSTART_MIN_RTT_THRESH: Duration = Duration::from_millis(4);
+/// The most that is needed (RFC 9406, 4.3: MAX_RTT_THRESH).
+pub const HYSTART_MAX_RTT_THRESH: Duration = Duration::from_millis(16);
+/// Between the two, this part of the round trip time (RFC 9406, 4.3: MIN_RTT_DIVISOR).
+pub const HYSTART_MIN_RTT_DIVISOR: u32 = 8;
+/// Samples in a round trip before it is judged. RFC 9406, 4.3 has 8 (N_RTT_SAMPLE); here an
+/// acknowledgment waits for a quarter of a round trip, so that there may be no more than 4.
+pub const HYSTART_RTT_SAMPLES: u32 = 3;
+/// How much slower than slow start its careful form grows (RFC 9406, 4.3: CSS_GROWTH_DIVISOR).
+pub const CSS_GROWTH_DIVISOR: u64 = 4;
+/// Round trips of careful slow start before it ends (RFC 9406, 4.3: CSS_ROUNDS).
+pub const CSS_ROUNDS: u32 = 5;
+/// Wait before BBR tries whether the path carries more, the shortest and the longest
+/// (draft-ietf-ccwg-bbr, 5.3.3.5.1).
+pub const BBR_PROBE_AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(3));
+/// Round trips after which it does at the latest, or fewer on a path that holds fewer datagrams: as
+/// Reno would (the same; 62 to 63).
+pub const BBR_RENO_ROUNDS: u64 = 63;
+/// How often the least round trip time must be seen before BBR drains the queue to see it
+/// (draft-ietf-ccwg-bbr, 2.8: `ProbeRTTInterval`).
+pub const BBR_PROBE_RTT_EVERY: Duration = Duration::from_secs(5);
+/// How long it drains it (the same: `ProbeRTTDuration`).
+pub const BBR_PROBE_RTT_LASTS: Duration = Duration::from_millis(200);
+/// Age at which BBR forgets a least round trip time (the same: `MinRTTFilterLen`).
+pub const BBR_MIN_RTT_AGE: Duration = Duration::from_secs(10);

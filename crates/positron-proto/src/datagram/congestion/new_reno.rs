@@ -183,12 +183,12 @@ mod tests {
     }
 
     fn acknowledge(reno: &mut NewReno, sent_at: u64, bytes: u64, app_limited: bool) {
-        reno.acknowledged(&AckSample { bytes, newest_sent_at: at(sent_at), app_limited });
+        reno.acknowledged(&AckSample { app_limited, ..AckSample::of(bytes, at(sent_at)) });
     }
 
     fn lose(reno: &mut NewReno, now: u64, sent_at: u64, persistent: bool) {
         let newest_lost_sent_at = at(sent_at);
-        let sample = LossSample { newest_lost_sent_at, persistent };
+        let sample = LossSample { persistent, ..LossSample::of(1_000, newest_lost_sent_at) };
         reno.lost(at(now), &sample);
     }
 

@@ -4,7 +4,7 @@ use super::data::{Carried, SentPacketData};
 use crate::{
     datagram::{
         batching::Batching,
-        congestion::NewReno,
+        congestion::CongestionAlgorithm,
         contract::{ConnectionView, EndpointConfig, EndpointCounters},
         mtu::DatagramSize,
         pacer::Pacer,
@@ -38,6 +38,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct SendControl {
     recovery: Recovery<SentPacketData>,
+    congestion: CongestionAlgorithm,
     /// What the recovery tells, until it is handed on: the same room for each acknowledgment.
     outcome: AckOutcome<SentPacketData>,
     pacer: Pacer,
@@ -74,7 +75,8 @@ impl SendControl {
     pub(super) fn new(now: Instant, config: &EndpointConfig, first: u64) -> Self {
         let datagram = u64::try_from(LEAST_DATAGRAM).unwrap_or(u64::MAX);
         Self {
-            recovery: Recovery::new(Box::new(NewReno::new(datagram))).starting_at(first),
+            recovery: Recovery::new(config.congestion.controller(datagram)).starting_at(first),
+            congestion: config.congestion,
             outcome: AckOutcome::new(),
             pacer: Pacer::new(now, datagram),
             paced_until: None,
@@ -317,7 +319,7 @@ impl SendControl {
         self.size.handle_move();
         self.batching.handle_move();
         let datagram = u64::try_from(self.datagram_size()).unwrap_or(u64::MAX);
-        self.recovery.handle_move(Box::new(NewReno::new(datagram)));
+        self.recovery.handle_move(self.congestion.controller(datagram));
         self.pacer = Pacer::new(now, datagram);
     }
 

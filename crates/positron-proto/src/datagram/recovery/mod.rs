@@ -1,6 +1,6 @@
 //! What was sent, what of it arrived and what is lost (RFC 8985 RACK-TLP, RFC 6298, RFC 9002).
 
-mod app_limited;
+mod delivery;
 mod lost;
 mod news;
 mod rack;
@@ -12,9 +12,9 @@ use core::ops::RangeInclusive;
 
 pub(super) use self::sent::SentPacketKind;
 use self::{
-    app_limited::AppLimited,
+    delivery::DeliveryMeter,
     lost::Losses,
-    news::News,
+    news::{BadNews, News},
     rack::Tolerance,
     sent::{Flight, Lost, SentPacket, bytes_of},
 };
@@ -107,7 +107,7 @@ pub(super) struct Recovery<C> {
     flight: Flight<C>,
     losses: Losses,
     tolerance: Tolerance,
-    app_limited: AppLimited,
+    delivery: DeliveryMeter,
     /// The most that was in flight in the last round trip, and in this one.
     flight_peaks: [u64; 2],
     /// The round trip is over when this number, or a later one, is acknowledged.
@@ -157,7 +157,7 @@ impl<C> Recovery<C> {
             flight: Flight::new(),
             losses: Losses::new(),
             tolerance: Tolerance::new(),
-            app_limited: AppLimited::default(),
+            delivery: DeliveryMeter::default(),
             flight_peaks: [0; 2],
             round_ends: 0,
             clock: Clock::default(),
@@ -194,8 +194,8 @@ impl<C> Recovery<C> {
             self.clock.rto_from = at;
         }
         self.clock.last_sent = at;
-        let app_limited = self.app_limited.is_on();
-        self.flight.push(number, SentPacket { at, size, kind, app_limited, contents });
+        let mark = self.delivery.mark(at, self.flight.bytes(), bytes_of(size));
+        self.flight.push(number, SentPacket { at, size, kind, mark, contents });
         self.flight_peaks[1] = self.flight_peaks[1].max(self.flight.bytes());
     }
 
@@ -208,7 +208,7 @@ impl<C> Recovery<C> {
 
     /// There is less to send than the window allows: what is measured now says nothing of the path.
     pub(super) fn app_limited(&mut self) {
-        self.app_limited.begin(self.flight.bytes());
+        self.delivery.begin_app_limited(self.flight.bytes());
     }
 
     /// The other end says what arrived: `ranges`, highest first, and everything below `cumulative`,
@@ -243,9 +243,9 @@ impl<C> Recovery<C> {
             self.row = None;
         }
         if news.newest_number.is_some() {
-            self.learn(now, before, ack_delay, &news);
+            let rtt = self.learn(now, before, ack_delay, &news);
             self.lose_overtaken(now, out);
-            self.tell_acknowledged(&news);
+            self.tell_acknowledged(now, rtt, &news);
         }
         self.losses.forget_below(self.peer_cumulative);
         Ok(())
@@ -253,7 +253,7 @@ impl<C> Recovery<C> {
 
     /// Bytes in packets that the other end acknowledged.
     pub(super) fn delivered_bytes(&self) -> u64 {
-        self.app_limited.delivered_bytes()
+        self.delivery.delivered_bytes()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and why.
@@ -416,8 +416,15 @@ impl<C> Recovery<C> {
         });
     }
 
-    /// The acknowledgment brought something: the path lives.
-    fn learn(&mut self, now: Instant, before: Option<u64>, ack_delay: Duration, news: &News) {
+    /// The acknowledgment brought something: the path lives. The round trip time that it tells, if
+    /// it does.
+    fn learn(
+        &mut self,
+        now: Instant,
+        before: Option<u64>,
+        ack_delay: Duration,
+        news: &News,
+    ) -> Option<Duration> {
         self.clock.backoff = 0;
         self.clock.rto_from = now;
         if news.newest_number.is_some_and(|(number, _)| number >= self.clock.probed_from) {
@@ -425,20 +432,23 @@ impl<C> Recovery<C> {
         }
         // RFC 9002, 5.1: only the largest one, when it is new, was acknowledged without waiting for
         // others.
-        if let Some((number, sent_at)) = news.newest_number
-            && before.is_none_or(|before| number > before)
-            && now >= sent_at
-        {
-            self.rtt.sample(now, now.since(sent_at), ack_delay);
+        let newest = news.newest_number.filter(|&(number, sent_at)| {
+            before.is_none_or(|before| number > before) && now >= sent_at
+        });
+        let rtt = newest.map(|(_, sent_at)| now.since(sent_at));
+        if let Some(rtt) = rtt {
+            self.rtt.sample(now, rtt, ack_delay);
         }
-        self.app_limited.handle_delivered(news.bytes.saturating_add(news.returned_bytes));
+        self.delivery.handle_delivered(now, news.bytes, news.returned_bytes);
         if self.losses.take_refuted() {
             self.congestion.undo();
         }
+        rtt
     }
 
-    fn tell_acknowledged(&mut self, news: &News) {
-        let Some((newest, newest_sent_at, app_limited)) = news.newest else { return };
+    fn tell_acknowledged(&mut self, now: Instant, rtt: Option<Duration>, news: &News) {
+        let Some((newest, newest_sent_at, mark)) = news.newest else { return };
+        let delivery = self.delivery.sample(newest_sent_at, &mark);
         let [before, present] = self.flight_peaks;
         let peak = before.max(present);
         if newest >= self.round_ends {
@@ -447,8 +457,10 @@ impl<C> Recovery<C> {
         }
         // RFC 7661, 4.1: a window of which less than half was used was not tried, whatever held the
         // sender back: the application, the other end's window, or a queue of ours.
-        let app_limited = app_limited || peak < self.congestion.window() / 2;
-        let sample = AckSample { bytes: news.bytes, newest_sent_at, app_limited };
+        let app_limited = mark.app_limited || peak < self.congestion.window() / 2;
+        let (bytes, in_flight) = (news.bytes, self.flight.bytes());
+        let sample =
+            AckSample { now, bytes, newest_sent_at, app_limited, rtt, in_flight, delivery };
         self.congestion.acknowledged(&sample);
     }
 
@@ -468,7 +480,7 @@ impl<C> Recovery<C> {
 
     fn lose_overtaken(&mut self, now: Instant, out: &mut AckOutcome<C>) {
         let first = out.lost.len();
-        let mut persistent = false;
+        let mut news = BadNews::default();
         while let Some((number, _)) = self.flight.oldest() {
             let Some(largest) = self.largest_acked.filter(|&largest| largest > number) else {
                 break;
@@ -477,17 +489,16 @@ impl<C> Recovery<C> {
             if !late && !self.tolerance.too_far(largest - number) {
                 break;
             }
-            persistent |= self.lose_oldest(out);
+            self.lose_oldest(&mut news, out);
         }
-        self.tell_lost(now, first, persistent, out);
+        self.tell_lost(now, first, &news, out);
     }
 
-    /// Takes the oldest packet out as lost; whether its row is as long as persistent congestion.
-    fn lose_oldest(&mut self, out: &mut AckOutcome<C>) -> bool {
+    /// Takes the oldest packet out as lost.
+    fn lose_oldest(&mut self, news: &mut BadNews, out: &mut AckOutcome<C>) {
         let Some(Lost { number, packet, acked_follows }) = self.flight.lose_oldest() else {
-            return false;
+            return;
         };
-        let mut persistent = false;
         if packet.kind != SentPacketKind::SizeProbe {
             let row = self
                 .row
@@ -495,29 +506,31 @@ impl<C> Recovery<C> {
             row.last_sent_at = packet.at;
             // RFC 9002, 7.6.1: three probe timeouts.
             let length = row.last_sent_at.since(row.first_sent_at);
-            persistent = self.rtt.measured() && length > self.rtt.pto() * 3;
+            news.persistent |= self.rtt.measured() && length > self.rtt.pto() * 3;
+            news.bytes = news.bytes.saturating_add(bytes_of(packet.size));
+            news.newest = Some((packet.at, packet.mark));
         }
         if acked_follows {
             self.row = None;
         }
         let SentPacket { at, size, kind, contents, .. } = packet;
         out.lost.push(Settled { number, size, kind, sent_at: at, contents });
-        persistent
     }
 
     /// Remembers what was added to `out.lost` from `first` on, and tells congestion control.
-    fn tell_lost(&mut self, now: Instant, first: usize, persistent: bool, out: &AckOutcome<C>) {
-        let Some(newest) =
-            out.lost[first..].iter().rfind(|lost| lost.kind != SentPacketKind::SizeProbe)
-        else {
+    fn tell_lost(&mut self, now: Instant, first: usize, news: &BadNews, out: &AckOutcome<C>) {
+        let Some((newest_lost_sent_at, mark)) = news.newest else {
             self.remember_lost(now, first, out);
             return;
         };
-        if self.losses.begin(now, newest.sent_at) {
+        if self.losses.begin(now, newest_lost_sent_at) {
             self.tolerance.episode();
         }
         self.remember_lost(now, first, out);
-        let sample = LossSample { newest_lost_sent_at: newest.sent_at, persistent };
+        self.delivery.handle_lost(news.bytes);
+        let (persistent, bytes) = (news.persistent, news.bytes);
+        let delivery = self.delivery.since(&mark);
+        let sample = LossSample { newest_lost_sent_at, persistent, bytes, delivery };
         self.congestion.lost(now, &sample);
     }
 
@@ -531,9 +544,11 @@ impl<C> Recovery<C> {
     /// Everything in flight is lost. Congestion control is not told here.
     fn lose_all(&mut self, now: Instant, out: &mut AckOutcome<C>) {
         let first = out.lost.len();
+        let mut news = BadNews::default();
         while self.flight.packets() > 0 {
-            self.lose_oldest(out);
+            self.lose_oldest(&mut news, out);
         }
+        self.delivery.handle_lost(news.bytes);
         self.remember_lost(now, first, out);
     }
 

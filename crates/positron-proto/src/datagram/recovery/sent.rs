@@ -3,6 +3,7 @@
 use core::ops::RangeInclusive;
 use std::collections::VecDeque;
 
+use super::delivery::DeliveryMark;
 use crate::time::Instant;
 
 /// What a packet asks of the other end.
@@ -23,8 +24,7 @@ pub(super) struct SentPacket<C> {
     pub(super) at: Instant,
     pub(super) size: usize,
     pub(super) kind: SentPacketKind,
-    /// It was sent when there was less to send than the window allowed.
-    pub(super) app_limited: bool,
+    pub(super) mark: DeliveryMark,
     pub(super) contents: C,
 }
 

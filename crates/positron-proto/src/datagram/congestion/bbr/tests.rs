@@ -1,0 +1,3 @@
+//! A sender on a path with a rate, a delay, and losses.
+
+use super::*;
