@@ -25,13 +25,15 @@ pub(super) struct Pacer {
     /// batch that was larger than allowed.
     credit: i64,
     filled_at: Instant,
+    /// There was nothing to send, so that what was not sent is not lateness.
+    idle: bool,
 }
 
 impl Pacer {
     /// Datagrams of `datagram` bytes; the first [`PACER_BURST_DATAGRAMS`] go at once.
     pub(super) fn new(now: Instant, datagram: u64) -> Self {
         let burst = datagram.saturating_mul(PACER_BURST_DATAGRAMS);
-        Self { datagram, rate: LEAST_RATE, credit: millionths(burst), filled_at: now }
+        Self { datagram, rate: LEAST_RATE, credit: millionths(burst), filled_at: now, idle: true }
     }
 
     /// Takes the rate of a controller that says one, otherwise 1.25 windows a round trip (RFC 9002,
@@ -73,9 +75,15 @@ impl Pacer {
         if credit < wanted.min(self.quantum()) { 0 } else { credit.min(wanted) }
     }
 
+    /// Nothing may or can be sent, whatever the pacer says: the time until then is not made good.
+    pub(super) fn handle_idle(&mut self) {
+        self.idle = true;
+    }
+
     /// Bytes went out.
     pub(super) fn handle_sent(&mut self, now: Instant, bytes: u64) {
         self.fill(now);
+        self.idle = false;
         self.credit = self.credit.saturating_sub(millionths(bytes));
     }
 
@@ -96,7 +104,8 @@ impl Pacer {
         self.filled_at = now;
         let micros = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
         let rate = i64::try_from(self.rate).unwrap_or(i64::MAX);
-        let most = millionths(self.quantum().saturating_add(self.bytes_in(PACER_LATENESS)));
+        let late = if self.idle { 0 } else { self.bytes_in(PACER_LATENESS) };
+        let most = millionths(self.quantum().saturating_add(late));
         self.credit = self.credit.saturating_add(micros.saturating_mul(rate)).min(most);
     }
 

@@ -28,8 +28,9 @@ impl Rtt {
         }
     }
 
-    /// A packet came back after `rtt`, of which the other end says that it waited for `ack_delay`.
-    pub(super) fn sample(&mut self, now: Instant, rtt: Duration, ack_delay: Duration) {
+    /// A packet came back after `rtt`, of which the other end says that it waited for `ack_delay`:
+    /// what it took without that, as far as that is believed.
+    pub(super) fn sample(&mut self, now: Instant, rtt: Duration, ack_delay: Duration) -> Duration {
         // A clock that stood still must not make timers of zero length.
         let rtt = rtt.clamp(Duration::from_micros(1), LONGEST_SAMPLE);
         self.latest = rtt;
@@ -37,7 +38,7 @@ impl Rtt {
             self.least = WindowedLeast { best: [Candidate { at: now, rtt }; 3] };
             self.smoothed = Some(rtt);
             self.variation = rtt / 2;
-            return;
+            return rtt;
         };
         self.least.add(now, rtt);
         // RFC 9002, 5.3: no claim of the other end's takes a sample below the least one.
@@ -45,6 +46,7 @@ impl Rtt {
         let adjusted = if claimed >= self.least.rtt() { claimed } else { rtt };
         self.variation = (self.variation * 3 + smoothed.abs_diff(adjusted)) / 4;
         self.smoothed = Some((smoothed * 7 + adjusted) / 8);
+        claimed.max(self.least.rtt())
     }
 
     /// Whether there was a sample.

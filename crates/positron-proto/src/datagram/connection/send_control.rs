@@ -161,6 +161,7 @@ impl SendControl {
         let wanted = free.min(path).min(datagram * most).min(queued) / datagram * datagram;
         self.paced_until = None;
         if wanted == 0 {
+            self.pacer.handle_idle();
             return 0;
         }
         self.pacer.datagram_size_changed(datagram);
@@ -195,6 +196,7 @@ impl SendControl {
     /// There was less to send than what is allowed.
     pub(super) fn handle_app_limited(&mut self) {
         self.recovery.app_limited();
+        self.pacer.handle_idle();
         self.paced_until = None;
     }
 

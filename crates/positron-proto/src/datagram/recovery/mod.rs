@@ -435,10 +435,7 @@ impl<C> Recovery<C> {
         let newest = news.newest_number.filter(|&(number, sent_at)| {
             before.is_none_or(|before| number > before) && now >= sent_at
         });
-        let rtt = newest.map(|(_, sent_at)| now.since(sent_at));
-        if let Some(rtt) = rtt {
-            self.rtt.sample(now, rtt, ack_delay);
-        }
+        let rtt = newest.map(|(_, sent_at)| self.rtt.sample(now, now.since(sent_at), ack_delay));
         self.delivery.handle_delivered(now, news.bytes, news.returned_bytes);
         if self.losses.take_refuted() {
             self.congestion.undo();

@@ -198,13 +198,16 @@ impl Receiving {
         self.state == RecvState::Open && self.size == Some(self.read)
     }
 
-    /// Raises the limit when half of it is used up; whether it did. A reader that keeps up with a
-    /// whole window within two round trips gets twice as much, up to `most`.
+    /// Raises the limit when half of it is used up; whether it did. A reader that keeps up with half
+    /// a window within two round trips, or a whole one within four, gets twice as much, up to
+    /// `most`: after a loss that much is read at once, a round trip late.
     pub(super) fn raise(&mut self, now: Instant, rtt: Duration, most: u64) -> bool {
         if !self.wants_credit() || self.limit - self.read > self.window / 2 {
             return false;
         }
-        if self.raised.is_some_and(|raised| now.since(raised) < 2 * rtt) {
+        let left = self.limit - self.read;
+        let halves = if left <= self.window / 8 { 2 } else { 1 };
+        if self.raised.is_some_and(|raised| now.since(raised) < 2 * halves * rtt) {
             self.window = self.window.saturating_mul(2).min(most.max(self.window));
         }
         self.raised = Some(now);

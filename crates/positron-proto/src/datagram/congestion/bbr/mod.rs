@@ -164,16 +164,19 @@ impl Bbr {
         self.datagram.saturating_mul(4)
     }
 
-    /// `inflight_hi` with room for others to find (5.5.10, `BBR.Headroom`).
+    /// `inflight_hi` with room for others to find (2.7, `BBR.Headroom`). Departure: the room is in
+    /// the queue, and not on the line: what the path carries without a queue is used.
     fn with_headroom(&self) -> u64 {
         let hi = self.bounds.inflight_hi;
-        if hi == u64::MAX { hi } else { (hi / 100 * HEADROOM_PERCENT).max(self.least_pipe()) }
+        let left = hi / 100 * HEADROOM_PERCENT;
+        left.max(self.inflight(100)).min(hi).max(self.least_pipe())
     }
 
     fn judge(&self) -> LossJudge {
         let [last, this] = self.tallies;
         let longest_rtt = last.longest_rtt.max(this.longest_rtt);
-        LossJudge { least_rtt: self.least_rtt.least(), longest_rtt }
+        let (least_rtt, datagram) = (self.least_rtt.least(), self.datagram);
+        LossJudge { least_rtt, longest_rtt, datagram }
     }
 
     // --- what an acknowledgment changes ---

@@ -3,7 +3,7 @@
 
 use super::super::{AckSample, DeliverySample};
 use crate::{
-    limits::{BBR_MIN_RTT_AGE, BBR_PROBE_RTT_EVERY},
+    limits::{ACK_DELAY, BBR_MIN_RTT_AGE, BBR_PROBE_RTT_EVERY},
     time::{Duration, Instant},
 };
 
@@ -56,12 +56,18 @@ impl LeastRtt {
     pub(super) fn handle_rtt(&mut self, now: Instant, rtt: Duration) -> bool {
         let first = self.probed.is_none();
         let due = !first && now.since(self.probed_at) > BBR_PROBE_RTT_EVERY;
-        if due || self.probed.is_none_or(|probed| rtt <= probed) {
-            (self.probed, self.probed_at) = (Some(rtt), now);
+        // Departure: what is as good as the least one has seen it. A path that never takes exactly
+        // as long again need not be drained for that.
+        let probed = self.probed.filter(|_| !due).map_or(rtt, |probed| probed.min(rtt));
+        if rtt <= probed + probed / SAME_PART {
+            self.probed_at = now;
         }
+        self.probed = Some(probed);
         let old = now.since(self.at) > BBR_MIN_RTT_AGE;
-        if old || self.least.is_none_or(|least| self.probed.is_some_and(|new| new <= least)) {
-            (self.least, self.at) = (self.probed, self.probed_at);
+        if old || self.least.is_none_or(|least| probed <= least + least / SAME_PART) {
+            let least = self.least.filter(|_| !old);
+            self.least = Some(least.map_or(probed, |least| least.min(probed)));
+            self.at = self.probed_at;
         }
         due
     }
@@ -138,15 +144,20 @@ impl RoundTally {
 pub(super) struct LossJudge {
     pub(super) least_rtt: Duration,
     pub(super) longest_rtt: Duration,
+    pub(super) datagram: u64,
 }
 
 impl LossJudge {
     /// Whether `lost` bytes of `of` are too many.
     pub(super) fn is_too_much(&self, lost: u64, of: u64) -> bool {
-        let queue_from = self.least_rtt + self.least_rtt / QUEUED_PART;
-        let queued = self.longest_rtt > queue_from;
-        let percent = if queued { LOSS_PERCENT_QUEUED } else { LOSS_PERCENT };
-        lost.saturating_mul(100) > of.saturating_mul(percent)
+        let part_of_rtt = self.least_rtt / QUEUED_PART;
+        // An acknowledgment waits too, and does not always say for how long.
+        let queue_from = self.least_rtt + part_of_rtt + part_of_rtt.min(ACK_DELAY);
+        let part = |percent: u64| lost.saturating_mul(100) > of.saturating_mul(percent);
+        if self.longest_rtt > queue_from {
+            return part(LOSS_PERCENT_QUEUED);
+        }
+        part(LOSS_PERCENT) && lost >= self.datagram.saturating_mul(LOSS_DATAGRAMS)
     }
 
     /// The same of what was in flight when a packet was sent.
@@ -164,6 +175,9 @@ pub(super) fn bytes_in(rate: u64, time: Duration) -> u64 {
 /// Round trips after which the aggregation of acknowledgments before is forgotten, and again as
 /// many (5.5.9: `ExtraAckedFilterLen`, 10).
 const AGGREGATION_ROUNDS: u32 = 5;
+/// Round trip times that differ by less than this part are the same (guess: well below what a queue
+/// adds that matters).
+const SAME_PART: u32 = 64;
 /// A queue is seen from a fourth of the least round trip time on: what probing adds to it.
 const QUEUED_PART: u32 = 4;
 /// Part of a flight that is too much to lose where there is a queue (2.7: `BBR.LossThresh`).
@@ -171,6 +185,9 @@ const LOSS_PERCENT_QUEUED: u64 = 2;
 /// The same where there is none (measured: 5 % at random is seldom taken for as much, and what is
 /// sent a fourth too fast into a short queue loses a fifth).
 const LOSS_PERCENT: u64 = 10;
+/// Datagrams that are lost then at the least: of a small flight each is a large part (5.3.1.3:
+/// `BBR.StartupFullLossCnt`).
+const LOSS_DATAGRAMS: u64 = 6;
 
 #[cfg(test)]
 mod tests {
@@ -209,11 +226,16 @@ mod tests {
 
     #[test]
     fn losses_without_a_queue_are_chance_unless_there_are_many() {
-        let judge = |longest| LossJudge { least_rtt: millis(20), longest_rtt: millis(longest) };
-        assert!(!judge(24).is_too_much(5, 100));
+        let judge = |longest| LossJudge {
+            least_rtt: millis(20),
+            longest_rtt: millis(longest),
+            datagram: 1,
+        };
+        assert!(!judge(29).is_too_much(5, 100));
         assert!(judge(24).is_too_much(11, 100));
-        assert!(judge(26).is_too_much(3, 100));
-        assert!(!judge(26).is_too_much(2, 100));
+        assert!(!judge(24).is_too_much(5, 20), "a few datagrams");
+        assert!(judge(31).is_too_much(3, 100));
+        assert!(!judge(31).is_too_much(2, 100));
     }
 
     #[test]
