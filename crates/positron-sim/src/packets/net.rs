@@ -476,6 +476,7 @@ fn endpoint(story: &PacketStory, end: usize, life: u64, rng: positron_proto::rng
         keep_alive: laws.keep_alive,
         idle_timeout: laws.idle_timeout,
         max_datagram: laws.max_datagram,
+        congestion: laws.congestion,
         ..EndpointConfig::new(network())
     };
     Endpoint::with_tuning(config, identity(end).clone(), boot(life), rng, story.tuning)

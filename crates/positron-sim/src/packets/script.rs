@@ -2,7 +2,10 @@
 
 use positron_internet::{Bursts, PathLaws};
 use positron_proto::{
-    datagram::{Tuning, contract::Delivery},
+    datagram::{
+        Tuning,
+        contract::{CongestionAlgorithm, Delivery},
+    },
     limits::{
         CONNECTION_WINDOW_FIRST, CONNECTION_WINDOW_LEAST, LANES, LEAST_DATAGRAM,
         MAX_DATAGRAM_MESSAGE, MESSAGE_COST,
@@ -21,6 +24,16 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// The story of a seed: 2 to 20 s of everything, then calm; now and then one of keys in haste, or
 /// of a window that is narrower than what goes through it.
 pub fn storm(seed: u64) -> PacketStory {
+    let mut story = any_story(seed);
+    // One after the other, so that no draw of another kind depends on which there are.
+    let control = usize::try_from(seed).unwrap_or(0) % CongestionAlgorithm::ALL.len();
+    for end in &mut story.ends {
+        end.congestion = CongestionAlgorithm::ALL[control];
+    }
+    story
+}
+
+fn any_story(seed: u64) -> PacketStory {
     let mut dice = named_dice(&Seed::from_number(seed), "packet haste");
     if dice.chance(0.02) {
         return haste(&mut dice);
@@ -161,6 +174,7 @@ fn end(dice: &mut Dice) -> End {
         keep_alive: Some(ms(*pick(dice, &[300, 1_000, 3_000]))),
         idle_timeout: Duration::from_secs(*pick(dice, &[3, 6, 15])),
         max_datagram: *pick(dice, &[1_200, 1_472, 9_000, 16 * 1024]),
+        congestion: plain.congestion,
         late: *pick(dice, &[(Duration::ZERO, Duration::ZERO), (Duration::ZERO, ms(2))]),
         gather: *pick(dice, &[Duration::ZERO, Duration::ZERO, Duration::from_micros(200)]),
         segments: *pick(dice, &[1, 2, 10, 64]),

@@ -3,7 +3,7 @@
 use positron_proto::{
     datagram::{
         Tuning,
-        contract::{Delivery, LaneNumber},
+        contract::{CongestionAlgorithm, Delivery, LaneNumber},
     },
     time::Duration,
 };
@@ -43,6 +43,8 @@ pub struct End {
     pub idle_timeout: Duration,
     /// The same, `max_datagram`.
     pub max_datagram: usize,
+    /// The same, `congestion`.
+    pub congestion: CongestionAlgorithm,
     /// How late its timers are.
     pub late: Range,
     /// How long what arrives waits for company: datagrams of one size are handed over together.
@@ -64,6 +66,7 @@ impl End {
             keep_alive: Some(Duration::from_secs(1)),
             idle_timeout: Duration::from_secs(5),
             max_datagram: 16 * 1024,
+            congestion: CongestionAlgorithm::Bbr,
             late: (Duration::ZERO, Duration::ZERO),
             gather: Duration::ZERO,
             segments: 64,

@@ -23,7 +23,7 @@ use crate::{
     },
     id::NetworkId,
     identity::Identity,
-    limits::{ACK_DELAY, LARGEST_DATAGRAM},
+    limits::{ACK_DELAY, CONNECTION_WINDOW_FIRST, LARGEST_DATAGRAM},
     rng::Seed,
     wire::packet::{Header, PacketType},
 };
@@ -397,19 +397,20 @@ fn under_a_flood_that_never_ends_datagrams_grow_all_the_same() {
     let mut pair = Pair::new(1, CALM);
     pair.run(Duration::from_secs(1));
     let mut buf = Vec::new();
-    for round in 0..300 {
+    for _ in 0..300 {
         while pair.ends[0].send(0, Delivery::Ordered, Bytes::from(vec![7; 10_000])).is_ok() {}
         // A batch, and an answer to it: there is always more to send, and the window is open.
         for (at, most) in [(0, 4), (1, 1)] {
             let counters = &mut pair.counters[at];
             let sent = pair.ends[at].poll_transmit(pair.now, most, &mut buf, counters);
-            let sent = sent.unwrap_or_else(|| panic!("{at} has something to say in round {round}"));
+            pair.now = pair.now + ACK_DELAY;
+            // The pacer may hold it back.
+            let Some(sent) = sent else { continue };
             let (from, batch) = (pair.addrs[at], buf[..sent.len].to_vec());
             for datagram in batch.chunks(sent.segment_size) {
                 pair.deliver(1 - at, from, datagram);
             }
             pair.hear(1 - at);
-            pair.now = pair.now + ACK_DELAY;
         }
     }
     assert_eq!(pair.ends[0].view(ConnectionId(0)).datagram_size, LARGEST_DATAGRAM);
@@ -430,12 +431,16 @@ fn messages_in_fragments_fill_their_batches() {
             pair.ends[0].send(0, Delivery::Ordered, body.clone()).unwrap();
         }
         let (end, counters) = (&mut pair.ends[0], &mut pair.counters[0]);
-        while let Some(sent) = end.poll_transmit(pair.now, 64, &mut buf, counters) {
-            batches.push(sent.len.div_ceil(sent.segment_size));
+        for _ in 0..20 {
+            while let Some(sent) = end.poll_transmit(pair.now, 64, &mut buf, counters) {
+                batches.push(sent.len.div_ceil(sent.segment_size));
+            }
+            pair.now = pair.now + Duration::from_millis(1);
         }
         batches.pop();
         let datagrams: usize = batches.iter().sum();
-        assert!(datagrams >= 10 * batches.len(), "{len}: {batches:?}");
+        // A probe for a larger datagram may go alone; a pacer lets ten go at a time.
+        assert!(datagrams >= 8 * batches.len(), "{len}: {batches:?}");
         assert!(datagrams * 1_472 < 40 * len * 11 / 10, "{len}: {batches:?}");
     }
 }
@@ -461,7 +466,11 @@ fn numbers_wrap_and_keys_change_under_way() {
     let first_number = (1 << 32) - 500;
     let tuning = Tuning { packets_per_key: 300, first_number };
     let jitter = Duration::from_millis(5);
-    let mut pair = Pair::tuned(3, PathLaws { loss: 0.05, mtu: 1_200, ..jittery(jitter) }, tuning);
+    let weather = PathLaws { loss: 0.05, mtu: 1_200, ..jittery(jitter) };
+    // No more is in flight than a key may seal.
+    let mut pair = Pair::configured(3, weather, tuning, |config| {
+        config.window_bytes = CONNECTION_WINDOW_FIRST;
+    });
     let bodies = numbered(3_000, 1_000);
     for body in &bodies {
         pair.ends[0].send(0, Delivery::Ordered, body.clone()).unwrap();
