@@ -15,9 +15,8 @@ use positron_sim::bottleneck::tables;
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let seed = args.next().and_then(|seed| seed.parse().ok());
-    let named = |name: String| {
-        CongestionAlgorithm::ALL.into_iter().find(|control| control.name() == name)
-    };
+    let named =
+        |name: String| CongestionAlgorithm::ALL.into_iter().find(|control| control.name() == name);
     let controls: Option<Vec<_>> = args.map(named).collect();
     let (Some(seed), Some(mut controls)) = (seed, controls) else {
         let names = CongestionAlgorithm::ALL.map(CongestionAlgorithm::name).join(", ");

@@ -7,7 +7,7 @@ use positron_proto::{
     datagram::{
         Endpoint,
         contract::{
-            ConnectionId, CongestionAlgorithm, EndpointConfig, EndpointEvent, Expect, StreamId,
+            CongestionAlgorithm, ConnectionId, EndpointConfig, EndpointEvent, Expect, StreamId,
         },
     },
     id::NetworkId,

@@ -4,7 +4,10 @@ use core::fmt;
 
 use positron_proto::{datagram::contract::CongestionAlgorithm, time::Duration};
 
-use super::{line::{Bottleneck, FlowReport}, play::play};
+use super::{
+    line::{Bottleneck, FlowReport},
+    play::play,
+};
 
 /// How long one flow is played, and how long two are; the latter are measured after a third of it.
 const ALONE: Duration = Duration::from_secs(10);

@@ -35,7 +35,8 @@ fn one_seed_gives_one_report() {
     let [first, again, other] = [1, 1, 2].map(|seed| play(&slow, &controls, times, seed));
     assert_eq!(first, again);
     assert_ne!(first, other);
-    assert_eq!(first.iter().map(|flow| flow.congestion).collect::<Vec<_>>(), [
-        "newreno", "cubic", "bbr"
-    ]);
+    assert_eq!(
+        first.iter().map(|flow| flow.congestion).collect::<Vec<_>>(),
+        ["newreno", "cubic", "bbr"]
+    );
 }

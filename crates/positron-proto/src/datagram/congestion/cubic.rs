@@ -1,7 +1,7 @@
 //! CUBIC: the window grows by the cube of the time since the last reduction (RFC 9438).
 
 use super::{
-    AckSample, Controller, LossSample,
+    controller::{AckSample, Controller, LossSample},
     hystart::{HyStart, SlowStartStep},
 };
 use crate::{
@@ -124,8 +124,8 @@ impl Cubic {
         // 4.3: W_est grows by alpha segments for each window, and by one once it has passed
         // cwnd_prior; alpha = 3 (1 - beta) / (1 + beta) = 9 / 17.
         let (nine, seventeen) = if epoch.reno >= self.prior { (1, 1) } else { (9, 17) };
-        let gained = u128::from(sample.bytes) * u128::from(datagram) * nine
-            + u128::from(epoch.reno_rest);
+        let gained =
+            u128::from(sample.bytes) * u128::from(datagram) * nine + u128::from(epoch.reno_rest);
         let per = u128::from(window) * seventeen;
         epoch.reno = epoch.reno.saturating_add(narrow(gained / per));
         epoch.reno_rest = narrow(gained % per);

@@ -1,6 +1,6 @@
 //! HyStart++: leaves slow start when the round trip time grows, before packets are lost (RFC 9406).
 
-use super::{AckSample, round_counter::RoundCounter};
+use super::{controller::AckSample, round_counter::RoundCounter};
 use crate::{
     limits::{
         CSS_GROWTH_DIVISOR, CSS_ROUNDS, HYSTART_MAX_RTT_THRESH, HYSTART_MIN_RTT_DIVISOR,
@@ -79,7 +79,7 @@ impl HyStart {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::DeliverySample, *};
+    use super::{super::controller::DeliverySample, *};
     use crate::time::Instant;
 
     /// Rounds of ten acknowledgments of 1,000 bytes, with these round trip times: what slow start
@@ -94,8 +94,7 @@ mod tests {
                 let delivery =
                     DeliverySample { delivered, prior_delivered, ..DeliverySample::default() };
                 let rtt = Some(Duration::from_millis(*rtt));
-                let sample =
-                    AckSample { rtt, delivery, ..AckSample::of(1_000, Instant::ORIGIN) };
+                let sample = AckSample { rtt, delivery, ..AckSample::of(1_000, Instant::ORIGIN) };
                 step = hystart.handle_ack(&sample);
             }
             steps.push(step);

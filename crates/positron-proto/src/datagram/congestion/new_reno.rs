@@ -1,6 +1,6 @@
 //! NewReno: slow start, AIMD and one reduction per flight (RFC 9002, 7; RFC 5681; RFC 6582).
 
-use super::{AckSample, Controller, LossSample};
+use super::controller::{AckSample, Controller, LossSample};
 use crate::{limits::FIRST_WINDOW_DATAGRAMS, time::Instant};
 
 /// What NewReno is doing.

@@ -1,6 +1,6 @@
 //! Round trips, counted by what is delivered (draft-ietf-ccwg-bbr, 5.5.1).
 
-use super::DeliverySample;
+use super::controller::DeliverySample;
 
 /// A round trip is over when something is acknowledged that was sent after the last one was.
 #[derive(Clone, Copy, Debug, Default)]

@@ -198,8 +198,8 @@ impl Receiving {
         self.state == RecvState::Open && self.size == Some(self.read)
     }
 
-    /// Raises the limit when half of it is used up; whether it did. A reader that keeps up with half
-    /// a window within two round trips, or a whole one within four, gets twice as much, up to
+    /// Raises the limit when half of it is used up; whether it did. A reader that keeps up with
+    /// half a window within two round trips, or a whole one within four, gets twice as much, up to
     /// `most`: after a loss that much is read at once, a round trip late.
     pub(super) fn raise(&mut self, now: Instant, rtt: Duration, most: u64) -> bool {
         if !self.wants_credit() || self.limit - self.read > self.window / 2 {

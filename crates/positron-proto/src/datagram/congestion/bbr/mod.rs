@@ -7,7 +7,10 @@ mod tests;
 use self::path_model::{
     AckAggregation, BandwidthFilter, LeastRtt, LossJudge, RoundTally, bytes_in,
 };
-use super::{AckSample, Controller, LossSample, round_counter::RoundCounter};
+use super::{
+    controller::{AckSample, Controller, DeliverySample, LossSample},
+    round_counter::RoundCounter,
+};
 use crate::{
     limits::{
         BBR_PROBE_AGAIN, BBR_PROBE_RTT_LASTS, BBR_RENO_ROUNDS, FIRST_WINDOW_DATAGRAMS, MAX_BATCH,
@@ -192,8 +195,7 @@ impl Bbr {
             self.bandwidth.handle_rate(rate, delivery.app_limited);
         }
         self.tallies[1].handle_ack(sample, rate);
-        let due =
-            sample.rtt.is_some_and(|rtt| self.least_rtt.handle_rtt(sample.now, rtt));
+        let due = sample.rtt.is_some_and(|rtt| self.least_rtt.handle_rtt(sample.now, rtt));
         self.aggregation.handle_ack(sample, self.rate(), self.window);
         (begins, due)
     }
@@ -271,7 +273,7 @@ impl Bbr {
     }
 
     /// 5.5.10.2, `BBRHandleInflightTooHigh`.
-    fn bound_inflight(&mut self, now: Instant, delivery: &super::DeliverySample) {
+    fn bound_inflight(&mut self, now: Instant, delivery: &DeliverySample) {
         self.probing.samples = false;
         if !delivery.app_limited {
             self.before.get_or_insert(self.bounds);
@@ -298,9 +300,7 @@ impl Bbr {
                 self.rounds.restart(&sample.delivery);
                 self.stage = BbrStage::Refill;
             }
-            BbrStage::Down
-                if sample.in_flight <= self.with_headroom().min(self.inflight(100)) =>
-            {
+            BbrStage::Down if sample.in_flight <= self.with_headroom().min(self.inflight(100)) => {
                 self.stage = BbrStage::Cruise;
             }
             BbrStage::Refill if begins => {
@@ -409,8 +409,7 @@ impl Bbr {
 
     /// 5.6.4.
     fn set_window(&mut self, sample: &AckSample) {
-        let percent =
-            if self.stage == BbrStage::Up { UP_WINDOW_PERCENT } else { WINDOW_PERCENT };
+        let percent = if self.stage == BbrStage::Up { UP_WINDOW_PERCENT } else { WINDOW_PERCENT };
         let most = self.inflight(percent);
         let grown = self.window.saturating_add(sample.bytes);
         if self.plateau.reached {
@@ -505,7 +504,7 @@ impl Controller for Bbr {
     }
 }
 
-/// Percent of the rate that is paced in each stage (2.4 to 2.5, and 4.1): 4 ln 2, ...
+/// Percent of the rate that is paced in each stage (2.4 and 5.3).
 const STARTUP_PERCENT: u64 = 277;
 const DRAIN_PERCENT: u64 = 50;
 const DOWN_PERCENT: u64 = 90;

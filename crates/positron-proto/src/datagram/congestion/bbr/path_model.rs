@@ -1,7 +1,7 @@
 //! What is known of the path: how much it delivers, how long it takes, how much it holds
 //! (draft-ietf-ccwg-bbr, 2.6 to 2.11 and 5.5).
 
-use super::super::{AckSample, DeliverySample};
+use super::super::controller::{AckSample, DeliverySample};
 use crate::{
     limits::{ACK_DELAY, BBR_MIN_RTT_AGE, BBR_PROBE_RTT_EVERY},
     time::{Duration, Instant},

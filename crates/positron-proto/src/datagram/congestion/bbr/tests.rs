@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{super::DeliverySample, *};
+use super::*;
 
 const DATAGRAM: u64 = 1_000;
 /// 10 MB/s and 20 ms: 200 datagrams.
