@@ -214,6 +214,20 @@ mod tests {
     }
 
     #[test]
+    fn time_in_which_there_was_nothing_to_send_is_no_lateness() {
+        let allowed = |is_idle: bool| {
+            let mut pacer = Pacer::new(Instant::ORIGIN, DATAGRAM);
+            pacer.rate_changed(Instant::ORIGIN, 10_000_000);
+            pacer.handle_sent(Instant::ORIGIN, pacer.quantum());
+            if is_idle {
+                pacer.handle_idle();
+            }
+            pacer.allowance(Instant::from_micros(100_000), u64::MAX) / DATAGRAM
+        };
+        assert_eq!((allowed(true), allowed(false)), (10, 38));
+    }
+
+    #[test]
     fn a_clock_that_jumps_gives_no_more_than_a_full_bucket() {
         let mut pacer = Pacer::new(Instant::from_micros(5_000_000), DATAGRAM);
         pacer.rate_changed(Instant::from_micros(5_000_000), 1_000_000);

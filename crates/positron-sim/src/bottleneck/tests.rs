@@ -40,3 +40,15 @@ fn one_seed_gives_one_report() {
         ["newreno", "cubic", "bbr"]
     );
 }
+
+#[test]
+fn a_short_and_fast_line_is_filled() {
+    let round_trip = Duration::from_micros(200);
+    let queue = Duration::from_millis(2);
+    let line = Bottleneck { rate: 1_000_000_000, round_trip, queue, ..Bottleneck::calm() };
+    for control in CongestionAlgorithm::ALL {
+        let times = (Duration::from_millis(200), Duration::from_millis(500));
+        let flow = play(&line, &[control], times, 1).remove(0);
+        assert!(flow.goodput > 850e6, "{flow:?}");
+    }
+}

@@ -93,3 +93,50 @@ impl DeliveryMeter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Duration;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(millis * 1_000)
+    }
+
+    #[test]
+    fn a_rate_is_what_arrived_in_the_longer_of_the_times_that_sending_and_arriving_took() {
+        let mut meter = DeliveryMeter::default();
+        let marks = [0, 1_000, 2_000].map(|in_flight| meter.mark(at(0), in_flight, 1_000));
+        meter.handle_delivered(at(20), 3_000, 0);
+        let first = meter.sample(at(0), &marks[2]);
+        assert_eq!((first.bytes(), first.interval), (3_000, Duration::from_millis(20)));
+        assert_eq!(first.rate(Duration::ZERO), Some(150_000));
+        // Sent over 10 ms, acknowledged at once: no more than what was sent in that time.
+        let mark = meter.mark(at(30), 1_000, 1_000);
+        meter.handle_delivered(at(31), 1_000, 0);
+        let burst = meter.sample(at(30), &mark);
+        assert_eq!(burst.interval, Duration::from_millis(30));
+        assert_eq!(burst.rate(Duration::from_millis(31)), None, "less than a round trip");
+    }
+
+    #[test]
+    fn what_was_lost_and_came_after_all_is_not_lost() {
+        let mut meter = DeliveryMeter::default();
+        let mark = meter.mark(at(0), 0, 1_000);
+        meter.handle_lost(5_000);
+        assert_eq!(meter.since(&mark).lost, 5_000);
+        meter.handle_delivered(at(20), 1_000, 2_000);
+        let since = meter.since(&mark);
+        assert_eq!((since.lost, since.bytes(), since.in_flight_then), (3_000, 3_000, 1_000));
+    }
+
+    #[test]
+    fn packets_are_marked_until_the_bubble_in_the_pipe_has_passed() {
+        let mut meter = DeliveryMeter::default();
+        meter.begin_app_limited(2_000);
+        meter.handle_delivered(at(10), 2_000, 0);
+        assert!(meter.mark(at(10), 0, 1_000).app_limited);
+        meter.handle_delivered(at(20), 1_000, 0);
+        assert!(!meter.mark(at(20), 0, 1_000).app_limited);
+    }
+}
