@@ -68,7 +68,7 @@ impl EndpointConfig {
             idle_timeout: Duration::from_secs(30),
             max_datagram: 16 * 1024,
             batches: true,
-            congestion: CongestionAlgorithm::Bbr,
+            congestion: CongestionAlgorithm::NewReno,
         }
     }
 }

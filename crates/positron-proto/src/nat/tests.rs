@@ -2,6 +2,7 @@
 
 mod filtering;
 mod punching;
+mod searching;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -6,12 +6,12 @@ use super::{bbr::Bbr, controller::Controller, cubic::Cubic, new_reno::NewReno};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CongestionAlgorithm {
     /// Slow start, AIMD, one reduction for each flight with a loss (RFC 9002, 7).
+    #[default]
     NewReno,
     /// Grows by the cube of the time since a loss (RFC 9438), with HyStart++ (RFC 9406).
     Cubic,
     /// Measures what the path delivers and how long it takes, and keeps that much in flight
     /// (draft-ietf-ccwg-bbr, with departures). Losses alone do not slow it down.
-    #[default]
     Bbr,
 }
 
