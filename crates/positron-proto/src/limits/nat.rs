@@ -83,6 +83,13 @@ pub const HOPS_LIFE: Duration = Duration::from_secs(600);
 /// Sockets that are opened in a search for the port of a node that everybody sees at another one.
 /// With so many ports open, each guess of the other side is right with a probability of 1/252.
 pub const SEARCH_SOCKETS: usize = 256;
+/// Extra sockets, those of a search, of rounds that are repeated, and of connections over them:
+/// what a process may have open by default on most systems.
+pub const MAX_EXTRA_SOCKETS: usize = 512;
+/// Searches that others ask a node for whose port varies, in a minute: the others it wants itself.
+pub const SEARCHES_FOR_OTHERS: u32 = 3;
+/// One of them in so long.
+pub const SEARCHES_FOR_OTHERS_PACE: Duration = Duration::from_secs(20);
 /// Guesses of the other side: one of them is right with a probability of 99.97 %.
 pub const SEARCH_GUESSES: usize = 2_048;
 /// Guesses at a time, one time in each [`SEARCH_STEP`]: 400 a second, 19 kB.
@@ -99,7 +106,8 @@ pub const SEARCH_LOOK: Duration = Duration::from_secs(60);
 /// One search of a peer in so long: each costs 40 kB, and entries in the tables of two routers.
 pub const SEARCH_PACE: Duration = Duration::from_secs(60);
 /// Bytes over a relay within [`SEARCH_TRAFFIC_TIME`] that a search is worth. Who aims guesses at
-/// somebody else by a wrong offer has to pay us as much as we send.
+/// somebody else by a wrong offer has to move that through us, for 170 kB of ours that arrive
+/// there, once a minute by all nodes that it can do so with together.
 pub const SEARCH_TRAFFIC: usize = 64 * 1_024;
 /// See [`SEARCH_TRAFFIC`].
 pub const SEARCH_TRAFFIC_TIME: Duration = Duration::from_secs(10);

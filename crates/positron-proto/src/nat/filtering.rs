@@ -16,7 +16,7 @@ use crate::{
     },
     netgroup::Owner,
     rng::Rng,
-    scope::canonical,
+    scope::{canonical, is_own_name},
     stun::TransactionId,
     time::{Duration, Instant},
 };
@@ -132,7 +132,9 @@ impl FilteringTests {
 
     /// Datagrams leave our listening socket.
     pub fn handle_sent(&mut self, now: Instant, to: SocketAddr) {
-        self.contacted.handle_sent(now, to);
+        if !is_own_name(to.ip()) {
+            self.contacted.handle_sent(now, to);
+        }
     }
 
     /// A peer is linked over datagrams, or has become so.
@@ -175,6 +177,10 @@ impl FilteringTests {
         id: &TransactionId,
     ) -> bool {
         let from = canonical(from);
+        // Somebody near, or at another of our sockets, says nothing of what stands before this one.
+        if is_own_name(from.ip()) || !matches!(Owner::of(from), Owner::Network(_)) {
+            return false;
+        }
         let is_contacted = self.contacted.has(now, from.ip());
         let family = self.family(from.ip());
         let asked = family.under_way.iter().find(|asked| asked.id == *id).copied();

@@ -166,10 +166,8 @@ impl Nat {
     /// changes its network.
     pub fn handle_interfaces(&mut self, addresses: &[IpAddr]) {
         let addresses = addresses.iter().take(MAX_INTERFACE_ADDRESSES).map(IpAddr::to_canonical);
-        let before = core::mem::replace(&mut self.interfaces, addresses.collect());
-        if !before.is_empty() && before != self.interfaces {
-            self.filtering.handle_network_changed();
-        }
+        self.interfaces = addresses.collect();
+        self.filtering.handle_network_changed();
         self.seen.retain(|_, kept| kept.gone.is_none());
         for kept in self.seen.values_mut() {
             kept.is_doubted = true;
@@ -219,7 +217,8 @@ impl Nat {
         let is_translated = |kept: &&Kept| Some(kept.addr.ip()) == info.ipv4.public_ip;
         let mut ports = seen.iter().copied().filter(is_translated).map(|kept| kept.addr.port());
         let first = ports.next();
-        let port_varies = !info.ipv4.is_forced && ports.any(|port| Some(port) != first);
+        let is_same = info.ipv4.is_forced || info.ipv4.mapping == PortMapping::Same;
+        let port_varies = !is_same && ports.any(|port| Some(port) != first);
         OwnPlaces {
             public: public.collect(),
             interfaces: self.interfaces.iter().copied().collect(),

@@ -20,9 +20,11 @@ use crate::{
         HOPS_GRACE, HOPS_LIFE, HOPS_WAIT, MAPPING_ASKS, MAX_CANDIDATES, MAX_OPENER_HOPS,
         MAX_PUNCHED, PUNCH_AGAIN, PUNCH_FOUND_AGAIN, PUNCH_OPENERS, PUNCH_PROBES,
         PUNCH_ROUNDS_BURST, PUNCH_ROUNDS_PACE, PUNCH_STEP, SEARCH_GUESSES_A_STEP, SEARCH_SOCKETS,
+        SEARCHES_FOR_OTHERS, SEARCHES_FOR_OTHERS_PACE,
     },
     lru::LruMap,
     rng::Rng,
+    scope::{Scope, is_plausible},
     stun::TransactionId,
     time::{Instant, Now},
     wire::Address,
@@ -48,6 +50,8 @@ pub struct Punching {
     asking: BTreeMap<NodeId, Allowance>,
     probes: Probes,
     searches: Searches,
+    /// Searches that others may ask for.
+    favours: Allowance,
     deadlines: Deadlines<NodeId>,
     /// How far an opener goes, and since when that is believed.
     reach: Option<(u8, Instant)>,
@@ -64,6 +68,7 @@ impl Punching {
             asking: BTreeMap::new(),
             probes: Probes::default(),
             searches: Searches::default(),
+            favours: Allowance::default(),
             deadlines: Deadlines::new(),
             reach: None,
             rng,
@@ -202,10 +207,13 @@ impl Punching {
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
         let (Some(theirs), over) = (wanted.offered.take(), wanted.over) else { return };
         // Who guesses is asked for more than who opens ports of its own.
-        let is_willing = own.port_varies || wanted.worth.is_wished(now.mono);
+        let is_wished = wanted.worth.is_wished(now.mono);
+        let is_favour = own.port_varies && theirs.searches && !theirs.port_varies;
+        let (pace, burst) = (SEARCHES_FOR_OTHERS_PACE, SEARCHES_FOR_OTHERS);
+        let is_willing = is_wished || is_favour && self.favours.pay(now.mono, pace, burst);
         let ours = self.offer_of(now, &peer, theirs.nonce, is_willing, own);
-        let plan = Plan::of(&ours, &theirs, own, &over);
-        self.open(now, peer, &plan, out);
+        let mut plan = Plan::of(&ours, &theirs, own, &over);
+        self.open(now, peer, &mut plan, out);
         self.set_stage(peer, RoundStage::Answered { nonce: ours.nonce, plan });
         self.deadlines.set(peer, now.mono + PUNCH_STEP);
         let message = NatMessage::Answer(ours);
@@ -221,7 +229,7 @@ impl Punching {
         out: &mut VecDeque<NatEffect>,
     ) {
         let Some(wanted) = self.wanted.get_mut(&from) else { return };
-        let plan = match &wanted.stage {
+        let mut plan = match &wanted.stage {
             RoundStage::Offered(ours) if ours.nonce == offer.nonce => {
                 Plan::of(ours, offer, own, &wanted.over)
             }
@@ -231,7 +239,7 @@ impl Punching {
             wanted.stage = RoundStage::Idle;
             return self.deadlines.set(from, now.mono);
         }
-        self.open(now, from, &plan, out);
+        self.open(now, from, &mut plan, out);
         let message = NatMessage::Sync(offer.nonce);
         out.push_back(NatEffect::Send { to: from, message });
         self.begin_probing(now, from, plan, out);
@@ -248,8 +256,13 @@ impl Punching {
     }
 
     /// Sends what makes our translator let the peer in, and gets no further.
-    fn open(&mut self, now: Now, peer: NodeId, plan: &Plan, out: &mut VecDeque<NatEffect>) {
+    fn open(&mut self, now: Now, peer: NodeId, plan: &mut Plan, out: &mut VecDeque<NatEffect>) {
         let hops = self.reach.map_or(MAX_OPENER_HOPS, |(hops, _)| hops);
+        if let Some(SearchPart::Guess(guesses)) = &plan.search
+            && !self.searches.may_guess(now.mono, guesses.of())
+        {
+            plan.search = None;
+        }
         if plan.search.is_some() {
             self.counters.searches += 1;
             self.searches.begin(now.mono, peer);
@@ -319,7 +332,7 @@ impl Punching {
         // Where no datagram gets through, a stream may.
         if let RoundStage::Probing(probing) = &wanted.stage
             && wanted.failed == 0
-            && let Some(&to) = probing.plan.to.first()
+            && let Some(&to) = probing.plan.to.iter().find(|to| is_plausible(**to, Scope::Public))
         {
             out.push_back(NatEffect::Dial { peer, to, over: DialOver::Anything });
         }
@@ -429,7 +442,9 @@ impl Punching {
     fn offer(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get(&peer) else { return };
         let (nonce, is_willing) = (self.rng.next_u64(), wanted.worth.is_wished(now.mono));
-        let fresh = wanted.fresh.and_then(|fresh| fresh.mapped);
+        // Of what the relay says only the port is news.
+        let is_ours = |at: &SocketAddr| own.public.iter().any(|known| known.ip() == at.ip());
+        let fresh = wanted.fresh.and_then(|fresh| fresh.mapped).filter(is_ours);
         let mut ours = self.offer_of(now, &peer, nonce, is_willing, own);
         ours.candidates.splice(0..0, fresh.map(Address::from));
         ours.candidates.truncate(MAX_CANDIDATES);

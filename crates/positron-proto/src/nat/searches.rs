@@ -2,7 +2,7 @@
 //! guessed there.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::{Ipv4Addr, SocketAddr},
 };
 
@@ -10,7 +10,10 @@ use super::NatEffect;
 use crate::{
     datagram::contract::ExtraSocket,
     id::NodeId,
-    limits::{MAX_PUNCHED, SEARCH_GUESSES, SEARCH_LIFE, SEARCH_LOOK, SEARCH_PACE},
+    limits::{
+        MAX_EXTRA_SOCKETS, MAX_PUNCH_BUDGETS, MAX_PUNCHED, SEARCH_GUESSES, SEARCH_LIFE,
+        SEARCH_LOOK, SEARCH_PACE,
+    },
     lru::LruMap,
     rng::Rng,
     time::Instant,
@@ -18,28 +21,30 @@ use crate::{
 
 /// Which searches may begin, and the sockets of those that did.
 ///
-/// **Bounds**: one search at a time, one of each peer in [`SEARCH_PACE`]; [`SEARCH_SOCKETS`] that
-/// are open for it, one for each peer that is looked for again, and those over which a connection
-/// goes.
+/// **Bounds**: one search at a time, one of each peer and one for ports of each address in
+/// [`SEARCH_PACE`]; [`MAX_EXTRA_SOCKETS`], each of which is closed when it was of no use for
+/// [`SEARCH_LIFE`].
 #[derive(Debug)]
 pub(super) struct Searches {
     searched: LruMap<NodeId, Instant>,
+    /// Whose ports were guessed.
+    guessed: LruMap<Ipv4Addr, Instant>,
     /// Until when one is under way.
     until: Option<Instant>,
     /// The name of the socket that was opened last.
     named: u16,
-    open: BTreeSet<ExtraSocket>,
-    look_at: Option<Instant>,
+    /// When it is looked whether each is of use.
+    open: BTreeMap<ExtraSocket, Instant>,
 }
 
 impl Default for Searches {
     fn default() -> Self {
         Self {
             searched: LruMap::new(MAX_PUNCHED),
+            guessed: LruMap::new(MAX_PUNCH_BUDGETS),
             until: None,
             named: 0,
-            open: BTreeSet::new(),
-            look_at: None,
+            open: BTreeMap::new(),
         }
     }
 }
@@ -52,13 +57,23 @@ impl Searches {
             && self.searched.get(peer).is_none_or(was_long_ago)
     }
 
+    /// Whether ports of an address may be guessed, which is noted: nobody makes us guess those of a
+    /// third party again and again, by however many peers.
+    pub(super) fn may_guess(&mut self, now: Instant, of: Ipv4Addr) -> bool {
+        if self.guessed.get(&of).is_some_and(|at| now.since(*at) < SEARCH_PACE) {
+            return false;
+        }
+        self.guessed.insert(of, now);
+        true
+    }
+
     /// One begins.
     pub(super) fn begin(&mut self, now: Instant, peer: NodeId) {
         self.until = Some(now + SEARCH_LIFE);
         self.searched.insert(peer, now);
     }
 
-    /// Opens so many sockets: the paths over them to this address.
+    /// Opens so many sockets, or as many as there may be: the paths over them to this address.
     pub(super) fn open(
         &mut self,
         now: Instant,
@@ -66,23 +81,24 @@ impl Searches {
         sockets: usize,
         out: &mut VecDeque<NatEffect>,
     ) -> Vec<SocketAddr> {
-        self.look_at = Some(now + SEARCH_LIFE);
         let mut paths = Vec::with_capacity(sockets);
-        while paths.len() < sockets {
+        while paths.len() < sockets && self.open.len() < MAX_EXTRA_SOCKETS {
             self.named = self.named.wrapping_add(1);
             let socket = ExtraSocket(self.named);
             let Some(path) = socket.path(to) else { break };
-            if self.open.insert(socket) {
-                out.push_back(NatEffect::OpenSocket(socket));
-                paths.push(path);
+            if self.open.contains_key(&socket) {
+                continue;
             }
+            self.open.insert(socket, now + SEARCH_LIFE);
+            out.push_back(NatEffect::OpenSocket(socket));
+            paths.push(path);
         }
         paths
     }
 
     /// When to look which sockets are of no use.
-    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
-        self.look_at
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.open.values().min().copied()
     }
 
     /// Closes those over which no connection goes, if it is time.
@@ -92,13 +108,20 @@ impl Searches {
         used: impl FnOnce() -> BTreeSet<ExtraSocket>,
         out: &mut VecDeque<NatEffect>,
     ) {
-        if self.look_at.is_none_or(|at| at > now) {
+        if self.poll_timeout().is_none_or(|at| at > now) {
             return;
         }
         let used = used();
-        let unused = self.open.extract_if(.., |socket| !used.contains(socket));
-        out.extend(unused.map(NatEffect::CloseSocket));
-        self.look_at = (!self.open.is_empty()).then_some(now + SEARCH_LOOK);
+        self.open.retain(|socket, look_at| {
+            let is_due = *look_at <= now;
+            let is_used = used.contains(socket);
+            if is_due && is_used {
+                *look_at = now + SEARCH_LOOK;
+            } else if is_due {
+                out.push_back(NatEffect::CloseSocket(*socket));
+            }
+            !is_due || is_used
+        });
     }
 }
 
@@ -113,6 +136,11 @@ impl Guesses {
     /// None so far.
     pub(super) const fn new(of: Ipv4Addr) -> Self {
         Self { of, guessed: BTreeSet::new() }
+    }
+
+    /// Whose ports they are.
+    pub(super) const fn of(&self) -> Ipv4Addr {
+        self.of
     }
 
     /// The next one, unless it was enough.
@@ -182,6 +210,39 @@ mod tests {
         searches.close_unused(now, BTreeSet::new, &mut out);
         assert_eq!(Vec::from(out), [NatEffect::CloseSocket(used)]);
         assert_eq!(searches.poll_timeout(), None);
+    }
+
+    #[test]
+    fn however_often_sockets_are_opened_there_are_so_many_and_each_is_closed_in_time() {
+        let (mut searches, mut now) = (Searches::default(), Instant::ORIGIN);
+        let (mut open, mut most) = (BTreeSet::new(), 0);
+        for _ in 0..2 * MAX_EXTRA_SOCKETS {
+            let mut out = VecDeque::new();
+            searches.open(now, there(), 1, &mut out);
+            searches.open(now, there(), 1, &mut out);
+            searches.close_unused(now, BTreeSet::new, &mut out);
+            for effect in out {
+                match effect {
+                    NatEffect::OpenSocket(socket) => assert!(open.insert(socket)),
+                    NatEffect::CloseSocket(socket) => assert!(open.remove(&socket)),
+                    _ => {}
+                }
+            }
+            most = most.max(open.len());
+            // Others come before the first are due.
+            now = now + SEARCH_LIFE / 1_000;
+        }
+        assert_eq!(most, MAX_EXTRA_SOCKETS);
+        assert!(searches.poll_timeout().is_some_and(|at| at <= now + SEARCH_LIFE));
+    }
+
+    #[test]
+    fn ports_of_one_address_are_guessed_once_in_a_minute() {
+        let (mut searches, now) = (Searches::default(), Instant::ORIGIN);
+        let [one, other] = [Ipv4Addr::new(20, 1, 1, 1), Ipv4Addr::new(20, 1, 1, 2)];
+        assert!(searches.may_guess(now, one) && searches.may_guess(now, other));
+        assert!(!searches.may_guess(now + SEARCH_PACE / 2, one));
+        assert!(searches.may_guess(now + SEARCH_PACE, one));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::{
     handshake::Direction,
     id::NodeId,
     nat::{DatagramPeer, ProbeStep, StrangerProbe},
+    relay::PathPolicy,
     scope::is_relayed,
     session::sessions::{LinkKind, Peer, StunAnswered},
     time::Now,
@@ -17,7 +18,8 @@ impl Filters<'_> {
     /// A session is up, or goes on over another link.
     pub(super) fn handle_place(&mut self, now: Now, peer: &Peer) {
         let (id, addr) = (peer.id, peer.addr);
-        if self.peers().iter().any(|it| (it.peer, it.addr) == (id, addr)) {
+        let is_hidden = self.0.paths == PathPolicy::RelayOnly;
+        if !is_hidden && self.peers().iter().any(|it| (it.peer, it.addr) == (id, addr)) {
             self.0.nat.filtering.peer_up(now.mono, addr);
         }
         ThroughRelays(self.0).state(now);
@@ -29,6 +31,9 @@ impl Filters<'_> {
     }
 
     pub(super) fn handle_message(&mut self, now: Now, from: NodeId, probe: &StrangerProbe) {
+        if self.0.paths == PathPolicy::RelayOnly {
+            return; // whoever is sent to sees where we are
+        }
         let now = now.mono;
         match &probe.step {
             ProbeStep::Ask | ProbeStep::Send(_) => {
@@ -62,7 +67,9 @@ impl Filters<'_> {
     /// Those that see our listening socket, as we see theirs.
     fn peers(&self) -> Vec<DatagramPeer> {
         let sessions = self.0.sessions.views().filter(|session| {
-            session.transport == LinkKind::Udp && !is_relayed(session.peer.addr.ip())
+            session.transport == LinkKind::Udp
+                && !is_relayed(session.peer.addr.ip())
+                && !self.0.sessions.is_over_extra_socket(session.peer.link)
         });
         let peers = sessions.map(|session| DatagramPeer {
             peer: session.peer.id,

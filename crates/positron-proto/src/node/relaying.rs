@@ -120,10 +120,13 @@ impl Relaying<'_> {
             if core.paths == PathPolicy::RelayOnly {
                 return; // a path of its own takes that both tell where they are
             }
+            // Whoever came to us may be of one mind with the peer.
+            let is_chosen =
+                relay.as_ref().is_some_and(|it| it.peer.direction == Direction::Outbound);
             let over = Relayed {
                 begins: peer.direction == Direction::Outbound,
                 relay: relay.map(|session| session.peer.addr),
-                is_one_site: core.relays.is_one_site(peer.addr),
+                is_one_site: is_chosen && core.relays.is_one_site(peer.addr),
             };
             core.punching.peer_relayed(now, peer.id, over);
         } else {

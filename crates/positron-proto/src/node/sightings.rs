@@ -16,12 +16,14 @@ impl Sightings<'_> {
         };
         let session = self.0.sessions.views().find(|session| session.peer.id == from);
         if let (Some(seen), Some(session)) = (observed.socket_addr(), session) {
+            let has_own_port = session.transport.has_own_port()
+                || self.0.sessions.is_over_extra_socket(session.peer.link);
             let sighting = Sighting {
                 peer: from,
                 from: session.peer.addr,
                 direction: session.peer.direction,
                 seen,
-                is_listening_socket: !session.transport.has_own_port(),
+                is_listening_socket: !has_own_port,
             };
             self.0.nat.handle_seen(now.mono, sighting);
         }

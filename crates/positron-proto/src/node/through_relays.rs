@@ -9,6 +9,7 @@ use crate::{
     limits::{MAX_STATED_RELAYS, SPARING_DIAL_PACKETS},
     netgroup::Owner,
     peers::StatedRelays,
+    relay::PathPolicy,
     scope::{Scope, is_plausible, is_relayed},
     session::sessions::{DialOutcome, DialRequest, Effort, Purpose},
     time::Now,
@@ -54,7 +55,8 @@ impl ThroughRelays<'_> {
     /// the others are linked first.
     pub(super) fn reach(&mut self, now: Now, record: &PeerRecord) {
         let peer = record.node_id();
-        if peer == self.0.id() || self.0.sessions.is_up(&peer) {
+        let paths = self.0.paths;
+        if paths == PathPolicy::DirectOnly || peer == self.0.id() || self.0.sessions.is_up(&peer) {
             return;
         }
         let relays = record.addresses.iter().filter_map(Address::relay);
@@ -68,6 +70,8 @@ impl ThroughRelays<'_> {
             }
             if self.0.sessions.is_up(&relay) {
                 self.dial(now, relay, peer);
+            } else if paths == PathPolicy::RelayOnly {
+                // Whom its record names would see where we are.
             } else if self.0.relays.await_relay(relay, peer) {
                 let (expect, purpose) = (Expect::Node(relay), Purpose::Connect);
                 let effort = Effort::Packets(SPARING_DIAL_PACKETS);

@@ -76,6 +76,13 @@ impl DatagramCarrier {
             && self.held.is_empty()
     }
 
+    /// Whether a link goes over another socket than that on which we listen.
+    pub(super) fn is_over_extra_socket(&self, link: LinkId) -> bool {
+        let view = self.by_link.get(&link).and_then(|connection| self.endpoint.view(*connection));
+        let remote = view.and_then(|view| view.remote);
+        remote.is_some_and(|remote| ExtraSocket::split(remote.addr).0.is_some())
+    }
+
     fn is_open(&self, link: LinkId, lane: Lane) -> bool {
         let connection = self.by_link.get(&link);
         let queued = connection.and_then(|it| self.endpoint.queued_bytes(*it, lane.number()));

@@ -203,6 +203,11 @@ impl Sessions {
         self.links.table.carriers().datagrams.endpoint.extra_sockets()
     }
 
+    /// Whether a link goes over an extra socket, of which its other end sees another port.
+    pub fn is_over_extra_socket(&self, link: LinkId) -> bool {
+        self.links.table.carriers().datagrams.is_over_extra_socket(link)
+    }
+
     /// Whose session goes over a link.
     pub fn peer_over(&self, link: LinkId) -> Option<NodeId> {
         match self.links.table.stage(link)? {

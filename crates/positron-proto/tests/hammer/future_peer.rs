@@ -178,7 +178,7 @@ fn nonsense_within_a_known_kind_is_still_a_violation() {
     peer.dial(&mut rig, FIRST);
     // Its own address comes second in its record: five bytes instead of six.
     let mut hello = peer.hello(1);
-    let at = 1 + 32 + 8 + 32 + 4 + 1 + (2 + b"through a relay".len());
+    let at = 1 + 32 + 8 + 32 + 4 + 1 + (2 + b"somewhere else".len());
     assert_eq!(hello[at..at + 2], [4, 6]);
     hello[at + 1] = 5;
     hello.remove(at + 2);

@@ -74,7 +74,7 @@ impl Path {
         self.in_flight += DATAGRAM;
         let free_at = self.free_at.max(now);
         let waits = free_at.since(now);
-        let by_chance = self.loses_one_of.is_some_and(|n| self.sent % n == 0);
+        let by_chance = self.loses_one_of.is_some_and(|n| self.sent.is_multiple_of(n));
         let is_lost = by_chance || waits > self.queue;
         if waits <= self.queue {
             self.free_at = free_at + Duration::from_micros(DATAGRAM * 1_000_000 / self.rate);
