@@ -166,8 +166,10 @@ impl Nat {
     /// changes its network.
     pub fn handle_interfaces(&mut self, addresses: &[IpAddr]) {
         let addresses = addresses.iter().take(MAX_INTERFACE_ADDRESSES).map(IpAddr::to_canonical);
-        self.interfaces = addresses.collect();
-        self.filtering.handle_network_changed();
+        let before = core::mem::replace(&mut self.interfaces, addresses.collect());
+        if !before.is_empty() {
+            self.filtering.handle_network_changed();
+        }
         self.seen.retain(|_, kept| kept.gone.is_none());
         for kept in self.seen.values_mut() {
             kept.is_doubted = true;

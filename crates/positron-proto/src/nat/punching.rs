@@ -197,8 +197,27 @@ impl Punching {
         }
         self.counters.rounds += 1;
         wanted.offered = Some(offer.clone());
-        if self.measure(now, from, out) {
-            self.answer(now, from, own, out);
+        self.prepare(now, from, own, out);
+    }
+
+    /// Says where we may be, as soon as all is known that is to be known before.
+    fn prepare(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
+        let is_asked = self.freshen(now, peer, own, out);
+        if !self.measure(now, peer, out) {
+            return;
+        }
+        if is_asked {
+            self.set_stage(peer, RoundStage::Measuring);
+        } else {
+            self.speak(now, peer, own, out);
+        }
+    }
+
+    fn speak(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
+        if self.wanted.get(&peer).is_some_and(|wanted| wanted.over.begins) {
+            self.offer(now, peer, own, out);
+        } else {
+            self.answer(now, peer, own, out);
         }
     }
 
@@ -410,26 +429,14 @@ impl Punching {
             due.push(peer);
         }
         for peer in due {
-            let Some(SoughtPath { stage, over, .. }) = self.wanted.get(&peer) else {
+            let Some(SoughtPath { stage, .. }) = self.wanted.get(&peer) else {
                 continue;
             };
             match stage {
-                RoundStage::Idle => {
-                    let is_asked = self.freshen(now, peer, own, out);
-                    let is_measured = self.measure(now, peer, out);
-                    if is_measured && is_asked {
-                        self.set_stage(peer, RoundStage::Measuring);
-                    } else if is_measured {
-                        self.offer(now, peer, own, out);
-                    }
-                }
+                RoundStage::Idle => self.prepare(now, peer, own, out),
                 RoundStage::Measuring => {
                     self.reach.get_or_insert((MAX_OPENER_HOPS, now.mono));
-                    if over.begins {
-                        self.offer(now, peer, own, out);
-                    } else {
-                        self.answer(now, peer, own, out);
-                    }
+                    self.speak(now, peer, own, out);
                 }
                 RoundStage::Probing(_) => self.probe(now, peer, out),
                 RoundStage::Offered(_) | RoundStage::Answered { .. } | RoundStage::Dialling => {
@@ -442,12 +449,7 @@ impl Punching {
     fn offer(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get(&peer) else { return };
         let (nonce, is_willing) = (self.rng.next_u64(), wanted.worth.is_wished(now.mono));
-        // Of what the relay says only the port is news.
-        let is_ours = |at: &SocketAddr| own.public.iter().any(|known| known.ip() == at.ip());
-        let fresh = wanted.fresh.and_then(|fresh| fresh.mapped).filter(is_ours);
-        let mut ours = self.offer_of(now, &peer, nonce, is_willing, own);
-        ours.candidates.splice(0..0, fresh.map(Address::from));
-        ours.candidates.truncate(MAX_CANDIDATES);
+        let ours = self.offer_of(now, &peer, nonce, is_willing, own);
         self.set_stage(peer, RoundStage::Offered(ours.clone()));
         self.counters.rounds += 1;
         self.deadlines.set(peer, now.mono + PUNCH_STEP);
@@ -486,11 +488,15 @@ impl Punching {
         is_willing: bool,
         own: &OwnPlaces,
     ) -> Offer {
+        let fresh = self.wanted.get(peer).and_then(|wanted| wanted.fresh?.mapped);
+        // Of what the relay says only the port is news.
+        let is_ours = |at: &SocketAddr| own.public.iter().any(|known| known.ip() == at.ip());
+        let places = fresh.filter(is_ours).into_iter().chain(own.candidates());
         Offer {
             nonce,
             port_varies: own.port_varies,
             searches: is_willing && self.searches.may_begin(now.mono, peer),
-            candidates: own.candidates().into_iter().map(Address::from).collect(),
+            candidates: places.take(MAX_CANDIDATES).map(Address::from).collect(),
         }
     }
 

@@ -202,11 +202,11 @@ mod tests {
         for _ in 0..=usize::from(u16::MAX) / SEARCH_SOCKETS {
             let again = searches.open(now, there(), SEARCH_SOCKETS, &mut out);
             assert!(again.iter().all(|path| ExtraSocket::split(*path).0 != Some(used)));
-            now = searches.poll_timeout().unwrap();
+            now = now + SEARCH_LIFE;
             searches.close_unused(now, || BTreeSet::from([used]), &mut out);
         }
         out.clear();
-        now = searches.poll_timeout().unwrap();
+        now = now + SEARCH_LOOK;
         searches.close_unused(now, BTreeSet::new, &mut out);
         assert_eq!(Vec::from(out), [NatEffect::CloseSocket(used)]);
         assert_eq!(searches.poll_timeout(), None);

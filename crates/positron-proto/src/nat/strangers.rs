@@ -116,14 +116,16 @@ impl Strangers {
         if !is_plausible(asker, Scope::Public) {
             return None;
         }
+        // Who came to us may be at home: what it sends would change what its router lets in, and
+        // spoil what the two may try later.
         let fits = |peer: &&DatagramPeer| {
-            peer.addr.is_ipv4() == asker.is_ipv4()
+            peer.is_dialled
+                && peer.addr.is_ipv4() == asker.is_ipv4()
                 && is_plausible(peer.addr, Scope::Public)
                 && Group::of(peer.addr.ip()) != Group::of(asker.ip())
         };
         let mut fitting: Vec<DatagramPeer> = peers.iter().filter(fits).copied().collect();
         self.rng.shuffle(&mut fitting);
-        fitting.sort_by_key(|peer| !peer.is_dialled);
         let per_peer = &mut self.per_peer;
         fitting.into_iter().find(|it| pay(&mut per_peer.entry(it.peer).or_default().sends, now))
     }
