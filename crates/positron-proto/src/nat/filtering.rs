@@ -56,7 +56,7 @@ pub struct DatagramPeer {
     pub peer: NodeId,
     /// Where we see it.
     pub addr: SocketAddr,
-    /// Whether we dialled it, so that it lets in strangers.
+    /// Whether a dial of ours reached it, now or before, so that it lets in strangers.
     pub is_dialled: bool,
 }
 

@@ -74,7 +74,8 @@ impl Filters<'_> {
         let peers = sessions.map(|session| DatagramPeer {
             peer: session.peer.id,
             addr: session.peer.addr,
-            is_dialled: session.peer.direction == Direction::Outbound,
+            is_dialled: session.peer.direction == Direction::Outbound
+                || self.0.peers.is_proven(&session.peer.id),
         });
         peers.collect()
     }

@@ -222,7 +222,7 @@ impl Peers {
         self.links.get(peer).is_some_and(|link| link.is_acquainted(now)) || self.is_proven(peer)
     }
 
-    fn is_proven(&self, peer: &NodeId) -> bool {
+    pub(crate) fn is_proven(&self, peer: &NodeId) -> bool {
         self.book.get(peer).is_some_and(AddressEntry::is_verified)
     }
 
