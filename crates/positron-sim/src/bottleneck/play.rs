@@ -20,7 +20,7 @@ use super::line::{Bottleneck, FlowReport, IP_UDP_HEADERS};
 use crate::clock::{at, micros, since_beginning};
 
 /// What is written at a time.
-const CHUNK: [u8; 64 << 10] = [0; 64 << 10];
+static CHUNK: [u8; 64 << 10] = [0; 64 << 10];
 /// Datagrams in a batch at most.
 const SEGMENTS: usize = 44;
 /// Bytes of a full datagram that are not the stream's: header, tag, and about so many of frames.
