@@ -24,16 +24,6 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// The story of a seed: 2 to 20 s of everything, then calm; now and then one of keys in haste, or
 /// of a window that is narrower than what goes through it.
 pub fn storm(seed: u64) -> PacketStory {
-    let mut story = any_story(seed);
-    // One after the other, so that no draw of another kind depends on which there are.
-    let control = usize::try_from(seed).unwrap_or(0) % CongestionAlgorithm::ALL.len();
-    for end in &mut story.ends {
-        end.congestion = CongestionAlgorithm::ALL[control];
-    }
-    story
-}
-
-fn any_story(seed: u64) -> PacketStory {
     let mut dice = named_dice(&Seed::from_number(seed), "packet haste");
     if dice.chance(0.02) {
         return haste(&mut dice);
@@ -44,7 +34,12 @@ fn any_story(seed: u64) -> PacketStory {
     let mut dice = named_dice(&Seed::from_number(seed), "packet storm");
     let dice = &mut dice;
     let count = *pick(dice, &[2, 2, 2, 2, 3, 4]);
-    let ends: Vec<End> = (0..count).map(|_| end(dice)).collect();
+    let mut ends: Vec<End> = (0..count).map(|_| end(dice)).collect();
+    // One after the other, so that no draw of another kind depends on which there are.
+    let control = usize::try_from(seed).unwrap_or(0) % CongestionAlgorithm::ALL.len();
+    for end in &mut ends {
+        end.congestion = CongestionAlgorithm::ALL[control];
+    }
     let tuning = tuning(dice, &ends);
     let weather = weather(dice);
     let mut laws: Vec<PathLaws> = Vec::new();

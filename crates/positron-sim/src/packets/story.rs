@@ -66,7 +66,7 @@ impl End {
             keep_alive: Some(Duration::from_secs(1)),
             idle_timeout: Duration::from_secs(5),
             max_datagram: 16 * 1024,
-            congestion: CongestionAlgorithm::Bbr,
+            congestion: CongestionAlgorithm::NewReno,
             late: (Duration::ZERO, Duration::ZERO),
             gather: Duration::ZERO,
             segments: 64,
