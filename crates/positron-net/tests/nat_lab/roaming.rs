@@ -106,7 +106,7 @@ impl Network {
     /// How long it took until each peer tells it something over UDP, where it is now.
     fn until_reached(&self, ip: Ipv4Addr, since: Instant) -> Duration {
         for data in self.data.iter().take(self.peers.len()) {
-            // A dial that comes before the way is there is repeated when its pause is over.
+            // Seldom, and nobody knows yet why, it takes more than half a minute.
             until(&format!("a peer tells it something at {ip}"), 4 * SOON, || {
                 let peers = get(data, "/v1/peers")?;
                 let mut peers = peers["peers"].as_array()?.iter();

@@ -84,7 +84,7 @@ pub const HOPS_LIFE: Duration = Duration::from_secs(600);
 /// With so many ports open, each guess of the other side is right with a probability of 1/252.
 pub const SEARCH_SOCKETS: usize = 256;
 /// Extra sockets, those of a search, of rounds that are repeated, and of connections over them:
-/// what a process may have open by default on most systems.
+/// half of the 1,024 descriptors that a process has by default on Linux.
 pub const MAX_EXTRA_SOCKETS: usize = 512;
 /// Searches that others ask a node for whose port varies, in a minute: the others it wants itself.
 pub const SEARCHES_FOR_OTHERS: u32 = 3;
