@@ -40,7 +40,8 @@ async fn do_well(nodes: &[&Node], before: &Node) {
         }
     }
     until("they are trusted", async || {
-        before.trust_manager().get_trusted_peers(0.7).await.len() >= nodes.len()
+        let trusted = before.trust_manager().get_trusted_peers(0.7).await;
+        nodes.iter().all(|node| trusted.iter().any(|peer| peer.node_id == node.id()))
     })
     .await;
 }

@@ -83,20 +83,28 @@ impl AntiEntropy<'_> {
         }
     }
 
-    /// Compares notes with one random peer.
+    /// Compares notes with one random peer: of those that were not told what is kept now, or else of
+    /// those that may not know, or not keep, the same.
     pub(super) fn start(
         &mut self,
         now: Now,
         standings: &TrustTable,
         out: &mut VecDeque<GossipEffect>,
     ) {
-        let is_welcome = |peer: &&NodeId| !standings.is_banned(peer, now.wall);
-        let may_be_asked = |link: &GossipPeer| {
+        let count = self.count();
+        let (mut untold, mut others) = (Vec::new(), Vec::new());
+        for (peer, link) in self.links.iter() {
+            let Some(digest) = &link.digest else { continue };
+            let kept = (count, digest.bytes());
             let goes_on = link.comparison.as_ref().is_some_and(|it| it.goes_on(now.mono));
-            link.digest.is_some() && !goes_on
-        };
-        let peers = self.links.iter().filter(|(_, link)| may_be_asked(link));
-        let peers: Vec<NodeId> = peers.map(|(peer, _)| peer).filter(is_welcome).copied().collect();
+            let is_at_rest = link.last_digests.is_at_rest(now.mono, kept);
+            if goes_on || is_at_rest || standings.is_banned(peer, now.wall) {
+                continue;
+            }
+            let is_told = link.last_digests.is_said(kept);
+            if is_told { &mut others } else { &mut untold }.push(*peer);
+        }
+        let peers = if untold.is_empty() { others } else { untold };
         if let Some(&peer) = self.rng.choose(&peers) {
             self.start_with(now, peer, out);
         }
@@ -108,7 +116,9 @@ impl AntiEntropy<'_> {
         let Some(digest) = &link.digest else { return };
         self.counters.anti_entropy_rounds += 1;
         link.comparison = Some(Comparison::new(now.mono));
-        let message = GossipMessage::Digest { key: *digest.key(), count, sum: digest.bytes() };
+        let (key, sum) = (*digest.key(), digest.bytes());
+        link.last_digests.say(now.mono, (count, sum));
+        let message = GossipMessage::Digest { key, count, sum };
         out.push_back(GossipEffect::Send { to: vec![peer], message });
     }
 
@@ -137,6 +147,7 @@ impl AntiEntropy<'_> {
             self.set_key(from, key);
         }
         let Some(link) = self.links.get_mut(&from) else { return };
+        link.last_digests.hear(now.mono, (theirs, sum));
         if link.digest.is_some_and(|digest| (theirs, sum) == (ours, digest.bytes())) {
             link.handle_in_step(now.mono);
             *self.unheard = Ranges::new();

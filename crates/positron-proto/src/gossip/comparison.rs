@@ -5,11 +5,46 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::message_key::MessageKey;
 use crate::{
     id::NodeId,
-    limits::{HAD_WITHIN, SKETCH_PIECE, SYNC_TIMEOUT},
+    limits::{COMPARED_AT_REST, HAD_WITHIN, SKETCH_PIECE, SYNC_TIMEOUT},
     reconciliation::{Decoder, Sketch, Symbol},
     time::Instant,
     wire::holdings::Ranges,
 };
+
+/// How many messages an end keeps, and their sum, as its GOSSIP_DIGEST says.
+pub(super) type DigestSaid = (u64, [u8; 16]);
+
+/// What both ends of a link last said that they keep.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastDigests {
+    ours: Option<DigestSaid>,
+    theirs: Option<DigestSaid>,
+    at: Instant,
+}
+
+impl LastDigests {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self { ours: None, theirs: None, at: now }
+    }
+
+    pub(super) const fn say(&mut self, now: Instant, kept: DigestSaid) {
+        (self.ours, self.at) = (Some(kept), now);
+    }
+
+    pub(super) const fn hear(&mut self, now: Instant, kept: DigestSaid) {
+        (self.theirs, self.at) = (Some(kept), now);
+    }
+
+    /// Whether the peer knows that this is kept here.
+    pub(super) fn is_said(&self, kept: DigestSaid) -> bool {
+        self.ours == Some(kept)
+    }
+
+    /// Whether both keep this, and both know it.
+    pub(super) fn is_at_rest(&self, now: Instant, kept: DigestSaid) -> bool {
+        self.is_said(kept) && self.theirs == Some(kept) && now.since(self.at) < COMPARED_AT_REST
+    }
+}
 
 /// At the end that asked: what the peer said that it has, since we sent it a GOSSIP_DIGEST.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     SHAPES,
-    comparison::{Comparison, OfferedSketch},
+    comparison::{Comparison, DigestSaid, LastDigests, OfferedSketch},
     message_key::MessageKey,
     reach::{PlaceSet, ReachPlace},
     set_digest::SetDigest,
@@ -61,14 +61,13 @@ pub(super) struct GossipPeer {
     pub(super) told: u64,
     /// What is here, in one sum that both ends can make, once both have the key of the link.
     pub(super) digest: Option<SetDigest>,
+    /// What both last said of it.
+    pub(super) last_digests: LastDigests,
     /// Our GOSSIP_DIGEST that it has not answered to the end.
     pub(super) comparison: Option<Comparison>,
     /// What it may still ask for since its own.
     pub(super) offered_sketch: Option<OfferedSketch>,
 }
-
-/// How many messages a peer keeps, and their sum, as its GOSSIP_DIGEST says.
-pub(super) type DigestSaid = (u64, [u8; 16]);
 
 /// A GOSSIP_DIGEST that was answered.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +134,7 @@ impl GossipPeer {
             shapes_sent: 0,
             told,
             digest: None,
+            last_digests: LastDigests::new(now),
             comparison: None,
             offered_sketch: None,
         }

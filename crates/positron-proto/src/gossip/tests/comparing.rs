@@ -7,7 +7,7 @@ use super::{
 use crate::{
     id::NodeId,
     identity::{Identity, Verified},
-    limits::{LISTED_BYTES_PER_SECOND, SKETCH_PIECE, SKETCH_SYMBOLS},
+    limits::{COMPARED_AT_REST, LISTED_BYTES_PER_SECOND, SKETCH_PIECE, SKETCH_SYMBOLS},
     misbehavior::{Misbehavior, Observation},
     reconciliation::{Code, Sketch},
     time::Duration,
@@ -252,6 +252,31 @@ fn who_has_the_larger_id_does_not_choose_the_key() {
     let ask = GossipMessage::Digest { key: [7; 16], count: 9, sum: [7; 16] };
     assert_eq!(node.hear(at(Duration::ZERO), larger, ask), []);
     assert_eq!(node.gossip.links[&larger].digest.unwrap().key(), &before);
+}
+
+#[test]
+fn a_network_that_keeps_the_same_is_silent_until_somebody_has_something_new() {
+    let mut world = World::new(30, 5);
+    world.connect_randomly(8);
+    let [first, second] = [0, 1].map(|place| world.ids()[place]);
+    world.publish(first, 1);
+    world.run(30 * SECOND);
+    let rounds = |world: &World| -> u64 {
+        world.nodes.values().map(|node| node.gossip.counters().anti_entropy_rounds).sum()
+    };
+    let (sent, before) = (world.sent, rounds(&world));
+    world.run(60 * SECOND);
+    assert_eq!(world.sent - sent, 0, "nobody says anything");
+    world.run(COMPARED_AT_REST);
+    let links = u64::try_from(world.links.len()).unwrap();
+    let once = rounds(&world) - before;
+    assert!((links..=2 * links).contains(&once), "each link once, by one end or both: {once}");
+
+    // What came over no link, and was pushed to nobody.
+    let alone = say(&identity(1_000), 7, b"from afar");
+    take(&mut world, second, &[alone]);
+    world.run(20 * SECOND);
+    assert!(world.ids().into_iter().all(|node| kept(&world, node) == 2));
 }
 
 #[test]
