@@ -133,11 +133,14 @@ pub const RECENT_TRAFFIC: Duration = Duration::from_secs(2);
 /// While parts of a message arrive, the receiver is never silent for longer than this: half of
 /// [`PROBE_AFTER`], so that the sender of a large message over a slow path does not doubt it.
 pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);
-/// How long an acknowledgment for which nobody waits may wait for company: a third of what would
-/// make a slow reader of us, so that it may be lost and be sent again. Nodes at rest say something
-/// to each of eight peers every four seconds.
+/// How long an acknowledgment for which nobody waits may wait for company, if it is not for one
+/// message alone: a third of what would make a slow reader of us, so that it may be lost and be
+/// sent again.
 pub const ACK_COMPANY_DELAY: Duration = Duration::from_secs(3);
-/// The same where nothing else tells the peer that we live: half of [`PROBE_AFTER`] too, so that
+/// The same for one message alone, over datagrams, whose own acknowledgments say that we read: two
+/// heartbeats of a link, one of which is likely ours.
+pub const LONE_ACK_DELAY: Duration = Duration::from_mins(1);
+/// The same where nothing else tells the peer that we live, alone or not: half of [`PROBE_AFTER`] too, so that
 /// nobody is asked for a sign of life instead.
 pub const PROVING_ACK_DELAY: Duration = Duration::from_millis(500);
 /// Messages after which it waits no longer: a small part of [`MAX_PEER_QUEUE_MESSAGES`], which wait

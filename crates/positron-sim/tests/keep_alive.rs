@@ -36,6 +36,28 @@ fn silent_home(nat: NatType) -> Scenario {
     story.at_home(HOME, nat)
 }
 
+/// How many packets the home sends in 900 s of a story in which nobody says anything.
+fn packets_of(story: &Scenario) -> u64 {
+    let mut world = World::new(story, 1);
+    let sent = |world: &World| world.view(HOME).unwrap().counters.datagrams.datagrams_sent;
+    world.run_until(secs(300));
+    assert_eq!(sessions(&world).len(), PEERS);
+    let before = sent(&world);
+    world.run_until(secs(1_200));
+    sent(&world) - before
+}
+
+#[test]
+fn a_node_with_all_its_machines_is_nearly_silent_where_nobody_says_anything() {
+    let mut story = Scenario::quiet("an idle home, by default", PEERS + 1, secs(1_300));
+    story.listen = Listen::Port;
+    story.addresses = AddressBlock::Public;
+    story.config.peers.min_peers = PEERS;
+    let packets = packets_of(&story.at_home(HOME, NatType::Linux));
+    println!("{packets} packets to {PEERS} peers in 900 s");
+    assert!(packets <= 900 / 4 * PEERS as u64, "{packets}");
+}
+
 #[test]
 fn who_has_something_for_an_idle_home_finds_its_router_open() {
     for nat in [NatType::PortRestricted, NatType::Linux, NatType::Symmetric] {

@@ -92,6 +92,49 @@ fn homes_of_every_pair_of_types_are_linked_directly_where_that_can_be() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+#[test]
+fn homes_that_are_far_apart_in_time_find_each_other_too() {
+    let mut took = Vec::new();
+    let pairs = NatType::ALL.into_iter().flat_map(|a| NatType::ALL.map(|b| [a, b]));
+    for (types, seed) in pairs.filter(|types| can_meet(*types)).zip(0..) {
+        let mut story = homes(types);
+        story.physics.delay = (Duration::from_millis(10), Duration::from_millis(300));
+        let mut world = World::new(&story, seed);
+        world.run_until(secs(20));
+        let [from, to] = HOMES;
+        assert_eq!(world.say(Workload::Direct { from, to, bytes: 200 }), Some(Ok(())));
+        let steps = (1..=200).map(|step| Duration::from_millis(100 * step));
+        let mut relayed = None;
+        let direct = steps.map(|after| (after, secs(20) + after)).find(|(_, at)| {
+            world.run_until(*at);
+            let found = link(&world, from, to);
+            relayed = relayed.or(found.map(|_| at.as_millis() - 20_000));
+            found == Some(LinkKind::Udp)
+        });
+        let name = format!("{}-{}, seed {seed}", types[0], types[1]);
+        let direct = direct.unwrap_or_else(|| panic!("{name}: no direct path")).0;
+        let rounds = world.view(from).unwrap().counters.nat.rounds;
+        println!("{name}: linked after {relayed:?} ms, directly {direct:?}, {rounds} rounds");
+        took.push((relayed, direct));
+    }
+    for which in ["linked", "directly"] {
+        let pick = |it: &(Option<u128>, Duration)| match which {
+            "linked" => it.0.unwrap(),
+            _ => it.1.as_millis(),
+        };
+        let mut took: Vec<u128> = took.iter().map(pick).collect();
+        took.sort_unstable();
+        let at = |part: usize| took[(took.len() - 1) * part / 100];
+        println!(
+            "{} pairs {which}: p50 {} ms, p90 {}, max {}",
+            took.len(),
+            at(50),
+            at(90),
+            at(100)
+        );
+    }
+}
+
 /// Of each kind that asks for the port, with one whose port is another one for everybody.
 fn hard_pairs() -> impl Iterator<Item = [NatType; 2]> {
     let pairs = NatType::ALL.into_iter().flat_map(|a| NatType::ALL.map(|b| [a, b]));
@@ -163,7 +206,11 @@ fn when_a_router_forgets_a_direct_path_two_homes_go_on_over_the_relay_and_find_a
         world.apply(&Fault::RebootBoxes(Selector::Node(to)));
         let mut kinds = Vec::new();
         for second in 31..=100 {
-            assert_eq!(world.say(Workload::Direct { from, to, bytes: 200 }), Some(Ok(())));
+            // Who hears nothing of its router and says nothing is not found before its next sign of
+            // life.
+            for [from, to] in [[from, to], [to, from]] {
+                assert!(world.say(Workload::Direct { from, to, bytes: 200 }).is_some());
+            }
             world.run_until(secs(second));
             kinds.push(link(&world, from, to));
         }
@@ -244,24 +291,27 @@ fn a_node_finds_out_from_its_peers_whether_strangers_are_let_in() {
 }
 
 #[test]
-fn a_clashing_home_that_says_through_whom_it_is_reached_is_met_at_once() {
+fn a_clashing_home_that_says_through_whom_it_is_reached_is_met() {
     for seed in 0..2 {
         let mut world = World::new(&homes_among_many(&[NatType::Clash; 2]), seed);
         let [from, to] = [MANY, MANY + 1];
         let is_judged = |world: &World| {
             world.view(to).is_some_and(|view| view.nat.ipv4.filtering == Filtering::Dependent)
         };
-        // Whoever asks all of its peers in vain asks again later.
-        let judged = (20..=120).step_by(5).find(|at| {
+        // Whoever asks all of its peers in vain asks again later, and its record is not everywhere
+        // at once.
+        let met = (20..=120).step_by(5).find(|at| {
             world.run_until(secs(*at));
-            is_judged(&world)
+            if !is_judged(&world) {
+                return false;
+            }
+            let view = world.view(to).unwrap();
+            assert_eq!(view.external_addresses, [], "seed {seed}: nobody comes uninvited");
+            assert!(world.say(Workload::Direct { from, to, bytes: 200 }).is_some());
+            world.run_until(secs(at + 4));
+            link(&world, from, to) == Some(LinkKind::Udp)
         });
-        let judged = judged.unwrap_or_else(|| panic!("seed {seed}: nobody knows what is let in"));
-        println!("seed {seed}: judged by {judged} s");
-        let view = world.view(to).unwrap();
-        assert_eq!(view.external_addresses, [], "seed {seed}: nobody comes uninvited");
-        assert!(world.say(Workload::Direct { from, to, bytes: 200 }).is_some());
-        world.run_until(secs(judged + 3));
-        assert_eq!(link(&world, from, to), Some(LinkKind::Udp), "seed {seed}");
+        let met = met.unwrap_or_else(|| panic!("seed {seed}: not met"));
+        println!("seed {seed}: met by {met} s");
     }
 }

@@ -103,9 +103,9 @@ pub const GRAFT_INTERVAL: Duration = Duration::from_millis(100);
 /// too. What is older is a matter of comparing notes.
 pub const PUSHED_WITHIN: Duration = Duration::from_secs(1);
 /// How long two that last said the same of what they keep, and keep it still, do not compare notes:
-/// nothing is expected of it, for whoever has something new compares at once (guess: six
-/// keep-alives of a mapping).
-pub const COMPARED_AT_REST: Duration = Duration::from_mins(2);
+/// nothing is expected of it, for whoever has something new compares at once (guess: a
+/// thirtieth of the packets of an idle link).
+pub const COMPARED_AT_REST: Duration = Duration::from_mins(10);
 /// The interval of the two budgets below.
 pub const GOSSIP_BUDGET_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes sent to one peer per interval because it asked: two of the largest messages, each with its

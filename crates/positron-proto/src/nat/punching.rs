@@ -26,7 +26,7 @@ use crate::{
     rng::Rng,
     scope::{Scope, is_plausible},
     stun::TransactionId,
-    time::{Instant, Now},
+    time::{Duration, Instant, Now},
     wire::Address,
 };
 
@@ -91,11 +91,18 @@ impl Punching {
         }
         let (stage, failed, offered) = (RoundStage::Idle, 0, None);
         let worth = Worth::default();
-        let path = SoughtPath { over, stage, failed, offered, worth, fresh: None, anew: false };
+        let path = SoughtPath {
+            over,
+            stage,
+            failed,
+            offered,
+            worth,
+            fresh: None,
+            anew: false,
+            hops_asked: None,
+        };
         self.wanted.insert(peer, path);
-        if over.begins {
-            self.deadlines.set(peer, now.mono);
-        }
+        self.deadlines.set(peer, now.mono);
     }
 
     /// So many bytes went over a relay, from or to a peer.
@@ -200,16 +207,18 @@ impl Punching {
         self.prepare(now, from, own, out);
     }
 
-    /// Says where we may be, as soon as all is known that is to be known before.
+    /// Says where we may be, as soon as all is known that is to be known before: how far openers go
+    /// only by who opens its translator with its word.
     fn prepare(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
-        let is_asked = self.freshen(now, peer, own, out);
-        if !self.measure(now, peer, out) {
-            return;
-        }
-        if is_asked {
-            self.set_stage(peer, RoundStage::Measuring);
-        } else {
-            self.speak(now, peer, own, out);
+        let mapped_at = self.freshen(now, peer, own, out);
+        let measured_at = self.measure(now, peer, out);
+        let begins = self.wanted.get(&peer).is_some_and(|wanted| wanted.over.begins);
+        match mapped_at.max(measured_at.filter(|_| !begins)) {
+            Some(at) => {
+                self.set_stage(peer, RoundStage::Measuring);
+                self.deadlines.set(peer, at);
+            }
+            None => self.speak(now, peer, own, out),
         }
     }
 
@@ -359,8 +368,8 @@ impl Punching {
         let again = PUNCH_AGAIN[wanted.failed.min(PUNCH_AGAIN.len() - 1)];
         let again = if self.found.contains(&peer) { again.min(PUNCH_FOUND_AGAIN) } else { again };
         wanted.failed += 1;
-        let begins = wanted.over.begins.then_some(now.mono + again);
-        self.deadlines.set_or_clear(peer, begins);
+        let again = if wanted.over.begins { again } else { Duration::ZERO };
+        self.deadlines.set(peer, now.mono + again);
     }
 
     /// A STUN request was answered: perhaps one of ours.
@@ -429,11 +438,15 @@ impl Punching {
             due.push(peer);
         }
         for peer in due {
-            let Some(SoughtPath { stage, .. }) = self.wanted.get(&peer) else {
+            let Some(SoughtPath { stage, over, .. }) = self.wanted.get(&peer) else {
                 continue;
             };
             match stage {
-                RoundStage::Idle => self.prepare(now, peer, own, out),
+                RoundStage::Idle if over.begins => self.prepare(now, peer, own, out),
+                // What is known when the peer asks for a round is not waited for then.
+                RoundStage::Idle => {
+                    self.measure(now, peer, out);
+                }
                 RoundStage::Measuring => {
                     self.reach.get_or_insert((MAX_OPENER_HOPS, now.mono));
                     self.speak(now, peer, own, out);
@@ -457,7 +470,7 @@ impl Punching {
     }
 
     /// Opens a new socket for a round that is not the first, and asks the relay where it is: what
-    /// went from the other one, or came to it, may have closed a translator to the peer. Whether
+    /// went from the other one, or came to it, may have closed a translator to the peer. Until when
     /// that is waited for.
     fn freshen(
         &mut self,
@@ -465,19 +478,15 @@ impl Punching {
         peer: NodeId,
         own: &OwnPlaces,
         out: &mut VecDeque<NatEffect>,
-    ) -> bool {
-        let Some(wanted) = self.wanted.get_mut(&peer) else { return false };
-        let Some(relay) = wanted.over.relay.filter(|_| wanted.failed > 0 && !own.port_varies)
-        else {
-            return false;
-        };
-        let Some(&path) = self.searches.open(now.mono, relay, 1, out).first() else { return false };
+    ) -> Option<Instant> {
+        let wanted = self.wanted.get_mut(&peer)?;
+        let relay = wanted.over.relay.filter(|_| wanted.failed > 0 && !own.port_varies)?;
+        let &path = self.searches.open(now.mono, relay, 1, out).first()?;
         wanted.fresh = ExtraSocket::split(path).0.map(|socket| FreshPort { socket, mapped: None });
         for _ in 0..MAPPING_ASKS {
             self.ask(now, (AskedFor::Mapping(peer), path), None, out);
         }
-        self.deadlines.set(peer, now.mono + HOPS_WAIT);
-        true
+        Some(now.mono + HOPS_WAIT)
     }
 
     fn offer_of(
@@ -501,27 +510,34 @@ impl Punching {
     }
 
     /// Finds out how many hops away the relay is, unless that is known: an opener goes one less, so
-    /// that it passes our translators and not the peer's. Whether it is known.
-    fn measure(&mut self, now: Now, peer: NodeId, out: &mut VecDeque<NatEffect>) -> bool {
-        if self.reach.is_some_and(|(_, since)| now.mono.since(since) < HOPS_LIFE) {
-            return true;
+    /// that it passes our translators and not the peer's. Until when that is waited for.
+    fn measure(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        out: &mut VecDeque<NatEffect>,
+    ) -> Option<Instant> {
+        if let Some((_, since)) = self.reach
+            && now.mono.since(since) < HOPS_LIFE
+        {
+            // The others that left with the first one are about to come.
+            return Some(since + HOPS_GRACE).filter(|at| *at > now.mono);
         }
-        let Some(wanted) = self.wanted.get_mut(&peer) else { return false };
+        let wanted = self.wanted.get_mut(&peer)?;
         let Some(relay) = wanted.over.relay else {
             // No datagram goes to the relay; a guess is as good as any.
             self.reach = Some((MAX_OPENER_HOPS, now.mono));
-            return true;
+            return None;
         };
-        if wanted.stage != RoundStage::Measuring {
-            wanted.stage = RoundStage::Measuring;
-            self.reach = None;
-            self.deadlines.set(peer, now.mono + HOPS_WAIT);
+        let asked = wanted.hops_asked.filter(|asked| now.mono.since(*asked) < HOPS_WAIT);
+        if asked.is_none() {
+            (wanted.hops_asked, self.reach) = (Some(now.mono), None);
             // Each twice: one that is lost would have the openers go too far.
             for hops in (2..=MAX_OPENER_HOPS).flat_map(|hops| [hops; 2]) {
                 self.ask(now, (AskedFor::Hops(peer, hops), relay), Some(hops), out);
             }
         }
-        false
+        Some(asked.unwrap_or(now.mono) + HOPS_WAIT)
     }
 
     fn ask(

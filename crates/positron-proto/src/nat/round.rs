@@ -17,7 +17,7 @@ use crate::{
 pub(super) enum RoundStage {
     /// It is to begin again.
     Idle,
-    /// How far our own translators reach is being found out, before anything is said.
+    /// Where we are, or how far our own translators reach, is being found out before it is said.
     Measuring,
     /// CONNECT was said.
     Offered(Offer),
@@ -88,6 +88,8 @@ pub(super) struct SoughtPath {
     pub(super) worth: Worth,
     /// A socket that nobody heard of before, for this round.
     pub(super) fresh: Option<FreshPort>,
+    /// When it was last asked how many hops away the relay is.
+    pub(super) hops_asked: Option<Instant>,
     /// Whether the round that was offered is to be offered again, with a search.
     pub(super) anew: bool,
 }

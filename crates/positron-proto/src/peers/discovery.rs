@@ -42,7 +42,7 @@ enum DiscoveryWake {
 /// The conversation with linked peers.
 ///
 /// Whoever dialled says hello, and the other end answers; who waits for a hello in vain says its
-/// own. Each link carries a heartbeat at every interval. One random peer at a time is asked for
+/// own. Each link carries a heartbeat at every interval, of whichever end is the first. One random peer at a time is asked for
 /// records: at every discovery interval, or soon while there are too few peers and questions bring
 /// new ones. What a peer leaves unanswered for [`ANSWER_TIMEOUT`] is observed; if it never said
 /// hello, it is let go.
@@ -102,6 +102,13 @@ impl Discovery {
         if answer {
             self.deadlines.clear(DiscoveryWake::HelloAnswer(from));
         }
+    }
+
+    /// A peer said that it lives: nobody needs to hear the same of us before the next interval. Who
+    /// is the first then is chance.
+    pub(super) fn handle_heartbeat(&mut self, from: NodeId, turn: &mut Turn<'_>) {
+        let next = turn.now.mono + turn.rng.jitter(self.heartbeat_interval);
+        self.deadlines.set(DiscoveryWake::Heartbeat(from), next);
     }
 
     /// A peer answered a question.

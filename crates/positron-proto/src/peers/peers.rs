@@ -338,7 +338,7 @@ impl Peers {
         };
         // How many peers somebody says it has protects nobody: it may be a lie.
         if let PeersMessage::Heartbeat(_) = incoming {
-            return;
+            return self.discovery.handle_heartbeat(from, &mut self.shared.turn(now, out));
         }
         let asked = link.asked && matches!(incoming, PeersMessage::Announcement(_));
         if !asked && !link.may_speak(now.mono) {

@@ -131,6 +131,11 @@ impl Conversation {
         self.outgoing.iter_mut().for_each(SendLane::handle_arrived);
     }
 
+    /// Whether all that is wholly on the present link is known to be at its other end.
+    pub(super) fn has_arrived(&self) -> bool {
+        self.outgoing.iter().all(SendLane::has_arrived)
+    }
+
     /// What arrived at the process that is gone, and for which nobody waits, is not said to the
     /// next one: it is out of date, and of broadcasts notes are compared.
     fn let_go_of_the_said(&mut self) {

@@ -20,7 +20,9 @@ use super::{
 };
 use crate::{
     id::{LinkId, NodeId},
-    limits::{ACK_COMPANY_DELAY, MAX_RECORD, PROVING_ACK_DELAY},
+    limits::{
+        ACK_COMPANY_DELAY, LONE_ACK_DELAY, MAX_RECORD, PROVING_ACK_DELAY, SLOW_READER_TIMEOUT,
+    },
     metric::Way,
     time::{Duration, Instant, Now},
     wire::frame::{Frame, Lane},
@@ -294,7 +296,7 @@ impl<'a> EstablishedSession<'a> {
         self.conversation.incoming.handle_timeout(now);
         match self.on.link.keep_alive.check(now, self.waiting(), heartbeat) {
             Liveness::Gone => Health::Silent,
-            _ if self.conversation.slow_reader_at() <= now => Health::SlowReader,
+            _ if self.slow_reader_at() <= now => Health::SlowReader,
             Liveness::Suspect => Health::Suspect,
             Liveness::Ask | Liveness::Fine => Health::Fine,
         }
@@ -303,7 +305,7 @@ impl<'a> EstablishedSession<'a> {
     /// When [`check`](Self::check) may come to something else than fine.
     pub(super) fn poll_check(&self, heartbeat: Duration) -> Instant {
         let liveness = self.on.link.keep_alive.poll_check(self.waiting(), heartbeat);
-        liveness.min(self.conversation.slow_reader_at()).min(self.acknowledges_at())
+        liveness.min(self.slow_reader_at()).min(self.acknowledges_at())
     }
 
     /// Somebody waits for what the other end says, or it for what we say.
@@ -320,15 +322,30 @@ impl<'a> EstablishedSession<'a> {
     /// Whether the other end owes a sign of life. What arrived there, as far as packets tell, is
     /// acknowledged some time.
     fn waiting(&self) -> Waiting {
-        match self.on.carrier.is_drained(self.id) {
-            Some(true) if self.conversation.unsent_bytes() == 0 => Waiting::Nothing,
-            _ => self.conversation.waiting(),
+        if self.conversation.unsent_bytes() == 0 && self.conversation.has_arrived() {
+            return Waiting::Nothing;
+        }
+        self.conversation.waiting()
+    }
+
+    /// When the peer will have been too slow. The acknowledgment of what arrived there, as far as
+    /// packets tell, may wait for company.
+    fn slow_reader_at(&self) -> Instant {
+        let slow_at = self.conversation.slow_reader_at();
+        let at_last = slow_at + LONE_ACK_DELAY;
+        match self.waiting() {
+            Waiting::Nothing => at_last,
+            Waiting::Unacknowledged => {
+                let spoken = self.on.link.keep_alive.spoken();
+                slow_at.max(spoken + SLOW_READER_TIMEOUT).min(at_last)
+            }
         }
     }
 
-    /// How long an acknowledgment waits for company.
+    /// How long the acknowledgment of one more message waits for company.
     fn company_delay(&self) -> Duration {
         match self.on.carrier.is_drained(self.id) {
+            Some(_) if self.conversation.incoming.owes_nothing() => LONE_ACK_DELAY,
             Some(_) => ACK_COMPANY_DELAY,
             None => PROVING_ACK_DELAY,
         }

@@ -132,6 +132,11 @@ impl KeepAlive {
         self.ask.get_or_insert(self.tokens);
     }
 
+    /// Whether nothing was heard for as long as a link in use is not silent, and nobody asked.
+    pub(super) fn is_quiet(&self, now: Instant) -> bool {
+        now.since(self.heard) >= PROBE_AFTER && self.ask.is_none() && self.asked.is_none()
+    }
+
     /// Whether a PING or PONG waits to be sent.
     pub(super) const fn is_pending(&self) -> bool {
         self.ask.is_some() || !self.answers.is_empty()
@@ -165,6 +170,11 @@ impl KeepAlive {
     /// Something goes out, and nothing before it waits to be acknowledged.
     pub(super) const fn handle_spoken(&mut self, now: Instant) {
         self.spoken = now;
+    }
+
+    /// Since when something waits to be acknowledged, if it does.
+    pub(super) const fn spoken(&self) -> Instant {
+        self.spoken
     }
 
     /// A message for which somebody waits went out or came in.

@@ -117,7 +117,7 @@ impl Sessions {
             table.close(now, new.link, CloseReason::Duplicate);
             return;
         }
-        let (since, from, was_at) = (older.since, older.kind, older.peer.addr);
+        let (since, from, before) = (older.since, older.kind, older.peer);
         let was_good = now.mono.since(older.raised) >= BACK_LONGEST;
         if self.config.transports.before(from).is_empty() && was_good {
             self.conversations.handle_good_link(&new.id);
@@ -126,7 +126,8 @@ impl Sessions {
         if let Some(Stage::Established(link)) = self.links.table.stage_mut(new.link) {
             link.since = since;
         }
-        if was_at != new.addr {
+        // Who dialled is news, too, where both did through one relay.
+        if (before.addr, before.direction) != (new.addr, new.direction) {
             out.push_back(SessionEffect::Moved { peer: new.id, addr: new.addr });
         }
         self.links.table.close(now, old, CloseReason::Duplicate);
@@ -363,6 +364,7 @@ impl Sessions {
         let (reason, memory) = match health {
             Health::Silent => {
                 self.counters.keepalive_timeouts += 1;
+                self.ask_around(now);
                 (CloseReason::Timeout, Retention::Keep)
             }
             Health::SlowReader => {
@@ -375,6 +377,7 @@ impl Sessions {
                     self.links.table.ask_for_flush(now, id);
                 }
                 if health == Health::Suspect {
+                    self.ask_around(now);
                     out.push_back(SessionEffect::Suspect(peer));
                     self.links.dials.begin_failover(&mut self.links.table, now, id, out);
                 }
@@ -383,6 +386,20 @@ impl Sessions {
         };
         self.links.table.close(now, id, reason.clone());
         self.lose_link(now, peer, DownReason::ByUs(reason), memory, out);
+    }
+
+    /// A link fell silent. If it is our translator that forgot it, it forgot the others too, and who
+    /// wants us cannot come in before we say something: every quiet one does. Silence is not held
+    /// against them for it.
+    fn ask_around(&mut self, now: Now) {
+        let links: Vec<LinkId> = self.conversations.attached().map(|(link, _)| link).collect();
+        for link in links {
+            let Some(on) = self.links.table.established(link) else { continue };
+            if on.link.keep_alive.is_quiet(now.mono) {
+                on.link.keep_alive.ping();
+                self.links.table.ask_for_flush(now, link);
+            }
+        }
     }
 
     /// Ends the session whose unfinished message is the oldest: there is too much of such in all.

@@ -115,6 +115,11 @@ impl ReceiveLanes {
         (self.untold, self.until) = (0, Instant::FAR_FUTURE);
     }
 
+    /// Whether no acknowledgment waits for company.
+    pub(super) const fn owes_nothing(&self) -> bool {
+        self.untold == 0
+    }
+
     /// What waited for company has waited for long enough.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         if self.until <= now {

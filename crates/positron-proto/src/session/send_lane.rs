@@ -226,6 +226,11 @@ impl SendLane {
         self.arrived = self.arrived.max(u32::try_from(self.sent).unwrap_or(u32::MAX));
     }
 
+    /// Whether that is known.
+    pub(super) fn has_arrived(&self) -> bool {
+        usize::try_from(self.arrived).is_ok_and(|arrived| arrived >= self.sent)
+    }
+
     /// The oldest message, if it is at the other end and nobody holds a ticket for it.
     pub(super) fn let_go_of_said(&mut self) -> Option<LetGo> {
         self.queue.front().filter(|queued| self.arrived > 0 && queued.ticket.is_none())?;

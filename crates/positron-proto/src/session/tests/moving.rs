@@ -1,6 +1,9 @@
 use super::*;
 use crate::{
-    limits::{ACK_COMPANY_DELAY, LINK_DATAGRAM_WINDOW, MAX_MESSAGE, MAX_PAYLOAD, PROBE_HEAD_START},
+    limits::{
+        ACK_COMPANY_DELAY, LINK_DATAGRAM_WINDOW, LONE_ACK_DELAY, MAX_MESSAGE, MAX_PAYLOAD,
+        PROBE_HEAD_START,
+    },
     session::{sessions::LinkKind, stage::Stage},
 };
 
@@ -343,10 +346,19 @@ fn over_datagrams_gossip_after_a_silence_asks_nobody_for_a_sign_of_life() {
     let queued = |world: &World| world.nodes[0].sessions.views().next().unwrap().queued_bytes;
     let before = sent(&world);
     world.send(0, 1, Lane::GOSSIP, "news");
-    world.advance(ACK_COMPANY_DELAY - millis(500));
+    world.advance(LONE_ACK_DELAY - millis(500));
     assert_eq!((sent(&world), queued(&world) > 0), ([before[0] + 1, before[1]], true));
     world.advance(secs(1));
     assert_eq!((sent(&world), queued(&world)), ([before[0] + 1, before[1] + 1], 0));
+
+    world.send(0, 1, Lane::GOSSIP, "more news");
+    world.advance(secs(10));
+    world.send(0, 1, Lane::GOSSIP, "and more");
+    world.advance(ACK_COMPANY_DELAY - millis(500));
+    assert_eq!((sent(&world), queued(&world) > 0), ([before[0] + 3, before[1] + 1], true));
+    world.advance(secs(1));
+    assert_eq!((sent(&world), queued(&world)), ([before[0] + 3, before[1] + 2], 0));
+    assert!(world.is_up(0, 1), "nobody is held for a slow reader");
 }
 
 #[test]
