@@ -517,18 +517,17 @@ impl Punching {
         peer: NodeId,
         out: &mut VecDeque<NatEffect>,
     ) -> Option<Instant> {
-        if let Some((_, since)) = self.reach
-            && now.mono.since(since) < HOPS_LIFE
-        {
-            // The others that left with the first one are about to come.
-            return Some(since + HOPS_GRACE).filter(|at| *at > now.mono);
-        }
+        let known = self.reach.filter(|(_, since)| now.mono.since(*since) < HOPS_LIFE);
         let wanted = self.wanted.get_mut(&peer)?;
         let Some(relay) = wanted.over.relay else {
             // No datagram goes to the relay; a guess is as good as any.
-            self.reach = Some((MAX_OPENER_HOPS, now.mono));
+            self.reach = known.or(Some((MAX_OPENER_HOPS, now.mono)));
             return None;
         };
+        if let Some((_, since)) = known {
+            // The others that left with the first one are about to come.
+            return Some(since + HOPS_GRACE).filter(|at| *at > now.mono);
+        }
         let asked = wanted.hops_asked.filter(|asked| now.mono.since(*asked) < HOPS_WAIT);
         if asked.is_none() {
             (wanted.hops_asked, self.reach) = (Some(now.mono), None);
