@@ -90,7 +90,7 @@ pub use positron_proto::{
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
     misbehavior::{BanReason, Observation},
-    nat::{FamilyNat, Filtering, NatInfo, PortMapping, SeenAt, StrangerSent},
+    nat::{FamilyNat, Filtering, FilteringTrial, NatInfo, PortMapping, SeenAt, TrialSender},
     node::{
         Refused, RoundTrip, SequenceKind as MessageKind,
         readiness::{Readiness, ReadinessCheck, ReadyCheck},

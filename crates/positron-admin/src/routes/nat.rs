@@ -22,8 +22,11 @@ struct FamilyShape {
     public_ip: Option<String>,
     /// How its port is mapped: to the `same` towards everybody, or to one that `varies`.
     mapping: MappingShape,
-    /// From whom packets are let in: from everybody, endpoint-independent (RFC 4787, 5), or from
-    /// those only that it sent to.
+    /// From whom packets are let in (RFC 4787, 5): from everybody (`endpoint_independent`), from
+    /// every port of an address that it sent to (`address_dependent`), from that port only
+    /// (`address_and_port_dependent`); from every port of such an address and perhaps from
+    /// everybody (`at_most_address_dependent`); from those only that it sent to, by address or by
+    /// port (`dependent`).
     filtering: FilteringShape,
     /// Whether another machine has that address; null if nobody knows.
     behind_nat: Option<bool>,
@@ -31,8 +34,8 @@ struct FamilyShape {
     is_forced: bool,
     /// Who saw it where.
     evidence: Vec<SeenShape>,
-    /// Which strangers sent to it, the last as the last.
-    filtering_evidence: Vec<StrangerShape>,
+    /// Which packets were sent to it to find that out, the last as the last.
+    filtering_evidence: Vec<TrialShape>,
 }
 
 #[derive(ToSchema)]
@@ -49,6 +52,9 @@ enum MappingShape {
 #[expect(dead_code, reason = "it describes what `Filtering` writes")]
 enum FilteringShape {
     EndpointIndependent,
+    AddressDependent,
+    AddressAndPortDependent,
+    AtMostAddressDependent,
     Dependent,
     Unknown,
 }
@@ -68,17 +74,32 @@ struct SeenShape {
     age: u64,
 }
 
-/// How one stranger fared.
+/// One packet that was sent to see whether it gets in.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what `StrangerSent` writes")]
-struct StrangerShape {
-    /// Who asked it to send.
+#[expect(dead_code, reason = "it describes what `FilteringTrial` writes")]
+struct TrialShape {
+    /// The peer that was asked for it.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     asked: String,
-    /// From where it came, or would have come.
+    /// Who sent it: that peer, from a port that was never sent to, or somebody at an address to
+    /// which the socket never sent.
+    sender: TrialSenderShape,
+    /// From where it came, or would have come; of another port that was silent only the address is
+    /// known.
     from: String,
     /// Whether it came.
     arrived: bool,
+    /// Whether it went to the UDP port on which the node listens; else to a socket that had sent to
+    /// that peer alone.
+    is_listening_socket: bool,
     /// Seconds since then.
     age: u64,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes what `TrialSender` writes")]
+enum TrialSenderShape {
+    AnotherPort,
+    Stranger,
 }

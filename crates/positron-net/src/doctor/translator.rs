@@ -17,6 +17,9 @@ const FORWARD: &str = "to be reached by all: forward the port, UDP and TCP, to t
 const OPEN: &str = "to be reached by all: let the port in, UDP and TCP, at the firewall before \
                     this machine";
 
+/// How packets may be filtered so that strangers are not let in.
+const SHUT: [&str; 3] = ["dependent", "address_dependent", "address_and_port_dependent"];
+
 /// By the peers of the running node. `has_servers`: STUN servers are asked too.
 pub(super) fn by_peers(node: &NodeState, has_servers: bool) -> Finding {
     let about = "NAT, by peers";
@@ -44,7 +47,7 @@ pub(super) fn by_peers(node: &NodeState, has_servers: bool) -> Finding {
         Some(family) if family["filtering"] == "endpoint_independent" => {
             Finding::right(about, says)
         }
-        Some(family) if family["filtering"] == "dependent" => {
+        Some(family) if SHUT.iter().any(|shut| family["filtering"] == *shut) => {
             Finding::note(about, says).advise(match family["behind_nat"] == true {
                 true => FORWARD,
                 false => OPEN,
@@ -208,8 +211,12 @@ mod tests {
         assert_eq!(verdict(true.into(), "varies"), (Verdict::Note, true));
         let open = judged(true.into(), "same", "endpoint_independent");
         assert_eq!(open, (Verdict::Right, false), "strangers are let in");
-        let firewall = judged(false.into(), "same", "dependent");
-        assert_eq!(firewall, (Verdict::Note, true), "strangers are not let in");
+        for shut in SHUT {
+            let firewall = judged(false.into(), "same", shut);
+            assert_eq!(firewall, (Verdict::Note, true), "strangers are not let in: {shut}");
+        }
+        let perhaps = judged(false.into(), "same", "at_most_address_dependent");
+        assert_eq!(perhaps, (Verdict::Right, false), "perhaps they are");
         let advice = |has_servers| by_peers(&NodeState::Absent, has_servers).advice.unwrap();
         assert!(advice(false).contains("--stun") && !advice(true).contains("--stun"));
     }

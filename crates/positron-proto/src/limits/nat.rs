@@ -1,5 +1,7 @@
 //! What bounds what a node knows of the translators before it.
 
+use std::ops::Range;
+
 use crate::time::Duration;
 
 /// Owners whose peers must agree before anything is said of how a translator maps our port: two
@@ -115,26 +117,55 @@ pub const SEARCH_TRAFFIC_TIME: Duration = Duration::from_secs(10);
 pub const SEARCH_WISH: Duration = Duration::from_secs(60);
 
 /// Strangers of as many owners whose packets must not arrive, asked by peers of as many owners,
-/// before a node says that strangers are not let in: any of them may lie, or its packet be lost.
+/// before a node says that strangers are not let in, and peers of as many owners, before it says so
+/// of other ports: any of them may lie, or its packet be lost.
 pub const FILTERING_HELPERS: usize = 3;
 /// How often one peer is asked to have a stranger send, until all were asked.
 pub const FILTERING_ASKS: u32 = 4;
-/// How long a stranger's packet is waited for: to the peer, to the stranger, and back.
+/// How often one peer is asked to send from another port, unless it says that it cannot: it may
+/// have been busy, or what it said is lost with its link.
+pub const OTHER_PORT_ASKS: u32 = 3;
+/// Answers that name nobody who is a stranger, until a socket is opened to which all are strangers;
+/// such sockets into which not even another port of the one that was sent to gets, until they are
+/// given up for this time.
+pub const FILTERING_IN_VAIN: u32 = 3;
+/// How long a socket is open to which all but one are strangers: it is said where it is seen, and
+/// two packets are waited for, each ([`FILTERING_WAIT`]) after what a peer says of it
+/// ([`FILTERING_REPLY_WAIT`]).
+pub const FRESH_SOCKET_LIFE: Duration = Duration::from_secs(12);
+/// How long the socket is open after it was used last from which a node sends so that others see
+/// whether another port gets in: it serves all that ask meanwhile.
+pub const SECOND_PORT_LIFE: Duration = Duration::from_secs(10);
+/// Sockets that are open to find out who is let in: [`FILTERING_HELPERS`] at a time in their stead
+/// come sooner than these are closed (guess: five times as often).
+pub const MAX_TRIAL_SOCKETS: usize = 16;
+/// What those sockets are called by who finds out; none of a search is called so.
+pub(crate) const FRESH_SOCKETS: Range<u16> = 0xE000..0xE800;
+/// The same by who sends for others.
+pub(crate) const SECOND_PORTS: Range<u16> = 0xE800..0xF000;
+/// How long it is waited for what a peer says that was asked for a packet: there and back over
+/// lines that are full, or while either machine is busy.
+pub const FILTERING_REPLY_WAIT: Duration = Duration::from_secs(3);
+/// How long the packet is waited for after that: to a stranger, and from there.
 pub const FILTERING_WAIT: Duration = Duration::from_millis(1_500);
 /// How often it is looked into again from whom packets are let in.
 pub const FILTERING_AGAIN: Duration = Duration::from_mins(10);
 /// How long a verdict stands that was not confirmed.
 pub const FILTERING_LIFE: Duration = Duration::from_mins(30);
-/// Strangers in the evidence for a verdict, in each family.
-pub const MAX_FILTERING_EVIDENCE: usize = 8;
-/// A stranger's packets in a minute: for one peer, by one peer, to one address.
+/// Packets in the evidence for a verdict, in each family: [`FILTERING_HELPERS`] of strangers and as
+/// many from other ports, to each of two kinds of socket.
+pub const MAX_FILTERING_EVIDENCE: usize = 12;
+/// Packets of strangers and from other ports in a minute: for one peer, by one peer, to one
+/// address.
 pub const FILTERING_PROBES_BURST: u32 = 6;
 /// One of them in so long.
 pub const FILTERING_PROBES_PACE: Duration = Duration::from_secs(10);
 /// Addresses of which it is known what strangers sent there.
 pub const MAX_PROBED_ADDRESSES: usize = 1_024;
-/// IP addresses of which it is known that we sent to them; about 150 bytes each.
+/// IP addresses of which it is known that we sent to them; about 170 bytes each.
 pub const MAX_CONTACTED: usize = 4_096;
+/// Ports of each of them of which that is known: few nodes share an address (guess).
+pub const MAX_CONTACTED_PORTS: usize = 4;
 /// How long a translator may let in an address after we sent there (RFC 4787, REQ-5: five minutes
 /// are recommended).
 pub const CONTACT_LIFE: Duration = Duration::from_mins(5);

@@ -14,8 +14,8 @@ counters! {
         high "A peer floods: it is slowed down by itself.";
     packets: Counter Count "Packets to addresses that a peer named.";
     spared: Counter Count "Packets that were not sent, because an address never answered.";
-    filtering_asked: Counter Count "Strangers that peers were asked for, to see who is let in.";
-    filtering_sent: Counter Count "Packets to peers of peers that asked who is let in there.";
+    filtering_asked: Counter Count "Packets that peers were asked for, to see who is let in.";
+    filtering_sent: Counter Count "Packets to those that asked who is let in there.";
     filtering_refused: Counter Count "Such questions of peers that were not joined: too many."
         high "A peer floods: it is slowed down by itself.";
 }

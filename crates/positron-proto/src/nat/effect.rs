@@ -28,9 +28,9 @@ pub enum NatEffect {
     OpenSocket(ExtraSocket),
     /// It is of no use.
     CloseSocket(ExtraSocket),
-    /// Say by STUN, from the socket on which we listen and unasked by them, how we see them.
+    /// Say by STUN, unasked by them, how we see them.
     Answer {
-        /// Whom.
+        /// Whom, over which socket: a path ([`ExtraSocket::split`]).
         to: SocketAddr,
         /// Under which name.
         id: TransactionId,

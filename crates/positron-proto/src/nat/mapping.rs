@@ -7,8 +7,9 @@ use std::{
 
 use super::{
     NatCounters, OwnPlaces,
-    filtering::{Filtering, FilteringTests, StrangerSent},
+    filtering::FilteringTests,
     strangers::Strangers,
+    trials::{Filtering, FilteringTrial, TrialSender},
 };
 use crate::{
     handshake::Direction,
@@ -61,8 +62,8 @@ pub struct FamilyNat {
     pub is_forced: bool,
     /// Who saw us where, in order of their ids.
     pub evidence: Vec<SeenAt>,
-    /// Which strangers sent to us, the last as the last.
-    pub filtering_evidence: Vec<StrangerSent>,
+    /// Which packets were sent to us to find that out, the last as the last.
+    pub filtering_evidence: Vec<FilteringTrial>,
     #[serde(skip)]
     owners: OwnersWhoSee,
 }
@@ -234,6 +235,11 @@ impl Nat {
         NatInfo { ipv4: self.of_family(now, false), ipv6: self.of_family(now, true) }
     }
 
+    /// When something is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.filtering.poll_timeout().into_iter().chain(self.strangers.poll_timeout()).min()
+    }
+
     /// What happened and what was dropped.
     pub fn counters(&self) -> NatCounters {
         self.filtering.counters() + self.strangers.counters()
@@ -258,9 +264,9 @@ impl Nat {
             info.public_addresses = forced;
             info.is_forced = true;
         }
-        let (found, strangers) = self.filtering.verdict(now, is_ipv6);
+        let (found, trials) = self.filtering.verdict(now, is_ipv6);
         info.filtering = if info.is_forced { Filtering::EndpointIndependent } else { found };
-        info.filtering_evidence = strangers;
+        info.filtering_evidence = trials;
         let is_ours = |ip: IpAddr| self.interfaces.contains(&ip);
         let is_told = info.is_forced || info.public_ip.is_some_and(|ip| is_believed(ip, &words));
         info.behind_nat = info.public_ip.and_then(|ip| match is_ours(ip) {
@@ -313,22 +319,47 @@ impl FamilyNat {
     /// see is of use to others.
     pub fn is_shut(&self) -> bool {
         let is_varying = self.mapping == PortMapping::Varies;
-        !self.is_forced && (is_varying || self.filtering == Filtering::Dependent)
+        !self.is_forced && (is_varying || self.filtering.is_shut())
     }
 
     /// `None` if nothing is known.
     fn in_words(&self) -> Option<String> {
         let mapping = self.mapping_in_words()?;
-        let strangers = self.filtering_evidence.len();
+        let filtering = self.filtering_in_words().filter(|_| !self.is_forced);
+        Some(match filtering {
+            Some(filtering) => format!("{mapping}; {filtering}"),
+            None => mapping,
+        })
+    }
+
+    fn filtering_in_words(&self) -> Option<String> {
+        let tried = |by, got_in| {
+            let is_it = |it: &&FilteringTrial| it.sender == by && it.arrived == got_in;
+            let found = || self.filtering_evidence.iter().filter(is_it);
+            let last = found().map(|it| it.age.as_secs()).min().unwrap_or(0);
+            let how = if got_in { "got in" } else { "did not get in" };
+            format!("{} that tried {how}, the last {last} s ago", found().count())
+        };
+        let stranger = |got_in| tried(TrialSender::Stranger, got_in);
+        let other_port = |got_in| tried(TrialSender::AnotherPort, got_in);
         Some(match self.filtering {
-            _ if self.is_forced => mapping,
-            Filtering::EndpointIndependent => format!("{mapping}; strangers are let in"),
-            Filtering::Dependent => {
-                format!(
-                    "{mapping}; strangers are not let in: {strangers} that tried did not get in"
-                )
+            Filtering::EndpointIndependent => {
+                format!("strangers are let in: {}", stranger(true))
             }
-            Filtering::Unknown => mapping,
+            Filtering::AddressDependent => format!(
+                "who was sent to is let in from every port, and strangers are not: {}",
+                stranger(false)
+            ),
+            Filtering::AddressAndPortDependent => format!(
+                "who was sent to is let in from that port only: of other ports, {}",
+                other_port(false)
+            ),
+            Filtering::AtMostAddressDependent => format!(
+                "who was sent to is let in from every port: {}; whether strangers are is not known",
+                other_port(true)
+            ),
+            Filtering::Dependent => format!("strangers are not let in: {}", stranger(false)),
+            Filtering::Unknown => return None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What two nodes say to each other before they send to each other's addresses `[PROTOCOL 3.11]`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU16};
 
 use bytes::BufMut as _;
 
@@ -29,11 +29,11 @@ pub enum NatMessage {
     Answer(Offer),
     /// So have I: send.
     Sync(u64),
-    /// May strangers send to me?
+    /// Who may send to me?
     Probe(StrangerProbe),
 }
 
-/// One step of finding out whether a stranger's packet gets to the asker `[PROTOCOL 3.12]`.
+/// One step of finding out whose packets get to the asker `[PROTOCOL 3.12]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StrangerProbe {
     /// Names the packet, at the choice of the asker.
@@ -42,7 +42,7 @@ pub struct StrangerProbe {
     pub step: ProbeStep,
 }
 
-/// Who says what of a stranger's packet.
+/// Who says what of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeStep {
     /// The asker to a peer: have somebody send to where you see me.
@@ -51,8 +51,15 @@ pub enum ProbeStep {
     Send(Address),
     /// The peer to the asker: I asked somebody, whom I see there.
     Asked(Address),
-    /// The peer to the asker: I know nobody who could.
+    /// The peer to the asker: I know nobody who could, or cannot myself.
     Nobody,
+    /// The asker to a peer: have somebody send to this port of where you see me.
+    AskAt(NonZeroU16),
+    /// The asker to a peer: send from another port of yours, to this port of where you see me, or
+    /// just there.
+    OtherPort(Option<NonZeroU16>),
+    /// The peer to the asker: I have.
+    Sent,
 }
 
 /// Where a node may be reached.
@@ -113,10 +120,16 @@ impl StrangerProbe {
             ProbeStep::Send(_) => SEND,
             ProbeStep::Asked(_) => ASKED,
             ProbeStep::Nobody => NOBODY,
+            ProbeStep::AskAt(_) => ASK_AT,
+            ProbeStep::OtherPort(_) => OTHER_PORT,
+            ProbeStep::Sent => SENT,
         });
         out.put_slice(&self.id.0);
-        if let ProbeStep::Send(address) | ProbeStep::Asked(address) = &self.step {
-            address.encode(out);
+        match &self.step {
+            ProbeStep::Send(address) | ProbeStep::Asked(address) => address.encode(out),
+            ProbeStep::AskAt(port) => out.put_u16(port.get()),
+            ProbeStep::OtherPort(port) => out.put_u16(port.map_or(0, NonZeroU16::get)),
+            ProbeStep::Ask | ProbeStep::Nobody | ProbeStep::Sent => {}
         }
     }
 
@@ -129,6 +142,12 @@ impl StrangerProbe {
             SEND => ProbeStep::Send(Address::decode(reader)?),
             ASKED => ProbeStep::Asked(Address::decode(reader)?),
             NOBODY => ProbeStep::Nobody,
+            ASK_AT => {
+                let no_port = reader.malformed("no port");
+                ProbeStep::AskAt(NonZeroU16::new(reader.u16()?).ok_or(no_port)?)
+            }
+            OTHER_PORT => ProbeStep::OtherPort(NonZeroU16::new(reader.u16()?)),
+            SENT => ProbeStep::Sent,
             _ => return Err(unknown),
         };
         Ok(Self { id, step })
@@ -159,3 +178,6 @@ const ASK: u8 = 0;
 const SEND: u8 = 1;
 const ASKED: u8 = 2;
 const NOBODY: u8 = 3;
+const ASK_AT: u8 = 4;
+const OTHER_PORT: u8 = 5;
+const SENT: u8 = 6;

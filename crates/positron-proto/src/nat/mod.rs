@@ -6,18 +6,26 @@
 //!
 //! # Who is let in
 //!
-//! A translator or a firewall may let in everybody, or only whom we sent to (RFC 4787, section 5:
-//! filtering). A node asks a peer, and the peer asks one of its own, which we never sent to:
+//! A translator or a firewall may let in everybody, every port of whom we sent to, or that port
+//! only (RFC 4787, section 5: filtering). A node asks a peer to send from another port; and asks a
+//! peer that asks one of its own, which we never sent to:
 //!
 //! ```text
 //!   A                       a peer                    its peer
+//!   OTHER PORT: a number ──▶
+//!          ◀─────────────── SENT
+//!          ◀═══ from another port: the number, as a STUN answer
 //!   ASK: a number ─────────▶
 //!                            SEND: it, to A ─────────▶
 //!          ◀─────────────── ASKED: who
-//!          ◀───────────────────────────────────────── the number, as a STUN answer
+//!          ◀═════════════════════════════════════════ the number, as a STUN answer
 //! ```
 //!
-//! What comes proves that strangers are let in; silence is counted until enough were silent.
+//! What comes is proof; silence is counted until enough were silent.
+//!
+//! Where everybody was sent to, nobody is a stranger. Then A opens a socket, sends from it to the
+//! peer alone, and asks both of the peer for the port at which the peer sees that socket: to it all
+//! others are strangers.
 //!
 //! # A direct path
 //!
@@ -65,6 +73,7 @@ mod candidates;
 mod contacted;
 mod counters;
 mod effect;
+mod family_test;
 mod filtering;
 mod mapping;
 mod message;
@@ -75,13 +84,17 @@ mod searches;
 mod strangers;
 #[cfg(test)]
 mod tests;
+mod trial_question;
+mod trial_sockets;
+mod trials;
 
 pub use candidates::OwnPlaces;
 pub use counters::NatCounters;
 pub use effect::{DialOver, NatEffect};
-pub use filtering::{DatagramPeer, Filtering, FilteringTests, StrangerSent};
+pub use filtering::FilteringTests;
 pub use mapping::{FamilyNat, Nat, NatInfo, PortMapping, SeenAt, Sighting};
 pub use message::{NatMessage, Offer, ProbeStep, StrangerProbe};
 pub use punching::Punching;
 pub use round::Relayed;
 pub use strangers::Strangers;
+pub use trials::{DatagramPeer, Filtering, FilteringTrial, TrialSender};

@@ -11,8 +11,8 @@ use crate::{
     datagram::contract::ExtraSocket,
     id::NodeId,
     limits::{
-        MAX_EXTRA_SOCKETS, MAX_PUNCH_BUDGETS, MAX_PUNCHED, SEARCH_GUESSES, SEARCH_LIFE,
-        SEARCH_LOOK, SEARCH_PACE,
+        FRESH_SOCKETS, MAX_EXTRA_SOCKETS, MAX_PUNCH_BUDGETS, MAX_PUNCHED, SEARCH_GUESSES,
+        SEARCH_LIFE, SEARCH_LOOK, SEARCH_PACE, SECOND_PORTS,
     },
     lru::LruMap,
     rng::Rng,
@@ -86,7 +86,8 @@ impl Searches {
             self.named = self.named.wrapping_add(1);
             let socket = ExtraSocket(self.named);
             let Some(path) = socket.path(to) else { break };
-            if self.open.contains_key(&socket) {
+            let is_others = [FRESH_SOCKETS, SECOND_PORTS].iter().any(|it| it.contains(&socket.0));
+            if is_others || self.open.contains_key(&socket) {
                 continue;
             }
             self.open.insert(socket, now + SEARCH_LIFE);

@@ -3,17 +3,22 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{IpAddr, SocketAddr},
+    num::NonZeroU16,
 };
 
 use super::{
     NatCounters, NatEffect, NatMessage,
-    filtering::DatagramPeer,
     message::{ProbeStep, StrangerProbe},
+    trial_sockets::TrialSockets,
+    trials::DatagramPeer,
 };
 use crate::{
     allowance::Allowance,
     id::NodeId,
-    limits::{FILTERING_PROBES_BURST, FILTERING_PROBES_PACE, MAX_PROBED_ADDRESSES},
+    limits::{
+        FILTERING_PROBES_BURST, FILTERING_PROBES_PACE, MAX_PROBED_ADDRESSES, SECOND_PORT_LIFE,
+        SECOND_PORTS,
+    },
     lru::LruMap,
     netgroup::counted,
     rng::Rng,
@@ -22,26 +27,34 @@ use crate::{
     wire::Address,
 };
 
-/// Has strangers send to peers that ask for it, and sends as a stranger.
+/// Has strangers send to peers that ask for it, sends as a stranger, and sends from another port.
 ///
-/// Who asks is only ever sent to where we see it, so it can aim at nobody else. Who passes that on
-/// names an address on its word: it gets one packet, as long as a STUN answer, no more of them than
-/// the bounds allow.
+/// Who asks is only ever sent to where we see it, at most at another port of that address, so it
+/// can aim at nobody else. Who passes that on names an address on its word: it gets one packet, as
+/// long as a STUN answer, no more of them than the bounds allow.
 ///
-/// **Bounds**: [`FILTERING_PROBES_BURST`] a minute for who asks, by whom we ask, for whom we are
-/// asked, and to one IP address (IPv6: /64), of which [`MAX_PROBED_ADDRESSES`] are known.
+/// The other port is that of a socket which all share that ask, and which is closed when nobody did
+/// for [`SECOND_PORT_LIFE`].
+///
+/// **Bounds**: [`FILTERING_PROBES_BURST`] a minute for who asks for strangers and as many for who
+/// asks for another port, by whom we ask, for whom we are asked, and to one IP address (IPv6: /64),
+/// of which [`MAX_PROBED_ADDRESSES`] are known; one socket.
 #[derive(Debug)]
 pub struct Strangers {
     per_peer: BTreeMap<NodeId, Allowances>,
     per_address: LruMap<IpAddr, Allowance>,
+    /// At most one.
+    second_port: TrialSockets,
     rng: Rng,
     counters: NatCounters,
 }
 
 #[derive(Debug, Default)]
 struct Allowances {
-    /// What it asks for itself.
+    /// What it asks for itself, of strangers.
     asks: Allowance,
+    /// What it asks for itself, of us.
+    other_ports: Allowance,
     /// What it asks for others.
     passes: Allowance,
     /// What we ask of it for others.
@@ -54,6 +67,7 @@ impl Strangers {
         Self {
             per_peer: BTreeMap::new(),
             per_address: LruMap::new(MAX_PROBED_ADDRESSES),
+            second_port: TrialSockets::new(SECOND_PORTS),
             rng,
             counters: NatCounters::default(),
         }
@@ -74,16 +88,30 @@ impl Strangers {
         out: &mut VecDeque<NatEffect>,
     ) {
         match &probe.step {
-            ProbeStep::Ask => self.handle_ask(now, from, probe, peers, out),
+            ProbeStep::Ask => self.handle_ask(now, (from, None), probe, peers, out),
+            ProbeStep::AskAt(port) => self.handle_ask(now, (from, Some(*port)), probe, peers, out),
+            ProbeStep::OtherPort(port) => {
+                self.handle_other_port(now, (from, *port), probe, peers, out);
+            }
             ProbeStep::Send(to) => self.handle_send(now, from, probe, to, out),
-            ProbeStep::Asked(_) | ProbeStep::Nobody => {}
+            ProbeStep::Asked(_) | ProbeStep::Nobody | ProbeStep::Sent => {}
         }
+    }
+
+    /// When something is due.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.second_port.poll_timeout()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut VecDeque<NatEffect>) {
+        self.second_port.handle_timeout(now, out);
     }
 
     fn handle_ask(
         &mut self,
         now: Instant,
-        from: NodeId,
+        (from, port): (NodeId, Option<NonZeroU16>),
         &StrangerProbe { id, .. }: &StrangerProbe,
         peers: &[DatagramPeer],
         out: &mut VecDeque<NatEffect>,
@@ -92,7 +120,7 @@ impl Strangers {
             self.counters.filtering_refused += 1;
             return;
         }
-        let asker = peers.iter().find(|peer| peer.peer == from).map(|peer| peer.addr);
+        let asker = place(from, port, peers);
         let stranger = asker.and_then(|asker| self.choose(now, asker, peers));
         let step = stranger.map_or(ProbeStep::Nobody, |it| ProbeStep::Asked(it.addr.into()));
         let mut say = |to, step| {
@@ -103,6 +131,35 @@ impl Strangers {
             say(stranger.peer, ProbeStep::Send(asker.into()));
         }
         say(from, step);
+    }
+
+    /// Sends from another port than all else, once.
+    fn handle_other_port(
+        &mut self,
+        now: Instant,
+        (from, port): (NodeId, Option<NonZeroU16>),
+        &StrangerProbe { id, .. }: &StrangerProbe,
+        peers: &[DatagramPeer],
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        if !pay(&mut self.per_peer.entry(from).or_default().other_ports, now) {
+            self.counters.filtering_refused += 1;
+            return;
+        }
+        let asker = place(from, port, peers).filter(|at| is_plausible(*at, Scope::Public));
+        // Other sockets speak IPv4 alone.
+        let asker = asker.filter(|at| at.is_ipv4() && self.may_send(now, *at));
+        let path = asker.and_then(|at| {
+            let socket = self.second_port.share(now, SECOND_PORT_LIFE, out)?;
+            socket.path(at)
+        });
+        let step = if path.is_some() { ProbeStep::Sent } else { ProbeStep::Nobody };
+        if let Some(to) = path {
+            self.counters.filtering_sent += 1;
+            out.push_back(NatEffect::Answer { to, id });
+        }
+        let message = NatMessage::Probe(StrangerProbe { id, step });
+        out.push_back(NatEffect::Send { to: from, message });
     }
 
     /// One that is not of the asker's network, rather one that we dialled: it lets in strangers,
@@ -166,6 +223,12 @@ impl Strangers {
     pub(super) const fn counters(&self) -> NatCounters {
         self.counters
     }
+}
+
+/// Where a linked peer is seen, or another port of the same address.
+fn place(peer: NodeId, port: Option<NonZeroU16>, peers: &[DatagramPeer]) -> Option<SocketAddr> {
+    let at = peers.iter().find(|it| it.peer == peer)?.addr;
+    Some(port.map_or(at, |port| SocketAddr::new(at.ip(), port.get())))
 }
 
 fn pay(allowance: &mut Allowance, now: Instant) -> bool {

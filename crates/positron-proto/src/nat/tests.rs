@@ -3,6 +3,7 @@
 mod filtering;
 mod punching;
 mod searching;
+mod strangers;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -312,7 +312,7 @@ impl NodeCore {
             (self.recommendations.poll_timeout(), Wake::Recommendation),
             (self.traces.poll_timeout(), Wake::Trace),
             (self.punching.poll_timeout(), Wake::Nat),
-            (self.nat.filtering.poll_timeout(), Wake::Nat),
+            (self.nat.poll_timeout(), Wake::Nat),
             (self.relays.poll_timeout(), Wake::Relay),
             (self.wanted_links.poll_timeout(), Wake::WantedLinks),
             (self.pings.poll_timeout(), Wake::Ping),

@@ -36,20 +36,20 @@ impl Filters<'_> {
         }
         let now = now.mono;
         match &probe.step {
-            ProbeStep::Ask | ProbeStep::Send(_) => {
+            ProbeStep::Ask | ProbeStep::AskAt(_) | ProbeStep::OtherPort(_) | ProbeStep::Send(_) => {
                 let (peers, out) = (self.peers(), &mut self.0.queues.nat);
                 self.0.nat.strangers.handle_request(now, from, probe, &peers, out);
             }
-            ProbeStep::Asked(_) | ProbeStep::Nobody => {
+            ProbeStep::Asked(_) | ProbeStep::Nobody | ProbeStep::Sent => {
                 self.0.nat.filtering.handle_answer(now, from, probe);
             }
         }
     }
 
-    /// Whether it is a stranger's packet that we asked for.
-    pub(super) fn handle_stun(&mut self, now: Now, answered: StunAnswered) -> bool {
-        let StunAnswered { from, id, .. } = answered;
-        let is_ours = self.0.nat.filtering.handle_stun_answer(now.mono, from, &id);
+    /// Whether it is a packet that we asked for.
+    pub(super) fn handle_stun(&mut self, now: Now, answered: &StunAnswered) -> bool {
+        let (filtering, out) = (&mut self.0.nat.filtering, &mut self.0.queues.nat);
+        let is_ours = filtering.handle_stun_answer(now.mono, answered, out);
         if is_ours {
             ThroughRelays(self.0).state(now);
         }
@@ -57,6 +57,7 @@ impl Filters<'_> {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Now) {
+        self.0.nat.strangers.handle_timeout(now.mono, &mut self.0.queues.nat);
         if self.0.nat.filtering.poll_timeout().is_some_and(|at| at <= now.mono) {
             let (peers, out) = (self.peers(), &mut self.0.queues.nat);
             self.0.nat.filtering.handle_timeout(now.mono, &peers, out);

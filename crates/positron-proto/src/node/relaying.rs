@@ -175,7 +175,7 @@ impl Relaying<'_> {
     }
 
     pub(super) fn handle_stun(&mut self, now: Now, answered: StunAnswered) {
-        if Filters(self.0).handle_stun(now, answered) {
+        if Filters(self.0).handle_stun(now, &answered) {
             return;
         }
         self.0.punching.handle_stun_answer(now, &answered, &mut self.0.queues.nat);

@@ -192,7 +192,7 @@ impl Sessions {
         }
     }
 
-    /// Asks by STUN, once, from the socket on which we listen; [`SessionEffect::Stun`] may follow.
+    /// Asks by STUN, once, from the socket of this path; [`SessionEffect::Stun`] may follow.
     pub fn ask_stun(&mut self, to: SocketAddr, id: TransactionId, hops: Option<u8>) {
         if self.config.transports.has(LinkKind::Udp) {
             self.carriers_mut().datagrams.endpoint.ask_stun(to, id, hops);
@@ -217,7 +217,7 @@ impl Sessions {
         }
     }
 
-    /// Says by STUN how we see somebody who did not ask us, from the socket on which we listen.
+    /// Says by STUN how we see somebody who did not ask us, from the socket of this path.
     pub fn answer_stun(&mut self, to: SocketAddr, id: TransactionId) {
         if self.config.transports.has(LinkKind::Udp) {
             self.carriers_mut().datagrams.endpoint.answer_stun(to, id);

@@ -1,7 +1,7 @@
 //! Somebody with a valid identity, one after the other, says whatever there is to say: well-formed,
 //! mutated, and noise; in his own name and in those of others.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU16};
 
 use bytes::Bytes;
 use positron_proto::{
@@ -227,13 +227,20 @@ fn direct_path(rng: &mut Rng) -> NatMessage {
     let (port_varies, searches) = (rng.chance(0.5), rng.chance(0.5));
     let offer = Offer { nonce, port_varies, searches, candidates };
     let id = TransactionId(rng.bytes());
-    match rng.index(7) {
+    let port = NonZeroU16::new(u16::from_be_bytes(rng.bytes()));
+    match rng.index(10) {
         0 => NatMessage::Connect(offer.clone()),
         1 => NatMessage::Answer(offer),
         2 => NatMessage::Probe(StrangerProbe { id, step: ProbeStep::Ask }),
         3 => NatMessage::Probe(StrangerProbe { id, step: ProbeStep::Send(address(rng)) }),
         4 => NatMessage::Probe(StrangerProbe { id, step: ProbeStep::Asked(address(rng)) }),
         5 => NatMessage::Probe(StrangerProbe { id, step: ProbeStep::Nobody }),
+        6 => NatMessage::Probe(StrangerProbe { id, step: ProbeStep::OtherPort(port) }),
+        7 => NatMessage::Probe(StrangerProbe {
+            id,
+            step: ProbeStep::AskAt(port.unwrap_or(NonZeroU16::MIN)),
+        }),
+        8 => NatMessage::Probe(StrangerProbe { id, step: ProbeStep::Sent }),
         _ => NatMessage::Sync(nonce),
     }
 }

@@ -1,5 +1,7 @@
 //! What relays and those behind them say.
 
+use std::num::NonZeroU16;
+
 use bytes::Bytes;
 use positron_proto::{
     nat::{NatMessage, Offer, ProbeStep, StrangerProbe},
@@ -36,6 +38,10 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("probe.send", probe(ProbeStep::Send(at.clone())).into()),
         ("probe.asked", probe(ProbeStep::Asked(at)).into()),
         ("probe.nobody", probe(ProbeStep::Nobody).into()),
+        ("probe.ask_at", probe(ProbeStep::AskAt(NonZeroU16::MAX)).into()),
+        ("probe.other_port", probe(ProbeStep::OtherPort(None)).into()),
+        ("probe.other_port_at", probe(ProbeStep::OtherPort(NonZeroU16::new(61_000))).into()),
+        ("probe.sent", probe(ProbeStep::Sent).into()),
         ("relay_open", RelayMessage::Open { tag: 300, peer }.into()),
         ("relay_opened.asked", opened(Some(300), true).into()),
         ("relay_opened.unasked", opened(None, false).into()),

@@ -1,6 +1,9 @@
 //! Any value that the wire can carry.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU16,
+};
 
 use bytes::Bytes;
 use positron_proto::{
@@ -174,6 +177,9 @@ fn any_nat_message() -> impl Strategy<Value = NatMessage> {
         any_address().prop_map(ProbeStep::Send),
         any_address().prop_map(ProbeStep::Asked),
         Just(ProbeStep::Nobody),
+        any::<NonZeroU16>().prop_map(ProbeStep::AskAt),
+        any::<u16>().prop_map(|port| ProbeStep::OtherPort(NonZeroU16::new(port))),
+        Just(ProbeStep::Sent),
     ];
     let probe = (any::<[u8; 12]>(), step)
         .prop_map(|(id, step)| StrangerProbe { id: TransactionId(id), step });

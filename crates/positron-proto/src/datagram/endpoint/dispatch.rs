@@ -147,7 +147,8 @@ impl Endpoint {
 
     /// Says by STUN that we see somebody there, once, as if he had asked us.
     pub fn answer_stun(&mut self, to: SocketAddr, id: TransactionId) {
-        self.transmits.push(to, BindingAnswer::Mapped(to).encode(&id, false));
+        let (_, seen) = ExtraSocket::split(to);
+        self.transmits.push(to, BindingAnswer::Mapped(seen).encode(&id, false));
     }
 
     /// The next answer to a STUN request, perhaps none of ours.

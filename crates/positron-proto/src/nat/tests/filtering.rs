@@ -1,12 +1,13 @@
 //! Peers and strangers tell who is let in: messages and STUN answers are carried by hand.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, num::NonZeroU16};
 
 use super::*;
 use crate::{
+    datagram::contract::{ExtraSocket, StunAnswered},
     limits::{
-        CONTACT_LIFE, FILTERING_AGAIN, FILTERING_ASKS, FILTERING_LIFE, FILTERING_PROBES_BURST,
-        FILTERING_WAIT,
+        CONTACT_LIFE, FILTERING_AGAIN, FILTERING_ASKS, FILTERING_IN_VAIN, FILTERING_LIFE,
+        FILTERING_REPLY_WAIT, FILTERING_WAIT, FRESH_SOCKET_LIFE, MAX_TRIAL_SOCKETS,
     },
     stun::TransactionId,
     time::Instant,
@@ -17,6 +18,16 @@ struct Home {
     nat: Nat,
     now: Instant,
     peers: Vec<DatagramPeer>,
+}
+
+/// What a peer is asked, and under which name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asked {
+    peer: NodeId,
+    id: TransactionId,
+    step: ProbeStep,
+    /// Over which other socket a STUN request goes to the peer, instead of a message.
+    socket: Option<ExtraSocket>,
 }
 
 impl Home {
@@ -30,6 +41,16 @@ impl Home {
         home
     }
 
+    /// One whose router lets in other ports of an address, as its first peer has shown.
+    fn of_open_ports(peers: u8) -> Self {
+        let mut home = Self::new(peers);
+        let asked = home.wait(Duration::ZERO).remove(0);
+        let from = other_port(home.addr(asked.peer));
+        assert_eq!(home.gets(asked.id, from), []);
+        assert_eq!(home.verdict(), Filtering::AtMostAddressDependent);
+        home
+    }
+
     fn link(&mut self, n: u8) {
         let addr = at(n);
         self.peers.push(DatagramPeer { peer: peer(n), addr, is_dialled: true });
@@ -37,19 +58,39 @@ impl Home {
         self.nat.filtering.peer_up(self.now, addr);
     }
 
-    /// Waits, and tells whom it asks then, and under which names.
-    fn wait(&mut self, time: Duration) -> Vec<(NodeId, TransactionId)> {
+    fn addr(&self, peer: NodeId) -> SocketAddr {
+        self.peers.iter().find(|it| it.peer == peer).unwrap().addr
+    }
+
+    /// Waits, and tells whom it asks then.
+    fn wait(&mut self, time: Duration) -> Vec<Asked> {
         self.now = self.now + time;
+        for peer in &self.peers {
+            self.nat.filtering.handle_sent(self.now, peer.addr);
+        }
         let mut out = VecDeque::new();
         self.nat.filtering.handle_timeout(self.now, &self.peers, &mut out);
-        let asked = out.into_iter().map(|effect| match effect {
-            NatEffect::Send {
-                to,
-                message: NatMessage::Probe(StrangerProbe { id, step: ProbeStep::Ask }),
-            } => (to, id),
-            other => panic!("{other:?}"),
-        });
-        asked.collect()
+        self.asked(out)
+    }
+
+    fn asked(&self, out: VecDeque<NatEffect>) -> Vec<Asked> {
+        let mut asked: Vec<Asked> = Vec::new();
+        for effect in out {
+            match effect {
+                NatEffect::Send { to, message: NatMessage::Probe(StrangerProbe { id, step }) } => {
+                    asked.push(Asked { peer: to, id, step, socket: None });
+                }
+                NatEffect::Ask { to, id, hops: None } => {
+                    let (socket, to) = ExtraSocket::split(to);
+                    let peer = self.peers.iter().find(|it| it.addr == to).unwrap().peer;
+                    asked.push(Asked { peer, id, step: ProbeStep::Ask, socket });
+                }
+                NatEffect::OpenSocket(_) | NatEffect::CloseSocket(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        asked.dedup();
+        asked
     }
 
     fn hears(&mut self, from: NodeId, id: TransactionId, step: ProbeStep) {
@@ -57,16 +98,53 @@ impl Home {
     }
 
     /// The peer that was asked says that it asked stranger `n`.
-    fn hears_of(&mut self, (asked, id): (NodeId, TransactionId), n: u8) {
-        self.hears(asked, id, ProbeStep::Asked(at(n).into()));
+    fn hears_of(&mut self, asked: &Asked, n: u8) {
+        self.hears(asked.peer, asked.id, ProbeStep::Asked(at(n).into()));
     }
 
-    fn gets(&mut self, id: TransactionId, from: SocketAddr) {
-        self.nat.filtering.handle_stun_answer(self.now, from, &id);
+    fn gets(&mut self, id: TransactionId, from: SocketAddr) -> Vec<Asked> {
+        let mut out = VecDeque::new();
+        let mapped = Some("203.0.113.5:5555".parse().unwrap());
+        let answered = StunAnswered { from, id, mapped };
+        self.nat.filtering.handle_stun_answer(self.now, &answered, &mut out);
+        self.asked(out)
     }
 
     fn verdict(&self) -> Filtering {
         self.nat.info(self.now).ipv4.filtering
+    }
+
+    fn words(&mut self) -> String {
+        for n in 11..14 {
+            let (from, seen) = (at(n), "203.0.113.5:4000".parse().unwrap());
+            let (direction, is_listening_socket) = (Direction::Outbound, true);
+            let sighting = Sighting { peer: peer(n), from, direction, seen, is_listening_socket };
+            self.nat.handle_seen(self.now, sighting);
+        }
+        self.nat.info(self.now).in_words()
+    }
+
+    /// Answers questions for strangers with one that is known, until fresh sockets are opened.
+    fn opens_sockets(&mut self) -> Vec<Asked> {
+        for _ in 0..=FILTERING_IN_VAIN {
+            let (opened, others): (Vec<_>, Vec<_>) =
+                self.wait(Duration::ZERO).into_iter().partition(|it| it.socket.is_some());
+            others.iter().for_each(|asked| self.hears_of(asked, 11));
+            if !opened.is_empty() {
+                return opened;
+            }
+        }
+        panic!("no socket is opened")
+    }
+
+    /// The peer answers to a fresh socket, and its other port gets in there: what it is asked then.
+    fn opens_to_its_peer(&mut self, asked: &Asked) -> Asked {
+        let (socket, there) = (asked.socket.unwrap(), self.addr(asked.peer));
+        let next = self.gets(asked.id, socket.path(there).unwrap()).remove(0);
+        assert_eq!(next.step, ProbeStep::OtherPort(NonZeroU16::new(5555)));
+        let next = self.gets(next.id, socket.path(other_port(there)).unwrap()).remove(0);
+        assert_eq!(next.step, ProbeStep::AskAt(NonZeroU16::new(5555).unwrap()));
+        Asked { socket: asked.socket, ..next }
     }
 }
 
@@ -74,170 +152,303 @@ fn at(n: u8) -> SocketAddr {
     SocketAddr::from(([n, 1, 0, 1], 9000))
 }
 
-#[test]
-fn one_packet_of_a_stranger_proves_that_strangers_are_let_in() {
-    let mut home = Home::new(1);
-    let asked = home.wait(Duration::ZERO)[0];
-    home.hears_of(asked, 41);
-    assert_eq!(home.verdict(), Filtering::Unknown);
-    home.gets(TransactionId([9; 12]), at(41));
-    assert_eq!(home.verdict(), Filtering::Unknown, "another name");
-    home.gets(asked.1, at(41));
-    assert_eq!(home.verdict(), Filtering::EndpointIndependent);
-    let evidence = home.nat.info(home.now).ipv4.filtering_evidence;
-    assert_eq!((evidence.len(), evidence[0].asked, evidence[0].arrived), (1, peer(11), true));
-    assert_eq!(home.nat.filtering.poll_timeout(), Some(home.now + FILTERING_AGAIN));
+/// Another one of the same address.
+fn other_port(of: SocketAddr) -> SocketAddr {
+    SocketAddr::new(of.ip(), 40_000)
 }
 
 #[test]
-fn a_packet_from_whom_we_sent_to_proves_nothing() {
-    let mut home = Home::new(1);
-    home.nat.filtering.handle_sent(home.now, SocketAddr::from(([41, 1, 0, 1], 7)));
-    for _ in 0..FILTERING_ASKS {
-        let (_, id) = home.wait(Duration::ZERO)[0];
-        home.gets(id, at(41));
-    }
-    assert_eq!(home.verdict(), Filtering::Unknown);
-    assert_eq!(home.wait(FILTERING_WAIT), [], "it is asked so often, and no more");
-    let asked = home.wait(CONTACT_LIFE);
-    home.gets(asked[0].1, at(41));
-    assert_eq!(home.verdict(), Filtering::EndpointIndependent, "nothing was sent there lately");
-}
-
-#[test]
-fn three_silent_strangers_of_three_peers_show_that_strangers_are_not_let_in() {
-    let mut home = Home::new(3);
+fn peers_are_asked_for_another_port_first_and_three_that_were_silent_show_that_it_is_not_let_in() {
+    let mut home = Home::new(4);
     let asked = home.wait(Duration::ZERO);
     assert_eq!(asked.len(), 3, "all at once");
-    asked.into_iter().zip(41..).for_each(|(asked, stranger)| home.hears_of(asked, stranger));
+    assert!(asked.iter().all(|it| it.step == ProbeStep::OtherPort(None)));
+    asked.iter().for_each(|it| home.hears(it.peer, it.id, ProbeStep::Sent));
     assert_eq!(home.verdict(), Filtering::Unknown);
     assert_eq!(home.wait(FILTERING_WAIT), []);
-    assert_eq!(home.verdict(), Filtering::Dependent);
+    assert_eq!(home.verdict(), Filtering::AddressAndPortDependent);
     let info = home.nat.info(home.now);
-    assert_eq!(info.ipv4.filtering_evidence.len(), 3);
-    assert_eq!(info.ipv6.filtering, Filtering::Unknown);
+    assert!(info.ipv4.is_shut() && info.ipv6.filtering == Filtering::Unknown);
+    let evidence = info.ipv4.filtering_evidence;
+    assert_eq!(evidence.len(), 3);
+    let is_it = |it: &FilteringTrial| it.sender == TrialSender::AnotherPort && !it.arrived;
+    assert!(evidence.iter().all(is_it));
+    let words = home.words();
+    let told = "of other ports, 3 that tried did not get in, the last 0 s ago";
+    assert!(words.ends_with(told), "{words}");
     home.now = home.now + FILTERING_LIFE;
     assert_eq!(home.verdict(), Filtering::Unknown, "that was long ago");
 }
 
 #[test]
-fn one_liar_does_not_make_strangers_unwelcome_nor_do_strangers_of_one_owner() {
-    let mut home = Home::new(1);
-    let asked = home.wait(Duration::ZERO)[0];
-    home.hears_of(asked, 41);
-    assert_eq!(home.wait(FILTERING_WAIT), [], "its second word is not asked for");
+fn a_peer_that_does_not_say_that_it_sent_and_peers_of_one_owner_are_no_three() {
+    let mut home = Home::new(3);
+    let asked = home.wait(Duration::ZERO);
+    asked[1..].iter().for_each(|it| home.hears(it.peer, it.id, ProbeStep::Sent));
+    let again = home.wait(FILTERING_REPLY_WAIT);
     assert_eq!(home.verdict(), Filtering::Unknown);
+    assert_eq!(again[0].peer, asked[0].peer, "it may have been late");
+    home.hears(again[0].peer, again[0].id, ProbeStep::Sent);
+    home.wait(FILTERING_WAIT);
+    assert_eq!(home.verdict(), Filtering::AddressAndPortDependent);
 
-    let mut home = Home::new(5);
-    let mut asked = home.wait(Duration::ZERO);
-    while !asked.is_empty() {
-        asked.into_iter().for_each(|asked| home.hears_of(asked, 41));
-        asked = home.wait(FILTERING_WAIT);
+    let mut home = Home::new(2);
+    for n in 0..5 {
+        let addr = SocketAddr::from(([12, 1, 7, n], 9000));
+        home.peers.push(DatagramPeer { peer: peer(100 + n), addr, is_dialled: true });
+    }
+    for _ in 0..10 {
+        for asked in home.wait(FILTERING_REPLY_WAIT) {
+            let is_port = matches!(asked.step, ProbeStep::OtherPort(_));
+            let answer = if is_port { ProbeStep::Sent } else { ProbeStep::Nobody };
+            home.hears(asked.peer, asked.id, answer);
+        }
     }
     assert_eq!(home.verdict(), Filtering::Unknown);
+}
+
+#[test]
+fn one_packet_from_another_port_proves_that_ports_are_let_in_and_one_from_a_known_port_nothing() {
+    let mut home = Home::new(3);
+    let asked = home.wait(Duration::ZERO);
+    home.gets(TransactionId([9; 12]), other_port(at(11)));
+    home.gets(asked[0].id, home.addr(asked[0].peer));
+    assert_eq!(home.verdict(), Filtering::Unknown, "another name, and a port that was sent to");
+    home.gets(asked[1].id, other_port(home.addr(asked[1].peer)));
+    assert_eq!(home.verdict(), Filtering::AtMostAddressDependent);
+    assert!(!home.nat.info(home.now).ipv4.is_shut());
+    let words = home.words();
+    let told = "1 that tried got in, the last 0 s ago; whether strangers are is not known";
+    assert!(words.ends_with(told), "{words}");
+    // Whose other address it is that he sends from is all the same: nobody was there before.
+    home.gets(asked[2].id, at(41));
+    assert_eq!(home.verdict(), Filtering::AtMostAddressDependent, "not asked any more");
+    let mut home = Home::new(1);
+    let asked = home.wait(Duration::ZERO);
+    home.gets(asked[0].id, at(41));
+    assert_eq!(home.verdict(), Filtering::EndpointIndependent);
+}
+
+#[test]
+fn one_packet_of_a_stranger_proves_that_strangers_are_let_in() {
+    let mut home = Home::of_open_ports(1);
+    let asked = home.wait(Duration::ZERO).remove(0);
+    assert_eq!(asked.step, ProbeStep::Ask);
+    home.hears_of(&asked, 41);
+    home.gets(TransactionId([9; 12]), at(41));
+    assert_eq!(home.verdict(), Filtering::AtMostAddressDependent, "another name");
+    home.gets(asked.id, at(41));
+    assert_eq!(home.verdict(), Filtering::EndpointIndependent);
+    let evidence = home.nat.info(home.now).ipv4.filtering_evidence;
+    let last = evidence.last().unwrap();
+    assert_eq!((last.asked, last.sender, last.arrived), (peer(11), TrialSender::Stranger, true));
+    assert_eq!(home.nat.filtering.poll_timeout(), Some(home.now + FILTERING_AGAIN));
+}
+
+#[test]
+fn three_silent_strangers_of_three_peers_show_that_strangers_are_not_let_in() {
+    let mut home = Home::of_open_ports(3);
+    let asked = home.wait(Duration::ZERO);
+    assert_eq!(asked.len(), 3, "all at once");
+    asked.iter().zip(41..).for_each(|(asked, stranger)| home.hears_of(asked, stranger));
+    assert_eq!(home.wait(FILTERING_WAIT), []);
+    assert_eq!(home.verdict(), Filtering::AddressDependent);
+    let words = home.words();
+    let told = "strangers are not: 3 that tried did not get in, the last 0 s ago";
+    assert!(words.ends_with(told), "{words}");
+}
+
+#[test]
+fn where_no_peer_sends_from_another_port_silent_strangers_show_that_packets_are_filtered_somehow() {
+    let mut home = Home::new(3);
+    for asked in home.wait(Duration::ZERO) {
+        home.hears(asked.peer, asked.id, ProbeStep::Nobody);
+    }
+    let asked = home.wait(Duration::ZERO);
+    asked.iter().zip(41..).for_each(|(asked, stranger)| home.hears_of(asked, stranger));
+    assert_eq!(home.wait(FILTERING_WAIT), []);
+    assert_eq!(home.verdict(), Filtering::Dependent);
+    // A new peer may tell more.
+    home.link(14);
+    let asked = home.wait(Duration::ZERO);
+    let step = ProbeStep::OtherPort(None);
+    assert_eq!(asked.iter().map(|it| (it.peer, &it.step)).collect::<Vec<_>>(), [(peer(14), &step)]);
+    home.gets(asked[0].id, other_port(at(14)));
+    assert_eq!(home.verdict(), Filtering::AddressDependent);
+}
+
+#[test]
+fn one_liar_does_not_make_strangers_unwelcome_nor_do_strangers_of_one_owner() {
+    let mut home = Home::of_open_ports(5);
+    let mut asked = home.wait(Duration::ZERO);
+    while !asked.is_empty() {
+        for asked in asked.iter().filter(|it| it.socket.is_none()) {
+            home.hears_of(asked, 41);
+        }
+        asked = home.wait(FILTERING_REPLY_WAIT);
+    }
+    assert_eq!(home.verdict(), Filtering::AtMostAddressDependent);
+}
+
+#[test]
+fn where_nobody_is_a_stranger_a_socket_is_opened_to_which_all_but_one_are() {
+    let mut home = Home::of_open_ports(3);
+    let asked = home.opens_sockets().remove(0);
+    let stranger = home.opens_to_its_peer(&asked);
+    let socket = asked.socket.unwrap();
+    // Somebody that the listening socket knows well.
+    let other = home.peers.iter().find(|it| it.peer != asked.peer).unwrap().addr;
+    home.gets(stranger.id, other);
+    assert_eq!(home.verdict(), Filtering::AtMostAddressDependent, "to another socket");
+    home.gets(stranger.id, socket.path(home.addr(asked.peer)).unwrap());
+    assert_eq!(home.verdict(), Filtering::AtMostAddressDependent, "the peer itself");
+    let asked = home.opens_sockets().remove(0);
+    let stranger = home.opens_to_its_peer(&asked);
+    let other = home.peers.iter().find(|it| it.peer != asked.peer).unwrap().addr;
+    home.gets(stranger.id, asked.socket.unwrap().path(other).unwrap());
+    assert_eq!(home.verdict(), Filtering::EndpointIndependent);
+    let evidence = home.nat.info(home.now).ipv4.filtering_evidence;
+    assert!(evidence.last().is_some_and(|it| !it.is_listening_socket && it.arrived));
+}
+
+#[test]
+fn three_strangers_that_do_not_get_in_to_sockets_that_are_open_to_their_peers_are_kept_out() {
+    let mut home = Home::of_open_ports(3);
+    let asked = home.opens_sockets();
+    assert_eq!(asked.len(), 3);
+    for (asked, stranger) in asked.iter().zip(41..) {
+        let question = home.opens_to_its_peer(asked);
+        home.hears_of(&question, stranger);
+    }
+    home.wait(FILTERING_WAIT);
+    assert_eq!(home.verdict(), Filtering::AddressDependent);
+}
+
+#[test]
+fn sockets_into_which_no_other_port_gets_say_nothing_of_one_that_somebody_opened_in_the_router() {
+    let mut home = Home::of_open_ports(4);
+    let mut opened = 0;
+    let mut asked = home.opens_sockets();
+    for _ in 0..20 {
+        for asked in &asked {
+            match asked.socket {
+                Some(socket) => {
+                    opened += 1;
+                    let there = home.addr(asked.peer);
+                    let next = home.gets(asked.id, socket.path(there).unwrap()).remove(0);
+                    home.hears(next.peer, next.id, ProbeStep::Sent);
+                }
+                None => home.hears_of(asked, 11),
+            }
+        }
+        asked = home.wait(FILTERING_WAIT);
+    }
+    assert_eq!(home.verdict(), Filtering::AtMostAddressDependent);
+    assert!((3..6).contains(&opened), "{opened} were opened until it was clear");
+    assert!(!home.nat.info(home.now).ipv4.is_shut());
+}
+
+#[test]
+fn however_fast_peers_say_that_they_cannot_there_are_so_many_sockets_and_all_are_closed_in_time() {
+    let mut home = Home::of_open_ports(40);
+    let (mut open, mut most) = (0_usize, 0);
+    for _ in 0..400 {
+        home.now = home.now + FRESH_SOCKET_LIFE / 100;
+        let mut out = VecDeque::new();
+        home.nat.filtering.handle_timeout(home.now, &home.peers, &mut out);
+        for effect in &out {
+            match effect {
+                NatEffect::OpenSocket(_) => open += 1,
+                NatEffect::CloseSocket(_) => open -= 1,
+                _ => {}
+            }
+        }
+        most = most.max(open);
+        for asked in home.asked(out) {
+            let Some(socket) = asked.socket else {
+                home.hears(asked.peer, asked.id, ProbeStep::Nobody);
+                continue;
+            };
+            let there = socket.path(home.addr(asked.peer)).unwrap();
+            for next in home.gets(asked.id, there) {
+                home.hears(next.peer, next.id, ProbeStep::Nobody);
+            }
+        }
+    }
+    assert_eq!(most, MAX_TRIAL_SOCKETS);
+    home.nat.handle_interfaces(&ips(&["192.168.1.7"]));
+    home.nat.handle_interfaces(&ips(&["192.168.2.7"]));
+    home.peers.clear();
+    let mut out = VecDeque::new();
+    home.now = home.now + FRESH_SOCKET_LIFE;
+    home.nat.filtering.handle_timeout(home.now, &[], &mut out);
+    assert_eq!(out.len(), open, "also those of the network before");
+}
+
+#[test]
+fn a_packet_from_whom_we_sent_to_proves_nothing_of_strangers() {
+    let mut home = Home::of_open_ports(1);
+    home.nat.filtering.handle_sent(home.now, SocketAddr::from(([41, 1, 0, 1], 7)));
+    let mut asked_for_strangers = 0;
+    for asked in (0..20).flat_map(|_| home.wait(FILTERING_WAIT)).collect::<Vec<_>>() {
+        asked_for_strangers += u32::from(asked.socket.is_none());
+        home.gets(asked.id, at(41));
+    }
+    assert_eq!(asked_for_strangers, FILTERING_ASKS, "it is asked so often, and no more");
+    assert_eq!(home.verdict(), Filtering::AtMostAddressDependent);
+    let asked = home.wait(CONTACT_LIFE);
+    home.gets(asked[0].id, at(41));
+    assert_eq!(home.verdict(), Filtering::EndpointIndependent, "nothing was sent there lately");
+}
+
+#[test]
+fn what_is_found_later_goes_before_what_was_found_before() {
+    let mut home = Home::of_open_ports(3);
+    let asked = home.wait(Duration::ZERO).remove(0);
+    home.gets(asked.id, at(41));
+    assert_eq!(home.verdict(), Filtering::EndpointIndependent);
+    let asked = home.wait(FILTERING_AGAIN);
+    asked.iter().for_each(|it| home.hears(it.peer, it.id, ProbeStep::Sent));
+    home.wait(FILTERING_WAIT);
+    assert_eq!(home.verdict(), Filtering::AddressAndPortDependent, "another router");
+    let asked = home.wait(FILTERING_AGAIN).remove(0);
+    home.gets(asked.id, other_port(home.addr(asked.peer)));
+    assert_eq!(home.verdict(), Filtering::AtMostAddressDependent, "of strangers nothing is left");
 }
 
 #[test]
 fn who_has_nobody_to_ask_is_passed_over_at_once() {
     let mut home = Home::new(4);
     let asked = home.wait(Duration::ZERO);
-    home.hears(peer(99), asked[0].1, ProbeStep::Nobody);
+    home.hears(peer(99), asked[0].id, ProbeStep::Nobody);
     assert_eq!(home.wait(Duration::ZERO), [], "another peer's word is of no weight");
-    home.hears(asked[0].0, asked[0].1, ProbeStep::Nobody);
+    home.hears(asked[0].peer, asked[0].id, ProbeStep::Nobody);
     let next = home.wait(Duration::ZERO);
     assert_eq!(next.len(), 1);
-    assert!(asked.iter().all(|(before, _)| *before != next[0].0));
+    assert!(asked.iter().all(|before| before.peer != next[0].peer));
 }
 
 #[test]
-fn a_new_peer_is_asked_at_once_as_long_as_nothing_is_known() {
+fn a_new_peer_is_asked_at_once_as_long_as_not_all_is_known() {
     let mut home = Home::new(1);
     let mut asked = home.wait(Duration::ZERO);
-    while let Some((peer, id)) = asked.pop() {
+    while let Some(Asked { peer, id, .. }) = asked.pop() {
         home.hears(peer, id, ProbeStep::Nobody);
         asked = home.wait(Duration::ZERO);
     }
     home.link(12);
-    assert_eq!(home.wait(Duration::ZERO)[0].0, peer(12));
+    assert_eq!(home.wait(Duration::ZERO)[0].peer, peer(12));
 }
 
 #[test]
 fn a_node_that_is_somewhere_else_knows_nothing_and_a_forced_address_goes_before_all() {
     let mut home = Home::new(1);
     home.nat.handle_interfaces(&ips(&["192.168.1.7"]));
-    let (_, id) = home.wait(Duration::ZERO)[0];
-    home.gets(id, at(41));
+    let asked = home.wait(Duration::ZERO).remove(0);
+    home.gets(asked.id, at(41));
+    assert_eq!(home.verdict(), Filtering::EndpointIndependent);
     home.nat.handle_interfaces(&ips(&["192.168.2.7"]));
     assert_eq!(home.verdict(), Filtering::Unknown);
     home.nat = Nat::new(&["198.51.100.9:443".parse().unwrap()], &Seed::from_number(7));
     assert_eq!(home.verdict(), Filtering::EndpointIndependent);
-}
-
-/// What a peer of many does when one of them says this.
-fn asked_by(nat: &mut Nat, from: u8, step: ProbeStep, peers: &[DatagramPeer]) -> Vec<NatEffect> {
-    let (now, mut out) = (Instant::from_micros(5_000_000_000), VecDeque::new());
-    let probe = StrangerProbe { id: TransactionId([3; 12]), step };
-    nat.strangers.handle_request(now, peer(from), &probe, peers, &mut out);
-    out.into()
-}
-
-fn say(to: u8, step: ProbeStep) -> NatEffect {
-    let message = NatMessage::Probe(StrangerProbe { id: TransactionId([3; 12]), step });
-    NatEffect::Send { to: peer(to), message }
-}
-
-fn linked(n: u8, addr: &str, is_dialled: bool) -> DatagramPeer {
-    DatagramPeer { peer: peer(n), addr: addr.parse().unwrap(), is_dialled }
-}
-
-#[test]
-fn a_peer_asks_one_of_its_own_of_another_network_that_it_dialled_to_send_where_it_sees_the_asker() {
-    let nobody = [
-        linked(1, "20.1.1.1:4000", false),
-        linked(2, "20.1.2.2:9000", true),
-        linked(3, "20.1.3.3:9000", false),
-        linked(4, "[2a00:1::4]:9000", true),
-        linked(5, "192.168.1.5:9000", true),
-    ];
-    let mut nat = Nat::new(&[], &Seed::from_number(1));
-    let said = asked_by(&mut nat, 1, ProbeStep::Ask, &nobody);
-    assert_eq!(said, [say(1, ProbeStep::Nobody)]);
-    let others = [linked(7, "20.7.7.7:9000", false), linked(6, "20.6.6.6:9000", true)];
-    let peers = [&nobody[..], &others].concat();
-    let said = asked_by(&mut nat, 1, ProbeStep::Ask, &peers);
-    let there = |at: &str| at.parse().unwrap();
-    let sent = say(6, ProbeStep::Send(there("20.1.1.1:4000")));
-    assert_eq!(said, [sent, say(1, ProbeStep::Asked(there("20.6.6.6:9000")))]);
-    assert_eq!(asked_by(&mut nat, 9, ProbeStep::Ask, &peers), [say(9, ProbeStep::Nobody)]);
-}
-
-#[test]
-fn nobody_asks_or_is_asked_more_than_six_times_a_minute() {
-    let peers: Vec<DatagramPeer> =
-        (1..=40).map(|n| linked(n, &format!("20.{}.1.1:9000", n / 40), n == 40)).collect();
-    let mut nat = Nat::new(&[], &Seed::from_number(1));
-    let asks = |nat: &mut Nat, from| asked_by(nat, from, ProbeStep::Ask, &peers).len();
-    let burst = usize::try_from(FILTERING_PROBES_BURST).unwrap();
-    let one: Vec<usize> = (0..20).map(|_| asks(&mut nat, 1)).collect();
-    assert_eq!(one.iter().filter(|said| **said == 2).count(), burst);
-    assert_eq!(one.iter().filter(|said| **said == 0).count(), 20 - burst);
-    assert_eq!(asks(&mut nat, 2), 1, "the only one that could send was asked often enough");
-}
-
-#[test]
-fn a_stranger_sends_to_public_addresses_only_and_to_each_machine_as_often_as_it_may_whoever_asks() {
-    let mut nat = Nat::new(&[], &Seed::from_number(1));
-    let send = |nat: &mut Nat, from, to: String| {
-        asked_by(nat, from, ProbeStep::Send(to.parse().unwrap()), &[])
-    };
-    for near in ["192.168.1.1:80", "127.0.0.1:80", "[::1]:80", "224.0.0.1:80", "20.1.1.1:0"] {
-        assert_eq!(send(&mut nat, 1, near.to_owned()), []);
-    }
-    let sent = send(&mut nat, 1, "20.1.1.1:4000".to_owned());
-    let to = "20.1.1.1:4000".parse().unwrap();
-    assert_eq!(sent, [NatEffect::Answer { to, id: TransactionId([3; 12]) }]);
-    let one = (0..20).map(|n| send(&mut nat, 2, format!("20.2.{n}.1:9")).len()).sum::<usize>();
-    let all = (0..20).map(|n| send(&mut nat, 10 + n, "20.3.1.1:9".into()).len()).sum::<usize>();
-    let burst = usize::try_from(FILTERING_PROBES_BURST).unwrap();
-    assert_eq!((one, all), (burst, burst));
 }
