@@ -2,7 +2,10 @@
 //! linked to, and directly where that can be.
 
 use positron_proto::{
-    nat::Filtering, relay::PathPolicy, session::sessions::LinkKind, time::Duration,
+    nat::{Filtering, TrialSender},
+    relay::PathPolicy,
+    session::sessions::LinkKind,
+    time::Duration,
 };
 use positron_sim::{AddressBlock, Fault, Listen, NatType, Scenario, Selector, Workload, World};
 
@@ -270,24 +273,87 @@ fn homes_among_many(types: &[NatType]) -> Scenario {
 /// Nodes on the internet, in networks of 16 owners.
 const MANY: usize = 48;
 
-#[test]
-fn a_node_finds_out_from_its_peers_whether_strangers_are_let_in() {
+/// Who is let in, as theory says.
+fn filtering(nat_type: NatType) -> Filtering {
+    match nat_type {
+        NatType::Open | NatType::FullCone => Filtering::EndpointIndependent,
+        NatType::AddressRestricted => Filtering::AddressDependent,
+        NatType::Blocked => Filtering::Unknown,
+        _ => Filtering::AddressAndPortDependent,
+    }
+}
+
+/// Every kind of home alone among nodes on the internet: what each names wrongly.
+#[track_caller]
+fn expect_filtering_is_named(story: impl Fn(NatType) -> Scenario, seed: u64) {
     let mut wrong = Vec::new();
     for nat_type in NatType::ALL {
-        let expected = match nat_type {
-            NatType::Open | NatType::FullCone => Filtering::EndpointIndependent,
-            NatType::Blocked => Filtering::Unknown,
-            _ => Filtering::Dependent,
-        };
-        let mut world = World::new(&homes_among_many(&[nat_type]), 3);
+        let story = story(nat_type);
+        let mut world = World::new(&story, seed);
         world.run_until(secs(15));
-        let view = world.view(MANY).unwrap();
+        let view = world.view(story.nodes - 1).unwrap();
         let nat = &view.nat.ipv4;
-        if nat.filtering != expected {
-            wrong.push(format!("{nat_type}: {nat:?}, not {expected:?}"));
+        if nat.filtering != filtering(nat_type) {
+            wrong.push(format!("{nat_type}: {nat:?}, not {:?}", filtering(nat_type)));
         }
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "seed {seed}: {} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_node_finds_out_from_its_peers_who_is_let_in() {
+    expect_filtering_is_named(|nat_type| homes_among_many(&[nat_type]), 3);
+}
+
+/// A home in a network so small that all are linked with all, soon.
+fn home_among_few(nat_type: NatType) -> Scenario {
+    let mut story = Scenario::quiet("a home among few", FEW + 1, secs(800));
+    story.listen = Listen::Port;
+    story.addresses = AddressBlock::Public;
+    story.at_home(FEW, nat_type)
+}
+
+/// With a home they are a dozen.
+const FEW: usize = 11;
+
+#[test]
+fn who_is_let_in_is_found_out_among_a_dozen() {
+    for seed in 0..3 {
+        expect_filtering_is_named(home_among_few, seed);
+    }
+}
+
+#[test]
+fn who_is_let_in_is_found_out_again_where_nobody_is_a_stranger_any_more() {
+    for nat_type in [NatType::Open, NatType::FullCone, NatType::AddressRestricted] {
+        let mut world = World::new(&home_among_few(nat_type), 1);
+        world.run_until(secs(700));
+        let nat = world.view(FEW).unwrap().nat.ipv4;
+        assert_eq!(nat.filtering, filtering(nat_type), "{nat_type}: {nat:?}");
+        let is_let_in = nat.filtering == Filtering::EndpointIndependent;
+        // To a socket that was opened for it.
+        let mut trials = nat.filtering_evidence.iter();
+        let is_new = trials.any(|it| {
+            let is_it = it.sender == TrialSender::Stranger && !it.is_listening_socket;
+            is_it && it.arrived == is_let_in && it.age < secs(100)
+        });
+        assert!(is_new, "{nat_type}: {nat:?}");
+    }
+}
+
+#[test]
+fn a_port_that_somebody_opened_in_the_router_is_not_said_to_be_shut() {
+    // Those that keep its number: it is seen where it is opened.
+    for nat_type in [NatType::Linux, NatType::Clash] {
+        let mut story = home_among_few(nat_type);
+        story.forwarded.push(FEW);
+        let mut world = World::new(&story, 1);
+        for second in [15, 30, 700] {
+            world.run_until(secs(second));
+            let nat = world.view(FEW).unwrap().nat.ipv4;
+            assert!(nat.filtering != Filtering::Unknown && !nat.is_shut(), "{nat_type}: {nat:?}");
+        }
+    }
 }
 
 #[test]
@@ -295,9 +361,7 @@ fn a_clashing_home_that_says_through_whom_it_is_reached_is_met() {
     for seed in 0..2 {
         let mut world = World::new(&homes_among_many(&[NatType::Clash; 2]), seed);
         let [from, to] = [MANY, MANY + 1];
-        let is_judged = |world: &World| {
-            world.view(to).is_some_and(|view| view.nat.ipv4.filtering == Filtering::Dependent)
-        };
+        let is_judged = |world: &World| world.view(to).is_some_and(|view| view.nat.ipv4.is_shut());
         // Whoever asks all of its peers in vain asks again later, and its record is not everywhere
         // at once.
         let met = (20..=120).step_by(5).find(|at| {
