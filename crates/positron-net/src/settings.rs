@@ -13,7 +13,7 @@ use std::{
 use clap::Args;
 use positron_admin::ConfigValue;
 use positron_networking::{
-    ConfigError, LogFormat, NetworkConfig, TransportPolicy,
+    CongestionAlgorithm, ConfigError, LogFormat, NetworkConfig, TransportPolicy,
     keys::{self, BadPassphrase, Passphrase},
 };
 use serde::Deserialize as _;
@@ -69,6 +69,10 @@ pub(crate) struct NodeOptions {
     /// auto (UDP, and TCP where UDP is blocked), udp or tcp [default: auto]
     #[arg(long, value_name = "TRANSPORT")]
     pub transport: Option<TransportPolicy>,
+    /// How links over UDP find out how much may be in flight: newreno, cubic or bbr
+    /// [default: newreno]
+    #[arg(long, value_name = "CONTROL")]
+    pub congestion_control: Option<CongestionAlgorithm>,
     /// Nodes to begin with; may be repeated
     #[arg(long, short, value_name = "HOST:PORT", value_delimiter = ',')]
     pub bootstrap: Vec<String>,
@@ -202,12 +206,13 @@ impl NodeOptions {
     }
 
     /// Each flag, the key that it sets, and whether it was given.
-    fn flags(&self) -> [(&'static str, &'static str, bool); 12] {
+    fn flags(&self) -> [(&'static str, &'static str, bool); 13] {
         let Self {
             selector,
             host,
             port,
             transport,
+            congestion_control,
             bootstrap,
             direct_only,
             relay_only,
@@ -221,6 +226,7 @@ impl NodeOptions {
             ("--host", "host", host.is_some()),
             ("--port", "port", port.is_some()),
             ("--transport", "transport", transport.is_some()),
+            ("--congestion-control", "congestion_control", congestion_control.is_some()),
             ("--bootstrap", "bootstrap_nodes", !bootstrap.is_empty()),
             ("--direct-only", "direct_only", *direct_only),
             ("--relay-only", "relay_only", *relay_only),
@@ -243,6 +249,9 @@ impl NodeOptions {
         }
         if let Some(transport) = self.transport {
             config.transport = transport;
+        }
+        if let Some(control) = self.congestion_control {
+            config.congestion_control = control;
         }
         if !self.bootstrap.is_empty() {
             let wanted = self.bootstrap.iter().map(|address| address.trim().to_owned());
@@ -508,6 +517,8 @@ mod tests {
         assert_eq!(from_environment("PORT", "9999").unwrap().port, 9999);
         assert_eq!(from_environment("HOST", "::1").unwrap().host, "::1");
         assert_eq!(from_environment("TRANSPORT", "tcp").unwrap().transport, TransportPolicy::Tcp);
+        let control = from_environment("CONGESTION_CONTROL", "bbr").unwrap().congestion_control;
+        assert_eq!(control, CongestionAlgorithm::Bbr);
         assert_eq!(from_environment("DATA_DIR", "/x").unwrap().data_dir, Some("/x".into()));
         assert_eq!(from_environment("GOSSIP_INTERVAL", "2").unwrap().gossip_interval, 2.0);
         let limits = from_environment("MAX_INBOUND", "20").unwrap();
@@ -529,6 +540,7 @@ mod tests {
             ("GOSSIP_INTERVAL", "-1"),
             ("BOOTSTRAP", "nonsense"),
             ("TRANSPORT", "quic"),
+            ("CONGESTION_CONTROL", "vegas"),
         ] {
             let failure = from_environment(name, value).unwrap_err();
             assert_eq!(failure.exit(), Exit::Configuration);
@@ -558,9 +570,11 @@ mod tests {
     #[test]
     fn flags_win_over_what_was_there() {
         let mut config = NetworkConfig { port: 1, host: "h".into(), ..NetworkConfig::default() };
-        let flags = NodeOptions { port: Some(2), ..NodeOptions::default() };
+        let congestion_control = Some(CongestionAlgorithm::Cubic);
+        let flags = NodeOptions { port: Some(2), congestion_control, ..NodeOptions::default() };
         flags.apply(&mut config);
         assert_eq!((config.port, config.host.as_str()), (2, "h"));
+        assert_eq!(config.congestion_control, CongestionAlgorithm::Cubic);
         assert_eq!(config.data_dir, Some(DEFAULT_DATA_DIR.into()));
     }
 }

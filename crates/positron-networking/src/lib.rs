@@ -85,6 +85,7 @@ pub use message::{Inbox, KeptMessage, Received, TypedInbox};
 pub use node::Node;
 pub use positron_proto::{
     bloom,
+    datagram::contract::{CongestionAlgorithm, UnknownCongestion},
     dht::{BadName, DhtRefused, Place, RecordKind, StoreOutcome},
     gossip::Validity,
     handshake::{Direction, HandshakeFailure},

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use positron_networking::{
     CloseReason,
     transport::{
-        Closed, ConnectError, Delivery, Expect, TransportError, TransportSendError, UdpConfig,
-        UdpConnection, UdpTransport,
+        Closed, CongestionAlgorithm, ConnectError, Delivery, Expect, TransportError,
+        TransportSendError, UdpConfig, UdpConnection, UdpTransport,
     },
 };
 use positron_proto::wire::packet::{Flags, Header, PacketType};
@@ -251,11 +251,38 @@ async fn settings_and_addresses_that_cannot_be_are_errors() {
     let queue = UdpConfig { queue_bytes: 1_000, ..UdpConfig::loopback() };
     let Err(error) = start(queue).await else { panic!("it started") };
     assert!(error.to_string().starts_with("`queue_bytes` must"));
+    for max_datagram in [1_199, 16_385] {
+        let config = UdpConfig { max_datagram, ..UdpConfig::loopback() };
+        let Err(error) = start(config).await else { panic!("it started") };
+        assert!(error.to_string().starts_with("`max_datagram` must"), "{error}");
+    }
     let first = start(UdpConfig::loopback()).await.unwrap();
     let second = UdpTransport::bind(&first.local_addr().to_string()).await;
     let Err(error) = second else { panic!("it started") };
     assert!(matches!(error, TransportError::Bind { .. }));
     assert!(error.to_string().contains("in use"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn datagrams_grow_to_the_largest_that_is_allowed_under_each_congestion_control() {
+    for congestion in CongestionAlgorithm::ALL {
+        let config = || UdpConfig { congestion, max_datagram: 1_400, ..UdpConfig::loopback() };
+        let alice = UdpTransport::start(config()).await.unwrap();
+        let bob = UdpTransport::start(config()).await.unwrap();
+        let to_bob = in_time(alice.connect(bob.local_addr(), Expect::Node(bob.id()))).await;
+        let (to_bob, mut incoming) = (to_bob.unwrap(), bob.incoming());
+        let size = || to_bob.stats().unwrap().path.unwrap().datagram_size;
+        in_time(async {
+            while size() < 1_400 {
+                to_bob.send(0, ORDERED, vec![7; 100_000]).await.unwrap();
+                assert_eq!(incoming.recv().await.unwrap().data.len(), 100_000, "{congestion}");
+            }
+        })
+        .await;
+        to_bob.send(0, ORDERED, vec![7; 1_000_000]).await.unwrap();
+        assert_eq!(in_time(incoming.recv()).await.unwrap().data.len(), 1_000_000, "{congestion}");
+        assert_eq!(size(), 1_400);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

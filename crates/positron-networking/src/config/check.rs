@@ -90,6 +90,7 @@ impl<'a> Checked<'a> {
                 heartbeat,
                 transports: self.transports(),
                 udp_batches: config.udp_batches,
+                congestion: config.congestion_control,
                 upload: RateLimit {
                     node: config.max_upload_rate,
                     peer: config.max_peer_upload_rate,

@@ -3,7 +3,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use positron_proto::{dht::Serve, id::NetworkId, node, peers};
+use positron_proto::{
+    datagram::contract::CongestionAlgorithm, dht::Serve, id::NetworkId, node, peers,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{external::to_dial, log_format::LogFormat, transport::TransportPolicy};
@@ -32,6 +34,9 @@ pub struct NetworkConfig {
     /// Whether datagrams go to the kernel in batches (segmentation offload). A node sends them one
     /// by one on a path that loses batches by itself; this is for machines where all of them do.
     pub udp_batches: bool,
+    /// How links over UDP find out how much may be in flight: `newreno`, `cubic` or `bbr`. (TCP
+    /// leaves that to the operating system.)
+    pub congestion_control: CongestionAlgorithm,
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
     /// Nodes that always have a slot, beside `max_peers` and all that is part of it, and are
@@ -164,6 +169,7 @@ impl Default for NetworkConfig {
             external_addresses: Vec::new(),
             transport: TransportPolicy::default(),
             udp_batches: session.udp_batches,
+            congestion_control: session.congestion,
             bootstrap_nodes: peers.bootstrap,
             reserved_peers: Vec::new(),
             banned_addresses: Vec::new(),

@@ -91,6 +91,7 @@ fn explain(error: &serde_json::Error, origin: &str) -> ConfigError {
     }
     if let Some(word) =
         text.strip_prefix("unknown variant `").and_then(|rest| rest.split('`').next())
+        && text.contains("`auto`")
         && let Err(what) = word.parse::<TransportPolicy>()
     {
         return ConfigError::UnknownTransport { origin, line, column, what };
@@ -128,6 +129,8 @@ fn nearest(key: &str, known: Vec<String>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use positron_proto::datagram::contract::CongestionAlgorithm;
+
     use super::*;
 
     /// Every key of the founding document, with its types.
@@ -158,6 +161,15 @@ mod tests {
     }
 
     #[test]
+    fn a_congestion_control_is_written_as_it_is_shown() {
+        for control in CongestionAlgorithm::ALL {
+            let text = format!("{{\"congestion_control\": \"{control}\"}}");
+            let config = NetworkConfig::from_json(&text, "c.json").unwrap();
+            assert_eq!(config.congestion_control, control);
+        }
+    }
+
+    #[test]
     fn an_error_tells_where_and_what() {
         let refusal =
             |text: &str| NetworkConfig::from_json(text, "c.json").unwrap_err().to_string();
@@ -172,6 +184,8 @@ mod tests {
             refusal("{\"transport\": \"upd\"}"),
             "c.json:1:19: `upd` is no transport, it must be auto, udp or tcp; did you mean `udp`?"
         );
+        let no_control = refusal("{\"congestion_control\": \"reno\"}");
+        assert!(no_control.ends_with("expected one of `newreno`, `cubic`, `bbr`"), "{no_control}");
         assert!(refusal("[]").contains("a JSON object"));
         assert_eq!(refusal("{\"xyzzy\": 1}"), "c.json:1:8: unknown key `xyzzy`");
         assert!(refusal("{\"port\": 70000}").starts_with("c.json:1:14: invalid value: integer"));

@@ -6,10 +6,13 @@ use std::{
 };
 
 use positron_proto::{
-    datagram::contract::EndpointConfig,
+    datagram::contract::{CongestionAlgorithm, EndpointConfig},
     id::NetworkId,
     identity::Identity,
-    limits::{CONNECTION_QUEUE_BYTES, HANDSHAKE_TIMEOUT, MAX_DATAGRAM_MESSAGE, MESSAGE_COST},
+    limits::{
+        CONNECTION_QUEUE_BYTES, HANDSHAKE_TIMEOUT, LARGEST_DATAGRAM, LEAST_DATAGRAM,
+        MAX_DATAGRAM_MESSAGE, MESSAGE_COST,
+    },
     session::sessions::{LinkKinds, SessionConfig},
 };
 
@@ -39,6 +42,21 @@ pub struct UdpConfig {
     pub keep_alive: Option<Duration>,
     /// Silence after which a connection is lost, while something is unacknowledged.
     pub idle_timeout: Duration,
+    /// How it is found out how much may be in flight.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use positron_networking::transport::{CongestionAlgorithm, UdpConfig, UdpTransport};
+    ///
+    /// let config = UdpConfig { congestion: CongestionAlgorithm::Bbr, ..UdpConfig::loopback() };
+    /// let transport = UdpTransport::start(config).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub congestion: CongestionAlgorithm,
+    /// The largest datagram that is ever tried, in bytes of UDP payload, 1,200 to 16,384: what the
+    /// path carries is found out by trying.
+    pub max_datagram: usize,
 }
 
 impl Default for UdpConfig {
@@ -56,6 +74,8 @@ impl Default for UdpConfig {
             window_bytes: proto.window_bytes,
             keep_alive: proto.keep_alive,
             idle_timeout: proto.idle_timeout,
+            congestion: proto.congestion,
+            max_datagram: proto.max_datagram,
         }
     }
 }
@@ -82,12 +102,17 @@ impl UdpConfig {
         if self.idle_timeout.is_zero() {
             return bad("idle_timeout", "must not be zero");
         }
+        if !(LEAST_DATAGRAM..=LARGEST_DATAGRAM).contains(&self.max_datagram) {
+            return bad("max_datagram", "must be from 1200 to 16384");
+        }
         Ok(EndpointConfig {
             max_connections: self.max_connections,
             queue_bytes: self.queue_bytes,
             window_bytes: self.window_bytes,
             keep_alive: self.keep_alive,
             idle_timeout: self.idle_timeout,
+            congestion: self.congestion,
+            max_datagram: self.max_datagram,
             ..EndpointConfig::new(NetworkId::from_name(&self.network))
         })
     }

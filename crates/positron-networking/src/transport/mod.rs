@@ -45,7 +45,8 @@ pub use ownership::ConnectionId;
 pub use positron_proto::{
     datagram::{
         contract::{
-            Closed, ConnectionState, Delivery, EndpointCounters, LaneNumber, NotDialled, RemoteNode,
+            Closed, CongestionAlgorithm, ConnectionState, Delivery, EndpointCounters, LaneNumber,
+            NotDialled, RemoteNode, UnknownCongestion,
         },
         flow::{AdaptiveFlowController, FlowStats, Phase},
     },

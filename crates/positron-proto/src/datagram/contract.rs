@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub use super::{
-    congestion::CongestionAlgorithm,
+    congestion::{CongestionAlgorithm, UnknownCongestion},
     counters::EndpointCounters,
     extra_socket::ExtraSocket,
     query::contract::{

@@ -40,6 +40,7 @@ impl Carriers {
             // translators on its way are kept from forgetting it, with the least that does.
             keep_alive: Some(MAPPING_KEEP_ALIVE),
             batches: config.udp_batches,
+            congestion: config.congestion,
             ..EndpointConfig::new(config.network)
         };
         let dice = Seed::new(rng.bytes()).stream("datagrams");

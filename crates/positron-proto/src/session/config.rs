@@ -1,7 +1,7 @@
 //! What the table of sessions is told once.
 
 use super::contract::LinkKinds;
-use crate::{id::NetworkId, time::Duration};
+use crate::{datagram::contract::CongestionAlgorithm, id::NetworkId, time::Duration};
 
 /// What the table of sessions is told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct SessionConfig {
     pub transports: LinkKinds,
     /// Whether datagrams go in batches where the kernel takes them (segmentation offload).
     pub udp_batches: bool,
+    /// How a link over UDP finds out how much may be in flight.
+    pub congestion: CongestionAlgorithm,
     /// What may be sent.
     pub upload: RateLimit,
     /// What may be received.
@@ -43,6 +45,7 @@ impl Default for SessionConfig {
             heartbeat: Duration::from_secs(30),
             transports: LinkKinds::default(),
             udp_batches: true,
+            congestion: CongestionAlgorithm::default(),
             upload: RateLimit::default(),
             download: RateLimit::default(),
         }

@@ -11,7 +11,7 @@ mod hystart;
 mod new_reno;
 mod round_counter;
 
-pub use algorithm::CongestionAlgorithm;
+pub use algorithm::{CongestionAlgorithm, UnknownCongestion};
 pub(super) use controller::{AckSample, Controller, DeliverySample, LossSample};
 pub(super) use new_reno::NewReno;
 pub use new_reno::Phase;
