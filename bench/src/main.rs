@@ -8,6 +8,7 @@ mod gossip;
 mod numbers;
 mod options;
 mod seen;
+mod transport;
 mod turns;
 
 use std::{
@@ -28,6 +29,7 @@ async fn main() -> ExitCode {
         Measured::Worker(nodes) => work(nodes).await,
         Measured::Dht(options) => until_told_to_end(dht::measure_all(options)).await,
         Measured::Gossip(options) => until_told_to_end(gossip::measure_all(options)).await,
+        Measured::Transport(options) => until_told_to_end(transport::measure_all(options)).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,6 +55,7 @@ async fn work(nodes: Nodes) -> Result<(), Box<dyn Error>> {
             gossip::run::<gossip::GossipsubNode>().await?;
         }
         Nodes::Gossip { protocol: Protocol::Iroh } => gossip::run::<gossip::IrohNode>().await?,
+        Nodes::Transport => transport::run().await?,
     }
     Ok(())
 }

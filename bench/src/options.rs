@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     dht::{DhtOptions, Stack},
     gossip::{GossipOptions, Protocol},
+    transport::TransportOptions,
 };
 
 /// Measures positron-net beside others that do the same, on this machine, in one run.
@@ -22,6 +23,8 @@ pub(crate) enum Measured {
     Dht(DhtOptions),
     /// Gossip, beside gossipsub of libp2p and iroh-gossip.
     Gossip(GossipOptions),
+    /// Connections, beside QUIC and TCP.
+    Transport(TransportOptions),
     /// A process with nodes; the others start it.
     #[command(hide = true, subcommand)]
     Worker(Nodes),
@@ -40,4 +43,6 @@ pub(crate) enum Nodes {
         /// Whose.
         protocol: Protocol,
     },
+    /// Both ends of a connection.
+    Transport,
 }
