@@ -40,9 +40,8 @@ pub(crate) struct TransportOptions {
 impl TransportOptions {
     /// Those that are measured.
     pub(crate) fn contenders(&self) -> Vec<Contender> {
-        let wanted = |one: &Contender| {
-            self.only.is_empty() || self.only.iter().any(|named| named.is(*one))
-        };
+        let wanted =
+            |one: &Contender| self.only.is_empty() || self.only.iter().any(|named| named.is(*one));
         Contender::all(&self.congestion).into_iter().filter(wanted).collect()
     }
 
@@ -84,7 +83,8 @@ mod tests {
 
     #[test]
     fn what_is_out_of_bounds_is_refused() {
-        for wrong in ["--rows f", "--congestion reno", "--rounds 0", "--only kcp", "--connections 7"]
+        for wrong in
+            ["--rows f", "--congestion reno", "--rounds 0", "--only kcp", "--connections 7"]
         {
             assert!(read(wrong).is_err(), "{wrong}");
         }

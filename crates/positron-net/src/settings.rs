@@ -13,7 +13,7 @@ use std::{
 use clap::Args;
 use positron_admin::ConfigValue;
 use positron_networking::{
-    CongestionAlgorithm, ConfigError, LogFormat, NetworkConfig, TransportPolicy,
+    ConfigError, CongestionAlgorithm, LogFormat, NetworkConfig, TransportPolicy,
     keys::{self, BadPassphrase, Passphrase},
 };
 use serde::Deserialize as _;
