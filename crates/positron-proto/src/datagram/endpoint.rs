@@ -126,6 +126,8 @@ pub struct Endpoint {
     counters: EndpointCounters,
     /// The packet that was opened last: its place is the next one's.
     opened: Vec<u8>,
+    /// Whose packets arrived and were not settled.
+    arrived: Option<ConnectionId>,
     changes: u64,
 }
 
@@ -177,6 +179,7 @@ impl Endpoint {
             stray_hints: PerSecond::default(),
             counters: EndpointCounters::default(),
             opened: Vec::new(),
+            arrived: None,
             changes: 0,
         }
     }

@@ -95,10 +95,15 @@ impl Endpoint {
             self.counters.bytes_received += u64::try_from(datagram.len()).unwrap_or(0);
             self.handle_datagram(now, from, datagram);
         }
+        self.settle_arrived(now);
     }
 
     fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
-        match ReceivedDatagram::read(datagram) {
+        let received = ReceivedDatagram::read(datagram);
+        if !matches!(received, ReceivedDatagram::Sealed(_)) {
+            self.settle_arrived(now);
+        }
+        match received {
             ReceivedDatagram::Sealed(header) => {
                 self.handle_sealed(now, SealedPacket { from, header: &header, datagram });
             }
@@ -346,7 +351,11 @@ impl Endpoint {
 
     fn handle_sealed(&mut self, now: Now, packet: SealedPacket<'_>) {
         let wire = packet.header.connection;
-        if let Some(id) = self.demux.by_wire(wire) {
+        let id = self.demux.by_wire(wire);
+        if self.arrived != id {
+            self.settle_arrived(now);
+        }
+        if let Some(id) = id {
             let Some(connection) = self.demux.get_mut(id).filter(|_| is_agreed(&self.dials, id))
             else {
                 self.counters.unknown_connections += 1;
@@ -354,15 +363,23 @@ impl Endpoint {
             };
             let (out, counters) = (&mut self.opened, &mut self.counters);
             let handled = connection.handle_packet(now.mono, packet, out, counters);
+            self.arrived = Some(id);
             if handled == Handled::Opened {
                 self.forget_dial(id);
             }
-            self.settle(id);
-            self.enforce_memory_budget(now);
         } else if self.half_open.knows(wire) {
             self.handle_first_sealed(now, packet);
         } else {
             self.handle_stray(now, packet);
+        }
+    }
+
+    /// What follows for the connection whose packets arrived last: once for all of them that came
+    /// together, for it costs as much as reading one.
+    fn settle_arrived(&mut self, now: Now) {
+        if let Some(id) = self.arrived.take() {
+            self.settle(id);
+            self.enforce_memory_budget(now);
         }
     }
 
