@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     id::{NetworkId, NodeId},
-    limits::{CONNECTION_QUEUE_BYTES, CONNECTION_WINDOW_LONGEST},
+    limits::{CONNECTION_QUEUE_BYTES, CONNECTION_WINDOW_LONGEST, LARGEST_DATAGRAM},
     misbehavior::Misbehavior,
     stun::TransactionId,
     time::{Duration, Instant},
@@ -66,7 +66,7 @@ impl EndpointConfig {
             window_bytes: CONNECTION_WINDOW_LONGEST,
             keep_alive: Some(Duration::from_secs(10)),
             idle_timeout: Duration::from_secs(30),
-            max_datagram: 16 * 1024,
+            max_datagram: LARGEST_DATAGRAM,
             batches: true,
             congestion: CongestionAlgorithm::NewReno,
         }

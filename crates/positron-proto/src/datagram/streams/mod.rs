@@ -126,7 +126,7 @@ impl Streams {
         room: usize,
     ) -> Result<usize, NotQueued> {
         let stream = self.open_one(id)?;
-        let len = bytes.len().min(room);
+        let len = bytes.len().min(room).min(stream.room());
         stream.write(&bytes[..len]);
         stream.refused = (len < bytes.len()).then_some(bytes.len() - len);
         if stream.refused.is_some() {
@@ -386,7 +386,9 @@ impl Streams {
             return Some(StreamEvent::Available);
         }
         let worth = |number: &&u64| {
-            let wanted = self.ours.get(number).and_then(|stream| stream.refused).unwrap_or(0);
+            let stream = self.ours.get(number);
+            let wanted = stream.and_then(|stream| stream.refused).unwrap_or(0);
+            let room = stream.map_or(room, |stream| room.min(stream.room()));
             room >= wanted.min(WRITABLE) || (self.queued == 0 && room > 0)
         };
         let number = *self.refused.iter().find(worth)?;

@@ -9,7 +9,7 @@ use crate::{
         ranges::RangeSet,
         sent_frames::{PacketBuilder, PacketKind, SentFrame},
     },
-    limits::{MESSAGE_COST, STREAM_WINDOW_FIRST},
+    limits::{MESSAGE_COST, STREAM_UNSENT, STREAM_WINDOW_FIRST},
     wire::packet_frame::{put_stream, stream_overhead},
 };
 
@@ -86,6 +86,12 @@ impl Sending {
     pub(super) const fn reset_at(&self) -> (u64, u32) {
         let code = if let End::Reset(code) = self.end { code } else { 0 };
         (self.sent, code)
+    }
+
+    /// Bytes that it takes beside those that wait to be sent for the first time.
+    pub(super) fn room(&self) -> usize {
+        let unsent = usize::try_from(self.written() - self.sent).unwrap_or(usize::MAX);
+        STREAM_UNSENT.saturating_sub(unsent)
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     datagram::sent_frames::SentFrames,
-    limits::{MESSAGE_COST, STREAM_WINDOW_FIRST},
+    limits::{MESSAGE_COST, STREAM_UNSENT, STREAM_WINDOW_FIRST},
     wire::codec::Reader,
 };
 
@@ -127,12 +127,25 @@ fn a_writer_stops_at_its_credit_and_more_than_that_is_a_violation() {
 }
 
 #[test]
+fn a_writer_waits_while_much_of_its_stream_was_never_sent() {
+    let mut ends = pair();
+    let stream = ends[0].open(0).unwrap();
+    let long = vec![7; STREAM_UNSENT + 1];
+    assert_eq!(ends[0].write(stream, &long, MOST), Ok(STREAM_UNSENT));
+    assert_eq!(ends[0].write(stream, b"x", MOST), Ok(0));
+    assert_eq!(ends[0].poll_event(MOST), None);
+    exchange(&mut ends);
+    assert_eq!(ends[0].poll_event(MOST), Some(StreamEvent::Writable(stream)));
+    assert_eq!(ends[0].write(stream, &long, MOST), Ok(STREAM_WINDOW_FIRST));
+}
+
+#[test]
 fn a_reader_that_keeps_up_is_given_a_longer_window() {
     let mut ends = pair();
     let stream = ends[0].open(0).unwrap();
-    ends[0].write(stream, &vec![7; MOST], MOST).unwrap();
     let mut most = 0;
     for _ in 0..20 {
+        ends[0].write(stream, &vec![7; MOST], MOST).unwrap();
         exchange(&mut ends);
         most = most.max(read(&mut ends[1], 1, MOST).unwrap().unwrap().len());
     }
