@@ -113,6 +113,8 @@ impl Connection {
             return;
         }
         let mut space = PacketSpace::new(now, &self.config, protection, remote, theirs);
+        // Most connections never have two at once.
+        self.events.reserve_exact(1);
         self.events.push_back(match self.direction {
             Direction::Outbound => {
                 // The listener believes nothing before it opened a sealed packet.

@@ -277,8 +277,8 @@ impl SendControl {
         }
         let progress = self.settle(now, carried, counters);
         if !self.is_in_flight() {
-            // An idle connection keeps no room for what packets carry.
-            self.outcome = AckOutcome::new();
+            // An idle connection keeps no room for packets and what they carry.
+            self.shrink();
         }
         Ok(progress)
     }
