@@ -132,7 +132,7 @@ impl Punching {
         };
         match &wanted.stage {
             RoundStage::Offered(offer) => wanted.anew = !offer.searches,
-            RoundStage::Probing(probing) if probing.plan.search.is_none() => {
+            RoundStage::Probing(Probing { plan, .. }) if plan.is_hard && plan.search.is_none() => {
                 wanted.stage = RoundStage::Idle;
                 self.deadlines.set(*peer, now.mono);
             }
@@ -263,7 +263,7 @@ impl Punching {
             }
             _ => return,
         };
-        if core::mem::take(&mut wanted.anew) {
+        if core::mem::take(&mut wanted.anew) && plan.is_hard {
             wanted.stage = RoundStage::Idle;
             return self.deadlines.set(from, now.mono);
         }

@@ -35,6 +35,8 @@ pub(super) enum RoundStage {
 pub(super) struct Plan {
     /// Where the peer may be.
     pub(super) to: Vec<SocketAddr>,
+    /// Whether one port is another one for everybody, and the other is not: then a search may help.
+    pub(super) is_hard: bool,
     pub(super) search: Option<SearchPart>,
 }
 
@@ -107,7 +109,8 @@ impl Plan {
     /// What follows from two offers.
     pub(super) fn of(ours: &Offer, theirs: &Offer, own: &OwnPlaces, over: &Relayed) -> Self {
         let to = own.usable(&theirs.addresses(), over.is_one_site);
-        let is_search = ours.searches && theirs.searches && ours.port_varies != theirs.port_varies;
+        let is_hard = ours.port_varies != theirs.port_varies;
+        let is_search = is_hard && ours.searches && theirs.searches;
         let mut far = to.iter().filter_map(|addr| match addr {
             SocketAddr::V4(v4) if is_search && own.is_elsewhere(*addr) => Some(*v4),
             _ => None,
@@ -116,7 +119,7 @@ impl Plan {
             true => SearchPart::Open(addr.into()),
             false => SearchPart::Guess(Guesses::new(*addr.ip())),
         });
-        Self { to, search }
+        Self { to, is_hard, search }
     }
 }
 
