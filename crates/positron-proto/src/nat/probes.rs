@@ -37,7 +37,8 @@ impl AskedFor {
 ///
 /// An address that never answered gets at most [`PUNCH_BUDGET`] packets in [`PUNCH_BUDGET_TIME`],
 /// and all of one machine, or one /64 of IPv6, [`PUNCH_NETWORK_BUDGET`], whoever names them and
-/// however often; so much is known of [`MAX_PUNCH_BUDGETS`] addresses and networks.
+/// however often; so much is known of [`MAX_PUNCH_BUDGETS`] addresses and networks. A relay, which
+/// is linked where it is asked, was named by nobody.
 #[derive(Debug)]
 pub(super) struct Probes {
     asked: BTreeMap<TransactionId, (AskedFor, SocketAddr)>,
@@ -72,7 +73,8 @@ impl Probes {
         (rng, counters): (&mut Rng, &mut NatCounters),
         out: &mut VecDeque<NatEffect>,
     ) {
-        if !self.pay(now, to) {
+        let is_named = matches!(why, AskedFor::Path(_));
+        if is_named && !self.pay(now, to) {
             counters.spared += 1;
             return;
         }

@@ -223,7 +223,13 @@ impl Punching {
     }
 
     fn speak(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
-        if self.wanted.get(&peer).is_some_and(|wanted| wanted.over.begins) {
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        if let Some(fresh) = &mut wanted.fresh {
+            // Of what the relay says only the port is news.
+            let is_ours = |at: &SocketAddr| own.public.iter().any(|known| known.ip() == at.ip());
+            fresh.mapped = fresh.mapped.filter(is_ours);
+        }
+        if wanted.over.begins {
             self.offer(now, peer, own, out);
         } else {
             self.answer(now, peer, own, out);
@@ -334,8 +340,11 @@ impl Punching {
             return self.fail(now, peer, out);
         }
         if let Some(SearchPart::Guess(guesses)) = &mut probing.plan.search {
+            // The peer's ports are open to the first address that we named.
+            let over = wanted.fresh.filter(|fresh| fresh.mapped.is_some());
             for _ in 0..SEARCH_GUESSES_A_STEP {
                 let Some(at) = guesses.next(&mut self.rng) else { break };
+                let at = over.and_then(|fresh| fresh.socket.path(at)).unwrap_or(at);
                 let means = (&mut self.rng, &mut self.counters);
                 self.probes.guess((AskedFor::Path(peer), at), means, out);
             }
@@ -498,9 +507,7 @@ impl Punching {
         own: &OwnPlaces,
     ) -> Offer {
         let fresh = self.wanted.get(peer).and_then(|wanted| wanted.fresh?.mapped);
-        // Of what the relay says only the port is news.
-        let is_ours = |at: &SocketAddr| own.public.iter().any(|known| known.ip() == at.ip());
-        let places = fresh.filter(is_ours).into_iter().chain(own.candidates());
+        let places = fresh.into_iter().chain(own.candidates());
         Offer {
             nonce,
             port_varies: own.port_varies,
