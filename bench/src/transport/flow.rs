@@ -14,7 +14,7 @@ use tokio::{task::JoinHandle, time::sleep};
 
 use super::{
     ends::{End, LENGTH, READ, Receiver, Sender, framed},
-    plan::{Outcome, Plan, Work},
+    measurement::{Measurement, Readings, Work},
 };
 use crate::seen::cpu_ms;
 
@@ -36,7 +36,7 @@ struct Interval {
 ///
 /// # Errors
 /// The connection is over, or what arrives is not what was sent.
-pub(super) async fn measure(plan: &Plan, from: End, to: End) -> Result<Outcome, String> {
+pub(super) async fn measure(plan: &Measurement, from: End, to: End) -> Result<Readings, String> {
     let flow = match plan.work {
         Work::Stream(_) => Flow::of_bytes(from.sender, to.receiver),
         Work::Messages(bytes, _) => Flow::of_lent(bytes, from.sender, to.receiver),

@@ -12,8 +12,8 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::sleep;
 
 use super::{
-    plan::{Outcome, Plan},
-    stack::Stack,
+    measurement::{Measurement, Readings},
+    pair::Pair,
 };
 use crate::seen::cpu_ms;
 
@@ -21,7 +21,7 @@ use crate::seen::cpu_ms;
 ///
 /// # Errors
 /// One does not come about.
-pub(super) async fn measure<S: Stack>(plan: &Plan, stack: S) -> Result<Outcome, String> {
+pub(super) async fn measure<S: Pair>(plan: &Measurement, stack: S) -> Result<Readings, String> {
     let (stack, made) = (Arc::new(stack), Arc::<AtomicU64>::default());
     let mut working = FuturesUnordered::new();
     for _ in 0..AT_ONCE {
@@ -50,7 +50,7 @@ pub(super) async fn measure<S: Stack>(plan: &Plan, stack: S) -> Result<Outcome, 
     }
 }
 
-async fn dial<S: Stack>(stack: Arc<S>, made: Arc<AtomicU64>) -> Result<(), String> {
+async fn dial<S: Pair>(stack: Arc<S>, made: Arc<AtomicU64>) -> Result<(), String> {
     loop {
         let mut connection = stack.connect().await?;
         S::one_byte(&mut connection, true).await?;
@@ -58,7 +58,7 @@ async fn dial<S: Stack>(stack: Arc<S>, made: Arc<AtomicU64>) -> Result<(), Strin
     }
 }
 
-async fn listen<S: Stack>(stack: Arc<S>) -> Result<(), String> {
+async fn listen<S: Pair>(stack: Arc<S>) -> Result<(), String> {
     loop {
         let mut connection = stack.accept().await?;
         S::one_byte(&mut connection, false).await?;

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 use super::{
-    plan::{Outcome, Plan},
-    stack::Stack,
+    measurement::{Measurement, Readings},
+    pair::Pair,
 };
 use crate::seen::memory;
 
@@ -15,7 +15,7 @@ use crate::seen::memory;
 ///
 /// # Errors
 /// One does not come about.
-pub(super) async fn measure<S: Stack>(plan: &Plan, stack: S) -> Result<Outcome, String> {
+pub(super) async fn measure<S: Pair>(plan: &Measurement, stack: S) -> Result<Readings, String> {
     let stack = Arc::new(stack);
     // What both ends have once and for all is there before.
     let first = connect(stack.clone(), FIRST).await?;
@@ -36,7 +36,7 @@ pub(super) async fn measure<S: Stack>(plan: &Plan, stack: S) -> Result<Outcome, 
 }
 
 /// So many connections, one after the other, each after a byte went over it.
-async fn connect<S: Stack>(
+async fn connect<S: Pair>(
     stack: Arc<S>,
     count: usize,
 ) -> Result<Vec<(S::Connection, S::Connection)>, String> {

@@ -9,8 +9,8 @@ use iroh::{
 
 use super::{
     ends::{End, Sender, text},
-    plan::{Plan, Size, Work},
-    stack::Stack,
+    measurement::{Measurement, Sizing, Work},
+    pair::Pair,
 };
 
 /// As it comes, without relays and without anything resumed, but for what the work says of
@@ -22,9 +22,9 @@ pub(crate) struct Iroh {
 }
 
 impl Iroh {
-    async fn endpoint(plan: &Plan) -> Result<Endpoint, String> {
+    async fn endpoint(plan: &Measurement) -> Result<Endpoint, String> {
         let mut transport = QuicTransportConfig::builder();
-        if let Work::Stream(Size::Fixed) | Work::Messages(_, Size::Fixed) = plan.work {
+        if let Work::Stream(Sizing::Fixed) | Work::Messages(_, Sizing::Fixed) = plan.work {
             transport = transport.initial_mtu(1_400).mtu_discovery_config(None);
         }
         let endpoint = Endpoint::builder(Minimal)
@@ -39,10 +39,10 @@ impl Iroh {
     }
 }
 
-impl Stack for Iroh {
+impl Pair for Iroh {
     type Connection = Connection;
 
-    async fn start(plan: &Plan) -> Result<Self, String> {
+    async fn start(plan: &Measurement) -> Result<Self, String> {
         let (client, server) = (Self::endpoint(plan).await?, Self::endpoint(plan).await?);
         let here = *server.bound_sockets().first().ok_or("it listens nowhere")?;
         let at = EndpointAddr::new(server.id()).with_ip_addr(here);

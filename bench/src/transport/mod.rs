@@ -1,21 +1,21 @@
 //! Connections, beside QUIC and TCP.
 
-mod contender;
+mod connection_kind;
 mod ends;
 mod flow;
 mod handshakes;
 mod idle;
 mod iroh;
+mod measurement;
 mod options;
+mod pair;
 mod ping_pong;
 mod plain;
-mod plan;
 mod positron;
 mod quinn;
-mod report;
 mod rounds;
-mod stack;
 mod tls;
+mod work_report;
 mod worker;
 
 pub(crate) use options::TransportOptions;

@@ -4,8 +4,8 @@ use clap::{Args, value_parser};
 use positron_networking::CongestionAlgorithm;
 
 use super::{
-    contender::{Contender, Named},
-    plan::Work,
+    connection_kind::{ConnectionKind, Named},
+    measurement::Work,
 };
 
 /// How connections are measured.
@@ -39,10 +39,11 @@ pub(crate) struct TransportOptions {
 
 impl TransportOptions {
     /// Those that are measured.
-    pub(crate) fn contenders(&self) -> Vec<Contender> {
-        let wanted =
-            |one: &Contender| self.only.is_empty() || self.only.iter().any(|named| named.is(*one));
-        Contender::all(&self.congestion).into_iter().filter(wanted).collect()
+    pub(crate) fn contenders(&self) -> Vec<ConnectionKind> {
+        let wanted = |one: &ConnectionKind| {
+            self.only.is_empty() || self.only.iter().any(|named| named.is(*one))
+        };
+        ConnectionKind::all(&self.congestion).into_iter().filter(wanted).collect()
     }
 
     /// Whether it is measured.
@@ -77,7 +78,7 @@ mod tests {
         assert!(some.wants(Work::PingPong) && !some.wants(Work::Idle));
         assert_eq!(
             some.contenders(),
-            [Contender::Stream(CongestionAlgorithm::Bbr), Contender::Quinn]
+            [ConnectionKind::Stream(CongestionAlgorithm::Bbr), ConnectionKind::Quinn]
         );
     }
 

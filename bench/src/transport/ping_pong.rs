@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     ends::{End, framed},
-    plan::Outcome,
+    measurement::Readings,
 };
 use crate::{numbers::quantile, seen::cpu_ms};
 
@@ -12,7 +12,7 @@ use crate::{numbers::quantile, seen::cpu_ms};
 ///
 /// # Errors
 /// The connection is over.
-pub(super) async fn measure(here: End, there: End) -> Result<Outcome, String> {
+pub(super) async fn measure(here: End, there: End) -> Result<Readings, String> {
     let echo = tokio::spawn(echo(there));
     let asked = tokio::spawn(ask(here));
     tokio::select! {
@@ -31,7 +31,7 @@ async fn echo(mut end: End) -> Result<(), String> {
 }
 
 /// With the end, so that the other one is not heard first, which then has nobody to answer.
-async fn ask(mut end: End) -> Result<(End, Outcome), String> {
+async fn ask(mut end: End) -> Result<(End, Readings), String> {
     let message = framed(BYTES);
     for _ in 0..WARM_UP {
         end.sender.say(&message).await?;

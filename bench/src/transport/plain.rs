@@ -9,8 +9,8 @@ use tokio::{
 
 use super::{
     ends::{End, Sender, text},
-    plan::Plan,
-    stack::Stack,
+    measurement::Measurement,
+    pair::Pair,
 };
 
 /// In clear text, to anybody.
@@ -42,11 +42,11 @@ impl Plain {
     }
 }
 
-impl Stack for Plain {
+impl Pair for Plain {
     /// Until it is opened.
     type Connection = Option<TcpStream>;
 
-    async fn start(_: &Plan) -> Result<Self, String> {
+    async fn start(_: &Measurement) -> Result<Self, String> {
         Self::listen().await
     }
 

@@ -10,10 +10,10 @@ use positron_networking::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{
-    contender::Contender,
+    connection_kind::ConnectionKind,
     ends::{End, Sender, text},
-    plan::{Acquaintance, Plan, Size, Work},
-    stack::Stack,
+    measurement::{Acquaintance, Measurement, Sizing, Work},
+    pair::Pair,
 };
 
 /// Over UDP; a stream for each direction if `STREAMS`, else messages.
@@ -23,18 +23,18 @@ pub(crate) struct Udp<const STREAMS: bool> {
     expect: Expect,
 }
 
-impl<const STREAMS: bool> Stack for Udp<STREAMS> {
+impl<const STREAMS: bool> Pair for Udp<STREAMS> {
     type Connection = UdpConnection;
 
-    async fn start(plan: &Plan) -> Result<Self, String> {
+    async fn start(plan: &Measurement) -> Result<Self, String> {
         let congestion = match plan.contender {
-            Contender::Stream(control) | Contender::Messages(control) => control,
+            ConnectionKind::Stream(control) | ConnectionKind::Messages(control) => control,
             _ => CongestionAlgorithm::default(),
         };
         let config = || {
             let config = UdpConfig { congestion, ..UdpConfig::loopback() };
             match plan.work {
-                Work::Stream(Size::Fixed) | Work::Messages(_, Size::Fixed) => {
+                Work::Stream(Sizing::Fixed) | Work::Messages(_, Sizing::Fixed) => {
                     UdpConfig { max_datagram: 1_400, ..config }
                 }
                 _ => config,
@@ -85,10 +85,10 @@ pub(crate) struct Tcp {
     server: TcpTransport,
 }
 
-impl Stack for Tcp {
+impl Pair for Tcp {
     type Connection = TcpConnection;
 
-    async fn start(_: &Plan) -> Result<Self, String> {
+    async fn start(_: &Measurement) -> Result<Self, String> {
         let client = TcpTransport::start(TcpConfig::loopback()).await.map_err(text)?;
         let server = TcpTransport::start(TcpConfig::loopback()).await.map_err(text)?;
         Ok(Self { client, server })

@@ -13,8 +13,8 @@ use rustls::{crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256, quic::Su
 
 use super::{
     ends::{End, Sender, text},
-    plan::{Plan, Size, Work},
-    stack::Stack,
+    measurement::{Measurement, Sizing, Work},
+    pair::Pair,
     tls::{NAME, configs},
 };
 
@@ -25,10 +25,10 @@ pub(crate) struct Quinn {
     at: SocketAddr,
 }
 
-impl Stack for Quinn {
+impl Pair for Quinn {
     type Connection = Connection;
 
-    async fn start(plan: &Plan) -> Result<Self, String> {
+    async fn start(plan: &Measurement) -> Result<Self, String> {
         let (client, server) = configs(b"bench")?;
         let suite = initial_suite()?;
         let crypto = QuicClientConfig::with_initial(Arc::new(client), suite).map_err(text)?;
@@ -36,7 +36,7 @@ impl Stack for Quinn {
         let crypto = QuicServerConfig::with_initial(Arc::new(server), suite).map_err(text)?;
         let mut server_config = ServerConfig::with_crypto(Arc::new(crypto));
         let mut transport = TransportConfig::default();
-        if let Work::Stream(Size::Fixed) | Work::Messages(_, Size::Fixed) = plan.work {
+        if let Work::Stream(Sizing::Fixed) | Work::Messages(_, Sizing::Fixed) = plan.work {
             transport.initial_mtu(1_400).mtu_discovery_config(None);
         }
         let transport = Arc::new(transport);

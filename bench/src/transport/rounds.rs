@@ -13,10 +13,10 @@ use std::{
 use tokio::process::Command;
 
 use super::{
-    contender::Contender,
+    connection_kind::ConnectionKind,
+    measurement::{Measurement, Readings, Work},
     options::TransportOptions,
-    plan::{Outcome, Plan, Work},
-    report::Report,
+    work_report::WorkReport,
 };
 use crate::conversation::Conversation;
 
@@ -27,7 +27,7 @@ use crate::conversation::Conversation;
 pub(crate) async fn measure_all(options: TransportOptions) -> Result<(), Box<dyn Error>> {
     let contenders = options.contenders();
     let works: Vec<_> = Work::ALL.into_iter().filter(|work| options.wants(*work)).collect();
-    let mut measured = BTreeMap::<Work, Vec<BTreeMap<Contender, Outcome>>>::new();
+    let mut measured = BTreeMap::<Work, Vec<BTreeMap<ConnectionKind, Readings>>>::new();
     for round in 0..options.rounds {
         for work in &works {
             let mut outcomes = BTreeMap::new();
@@ -36,7 +36,7 @@ pub(crate) async fn measure_all(options: TransportOptions) -> Result<(), Box<dyn
                 let load = load();
                 let seconds = f64::from(options.milliseconds) / 1e3;
                 let connections = usize::try_from(options.connections)?;
-                let plan = Plan { contender, work: *work, seconds, connections };
+                let plan = Measurement { contender, work: *work, seconds, connections };
                 let outcome = carry_out(&plan).await;
                 let outcome = outcome.map_err(|why| format!("{work}, {contender}: {why}"))?;
                 let round = format!("round {number} of {all}, load {load}: {work}, {contender}");
@@ -47,7 +47,7 @@ pub(crate) async fn measure_all(options: TransportOptions) -> Result<(), Box<dyn
         }
     }
     let reports: Vec<_> =
-        measured.into_iter().map(|(work, rounds)| Report::new(work, rounds)).collect();
+        measured.into_iter().map(|(work, rounds)| WorkReport::new(work, rounds)).collect();
     if options.json {
         writeln!(stdout(), "{}", serde_json::to_string_pretty(&reports)?)?;
     } else {
@@ -60,7 +60,7 @@ pub(crate) async fn measure_all(options: TransportOptions) -> Result<(), Box<dyn
 
 /// Who is measured after whom: another one begins in each round, and every second one goes the
 /// other way.
-fn in_turn(all: &[Contender], work: Work, round: u32) -> Vec<Contender> {
+fn in_turn(all: &[ConnectionKind], work: Work, round: u32) -> Vec<ConnectionKind> {
     let mut turn: Vec<_> = all.iter().copied().filter(|one| work.suits(*one)).collect();
     if !turn.is_empty() {
         let first = usize::try_from(round).unwrap_or_default() % turn.len();
@@ -73,7 +73,7 @@ fn in_turn(all: &[Contender], work: Work, round: u32) -> Vec<Contender> {
 }
 
 /// Measures in a process of its own.
-async fn carry_out(plan: &Plan) -> Result<Outcome, String> {
+async fn carry_out(plan: &Measurement) -> Result<Readings, String> {
     let mut child = Command::new(env::current_exe().map_err(|error| error.to_string())?)
         .args(["worker", "transport"])
         .stdin(Stdio::piped())
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn each_round_begins_with_another_one_and_has_all_who_do_the_work() {
-        let all = Contender::all(&[CongestionAlgorithm::Bbr]);
+        let all = ConnectionKind::all(&[CongestionAlgorithm::Bbr]);
         let rounds: Vec<_> = (0..4).map(|round| in_turn(&all, Work::Small, round)).collect();
         for (number, round) in rounds.iter().enumerate() {
             let mut sorted = round.clone();
@@ -113,6 +113,6 @@ mod tests {
             assert_eq!(sorted.len(), all.len());
             assert!(rounds[..number].iter().all(|before| before[0] != round[0]), "{number}");
         }
-        assert!(!in_turn(&all, Work::Idle, 0).contains(&Contender::PositronTcp));
+        assert!(!in_turn(&all, Work::Idle, 0).contains(&ConnectionKind::PositronTcp));
     }
 }

@@ -22,9 +22,9 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::{
     ends::{End, Sender, text},
+    measurement::Measurement,
+    pair::Pair,
     plain::Plain,
-    plan::Plan,
-    stack::Stack,
 };
 
 /// TLS over TCP.
@@ -36,11 +36,11 @@ pub(crate) struct Tls {
 
 type Stream = TlsStream<tokio::net::TcpStream>;
 
-impl Stack for Tls {
+impl Pair for Tls {
     /// Until it is opened.
     type Connection = Option<Stream>;
 
-    async fn start(_: &Plan) -> Result<Self, String> {
+    async fn start(_: &Measurement) -> Result<Self, String> {
         let (client, server) = configs(b"bench")?;
         let below = Plain::listen().await?;
         Ok(Self { below, connector: Arc::new(client).into(), acceptor: Arc::new(server).into() })

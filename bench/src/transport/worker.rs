@@ -10,15 +10,15 @@ use tokio::{
 };
 
 use super::{
-    contender::Contender,
+    connection_kind::ConnectionKind,
     flow, handshakes, idle,
     iroh::Iroh,
+    measurement::{Measurement, Readings, Work},
+    pair::Pair,
     ping_pong,
     plain::Plain,
-    plan::{Outcome, Plan, Work},
     positron::{Tcp, Udp},
     quinn::Quinn,
-    stack::Stack,
     tls::Tls,
 };
 
@@ -29,7 +29,7 @@ use super::{
 pub(crate) async fn run() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let plan = BufReader::new(stdin()).lines().next_line().await?;
-    let plan: Plan = serde_json::from_str(&plan.ok_or(io::ErrorKind::UnexpectedEof)?)?;
+    let plan: Measurement = serde_json::from_str(&plan.ok_or(io::ErrorKind::UnexpectedEof)?)?;
     let outcome = task::spawn_blocking(move || on_two_workers(plan)).await?;
     let mut line = serde_json::to_vec(&outcome)?;
     line.push(b'\n');
@@ -39,7 +39,7 @@ pub(crate) async fn run() -> io::Result<()> {
 }
 
 /// Whatever the machine has: so are the figures of another machine like those of this one.
-fn on_two_workers(plan: Plan) -> Result<Outcome, String> {
+fn on_two_workers(plan: Measurement) -> Result<Readings, String> {
     let two = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let two = two.map_err(|error| error.to_string())?;
     let outcome = two.block_on(two.spawn(async move { go_through(&plan).await }));
@@ -47,19 +47,19 @@ fn on_two_workers(plan: Plan) -> Result<Outcome, String> {
     outcome.map_err(|error| error.to_string())?
 }
 
-async fn go_through(plan: &Plan) -> Result<Outcome, String> {
+async fn go_through(plan: &Measurement) -> Result<Readings, String> {
     match plan.contender {
-        Contender::Stream(_) => measure::<Udp<true>>(plan).await,
-        Contender::Messages(_) => measure::<Udp<false>>(plan).await,
-        Contender::PositronTcp => measure::<Tcp>(plan).await,
-        Contender::Quinn => measure::<Quinn>(plan).await,
-        Contender::Iroh => measure::<Iroh>(plan).await,
-        Contender::Tls => measure::<Tls>(plan).await,
-        Contender::Tcp => measure::<Plain>(plan).await,
+        ConnectionKind::Stream(_) => measure::<Udp<true>>(plan).await,
+        ConnectionKind::Messages(_) => measure::<Udp<false>>(plan).await,
+        ConnectionKind::PositronTcp => measure::<Tcp>(plan).await,
+        ConnectionKind::Quinn => measure::<Quinn>(plan).await,
+        ConnectionKind::Iroh => measure::<Iroh>(plan).await,
+        ConnectionKind::Tls => measure::<Tls>(plan).await,
+        ConnectionKind::Tcp => measure::<Plain>(plan).await,
     }
 }
 
-async fn measure<S: Stack>(plan: &Plan) -> Result<Outcome, String> {
+async fn measure<S: Pair>(plan: &Measurement) -> Result<Readings, String> {
     let stack = timeout(LONGEST_START, S::start(plan)).await.map_err(|_| "it does not start")??;
     match plan.work {
         Work::Handshakes(_) => return handshakes::measure(plan, stack).await,

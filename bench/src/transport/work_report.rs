@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde::Serialize;
 
 use super::{
-    contender::Contender,
-    plan::{Outcome, Work},
+    connection_kind::ConnectionKind,
+    measurement::{Readings, Work},
 };
 use crate::numbers::{median, shown};
 
 /// All rounds of one kind of work.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct WorkReport {
     work: String,
     figures: &'static [&'static str],
     lines: Vec<Line>,
@@ -26,22 +26,22 @@ struct Line {
     medians: Vec<Option<f64>>,
     /// Of each figure, the median of what it is by that of quinn in the same round.
     ratios: Vec<Option<f64>>,
-    rounds: Vec<Outcome>,
+    rounds: Vec<Readings>,
 }
 
-impl Report {
+impl WorkReport {
     /// Takes the medians.
-    pub(crate) fn new(work: Work, rounds: Vec<BTreeMap<Contender, Outcome>>) -> Self {
+    pub(crate) fn new(work: Work, rounds: Vec<BTreeMap<ConnectionKind, Readings>>) -> Self {
         let figures = work.figures();
         let contenders = rounds.first().into_iter().flat_map(BTreeMap::keys);
-        let line = |contender: &Contender| {
-            let of = |whose, round: &BTreeMap<_, Outcome>, at: usize| -> Option<f64> {
+        let line = |contender: &ConnectionKind| {
+            let of = |whose, round: &BTreeMap<_, Readings>, at: usize| -> Option<f64> {
                 round.get(whose)?.get(at).copied()
             };
             let medians = (0..figures.len())
                 .map(|at| median(rounds.iter().filter_map(|it| of(contender, it, at)).collect()));
             let ratios = (0..figures.len()).map(|at| {
-                let ratio = |it| Some(of(contender, it, at)? / of(&Contender::Quinn, it, at)?);
+                let ratio = |it| Some(of(contender, it, at)? / of(&ConnectionKind::Quinn, it, at)?);
                 median(rounds.iter().filter_map(ratio).collect())
             });
             Line {
@@ -77,10 +77,13 @@ mod tests {
     fn a_ratio_is_the_median_of_those_within_a_round_and_not_that_of_medians() {
         let round = |tls: f64, quinn: f64| {
             let small = |figure: f64| vec![figure, 1.0];
-            BTreeMap::from([(Contender::Tls, small(tls)), (Contender::Quinn, small(quinn))])
+            BTreeMap::from([
+                (ConnectionKind::Tls, small(tls)),
+                (ConnectionKind::Quinn, small(quinn)),
+            ])
         };
         let rounds = vec![round(100.0, 50.0), round(10.0, 10.0), round(30.0, 1.0)];
-        let text = Report::new(Work::Small, rounds).text();
+        let text = WorkReport::new(Work::Small, rounds).text();
         assert!(text.contains("| thousands/s | of quinn's | CPU µs | of quinn's |\n"), "{text}");
         assert!(text.contains("| TLS over TCP | 30.0 | 2.00 | 1.00 | 1.00 |\n"), "{text}");
         assert!(text.contains("| quinn | 10.0 | 1.00 | 1.00 | 1.00 |\n"), "{text}");
@@ -88,8 +91,8 @@ mod tests {
 
     #[test]
     fn without_quinn_there_are_no_ratios() {
-        let rounds = vec![BTreeMap::from([(Contender::Tcp, vec![8.0])])];
-        let text = Report::new(Work::Idle, rounds).text();
+        let rounds = vec![BTreeMap::from([(ConnectionKind::Tcp, vec![8.0])])];
+        let text = WorkReport::new(Work::Idle, rounds).text();
         assert!(text.contains("| TCP, clear text | 8.00 | – |\n"), "{text}");
     }
 }

@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::contender::Contender;
+use super::connection_kind::ConnectionKind;
 
 /// One measurement of one contender.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Plan {
-    pub(crate) contender: Contender,
+pub(crate) struct Measurement {
+    pub(crate) contender: ConnectionKind,
     pub(crate) work: Work,
     /// For which it is measured, where it is not a number of things.
     pub(crate) seconds: f64,
@@ -22,9 +22,9 @@ pub(crate) struct Plan {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Work {
     /// One stream, as fast as it goes.
-    Stream(Size),
+    Stream(Sizing),
     /// Messages of so many bytes, as fast as it goes.
-    Messages(usize, Size),
+    Messages(usize, Sizing),
     /// 64 bytes there and back.
     PingPong,
     /// 256 bytes a message, one call each.
@@ -38,7 +38,7 @@ pub(crate) enum Work {
 /// Of datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Size {
+pub(crate) enum Sizing {
     /// 1,400 bytes.
     Fixed,
     /// As large as the contender finds.
@@ -56,17 +56,17 @@ pub(crate) enum Acquaintance {
 }
 
 /// The figures of [`Work::figures`], in their order.
-pub(crate) type Outcome = Vec<f64>;
+pub(crate) type Readings = Vec<f64>;
 
 impl Work {
     /// Everything that is measured.
     pub(crate) const ALL: [Self; 11] = [
-        Self::Stream(Size::Fixed),
-        Self::Messages(16 << 10, Size::Fixed),
-        Self::Messages(64 << 10, Size::Fixed),
-        Self::Stream(Size::Probed),
-        Self::Messages(16 << 10, Size::Probed),
-        Self::Messages(64 << 10, Size::Probed),
+        Self::Stream(Sizing::Fixed),
+        Self::Messages(16 << 10, Sizing::Fixed),
+        Self::Messages(64 << 10, Sizing::Fixed),
+        Self::Stream(Sizing::Probed),
+        Self::Messages(16 << 10, Sizing::Probed),
+        Self::Messages(64 << 10, Sizing::Probed),
         Self::PingPong,
         Self::Small,
         Self::Handshakes(Acquaintance::Strangers),
@@ -88,8 +88,8 @@ impl Work {
     /// As it is written on the command line.
     pub(crate) const fn letter(self) -> &'static str {
         match self {
-            Self::Stream(Size::Fixed) | Self::Messages(_, Size::Fixed) => "a",
-            Self::Stream(Size::Probed) | Self::Messages(_, Size::Probed) => "probed",
+            Self::Stream(Sizing::Fixed) | Self::Messages(_, Sizing::Fixed) => "a",
+            Self::Stream(Sizing::Probed) | Self::Messages(_, Sizing::Probed) => "probed",
             Self::PingPong => "b",
             Self::Small => "c",
             Self::Handshakes(_) => "d",
@@ -98,18 +98,18 @@ impl Work {
     }
 
     /// Whether it is the same work for this contender as for the others.
-    pub(crate) const fn suits(self, contender: Contender) -> bool {
-        use Contender::{Messages, PositronTcp, Stream, Tcp, Tls};
+    pub(crate) const fn suits(self, contender: ConnectionKind) -> bool {
+        use ConnectionKind::{Messages, PositronTcp, Stream, Tcp, Tls};
         match self {
             Self::Stream(size) => match contender {
                 Messages(_) | PositronTcp => false,
                 // They have no size of datagrams: once is enough.
-                Tls | Tcp => matches!(size, Size::Fixed),
+                Tls | Tcp => matches!(size, Sizing::Fixed),
                 _ => true,
             },
             Self::Messages(_, size) => match contender {
                 Stream(_) => false,
-                Tls | Tcp | PositronTcp => matches!(size, Size::Fixed),
+                Tls | Tcp | PositronTcp => matches!(size, Sizing::Fixed),
                 _ => true,
             },
             Self::PingPong | Self::Small => true,
@@ -120,7 +120,7 @@ impl Work {
             }
             // None of the others remembers keys without skipping signatures.
             Self::Handshakes(Acquaintance::Known) => {
-                matches!(contender, Messages(_) | Contender::Quinn)
+                matches!(contender, Messages(_) | ConnectionKind::Quinn)
             }
         }
     }
@@ -129,9 +129,9 @@ impl Work {
 /// As it is written above a table.
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = |size: &Size| match size {
-            Size::Fixed => "datagrams of 1,400 bytes",
-            Size::Probed => "datagrams as large as is found",
+        let of = |size: &Sizing| match size {
+            Sizing::Fixed => "datagrams of 1,400 bytes",
+            Sizing::Probed => "datagrams as large as is found",
         };
         match self {
             Self::Stream(size) => write!(f, "one stream, {}", of(size)),

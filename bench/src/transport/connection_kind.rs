@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A kind of connection between two programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Contender {
+pub(crate) enum ConnectionKind {
     /// A stream of ours over UDP.
     Stream(CongestionAlgorithm),
     /// Messages of ours over UDP, in order.
@@ -25,7 +25,7 @@ pub(crate) enum Contender {
     Tcp,
 }
 
-impl Contender {
+impl ConnectionKind {
     /// All of them, with ours once for each congestion control.
     pub(crate) fn all(controls: &[CongestionAlgorithm]) -> Vec<Self> {
         let streams = controls.iter().map(|control| Self::Stream(*control));
@@ -49,7 +49,7 @@ impl Contender {
 }
 
 /// As it is written in a row of a table.
-impl fmt::Display for Contender {
+impl fmt::Display for ConnectionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stream(control) => write!(f, "positron, stream, {control}"),
@@ -69,7 +69,7 @@ pub(crate) struct Named(&'static str);
 
 impl Named {
     /// Whether it is this one.
-    pub(crate) fn is(&self, contender: Contender) -> bool {
+    pub(crate) fn is(&self, contender: ConnectionKind) -> bool {
         self.0 == contender.name()
     }
 }
@@ -78,8 +78,8 @@ impl FromStr for Named {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        let all = Contender::all(&[CongestionAlgorithm::NewReno]);
-        let names: Vec<_> = all.into_iter().map(Contender::name).collect();
+        let all = ConnectionKind::all(&[CongestionAlgorithm::NewReno]);
+        let names: Vec<_> = all.into_iter().map(ConnectionKind::name).collect();
         let found = names.iter().find(|name| **name == word);
         found.map(|name| Self(name)).ok_or_else(|| format!("it must be {}", names.join(", ")))
     }
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn ours_are_there_once_for_each_congestion_control_and_the_others_once() {
-        let all = Contender::all(&[CongestionAlgorithm::NewReno, CongestionAlgorithm::Bbr]);
+        let all = ConnectionKind::all(&[CongestionAlgorithm::NewReno, CongestionAlgorithm::Bbr]);
         assert_eq!(all.len(), 2 * 2 + 5);
         let stream: Named = "stream".parse().unwrap();
         assert_eq!(all.iter().filter(|one| stream.is(**one)).count(), 2);

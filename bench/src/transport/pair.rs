@@ -2,10 +2,10 @@
 
 use std::future::Future;
 
-use super::{ends::End, plan::Plan};
+use super::{ends::End, measurement::Measurement};
 
 /// Both ends of a contender in this process, on loopback.
-pub(crate) trait Stack: Sized + Send + Sync + 'static {
+pub(crate) trait Pair: Sized + Send + Sync + 'static {
     /// An authenticated connection, seen from one of its ends.
     type Connection: Send + Sync + 'static;
 
@@ -13,7 +13,7 @@ pub(crate) trait Stack: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// It does not start.
-    fn start(plan: &Plan) -> impl Future<Output = Result<Self, String>> + Send;
+    fn start(plan: &Measurement) -> impl Future<Output = Result<Self, String>> + Send;
 
     /// Connects to the end that listens, until this end has proof of who that is.
     ///
