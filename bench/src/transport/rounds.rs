@@ -58,16 +58,12 @@ pub(crate) async fn measure_all(options: TransportOptions) -> Result<(), Box<dyn
     Ok(())
 }
 
-/// Who is measured after whom: another one begins in each round, and every second one goes the
-/// other way.
+/// Who is measured after whom: another one begins in each round.
 fn in_turn(all: &[ConnectionKind], work: Work, round: u32) -> Vec<ConnectionKind> {
     let mut turn: Vec<_> = all.iter().copied().filter(|one| work.suits(*one)).collect();
     if !turn.is_empty() {
         let first = usize::try_from(round).unwrap_or_default() % turn.len();
         turn.rotate_left(first);
-    }
-    if !round.is_multiple_of(2) {
-        turn.reverse();
     }
     turn
 }
