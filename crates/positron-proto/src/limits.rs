@@ -140,8 +140,8 @@ pub const ACK_COMPANY_DELAY: Duration = Duration::from_secs(3);
 /// The same for one message alone, over datagrams, whose own acknowledgments say that we read: two
 /// heartbeats of a link, one of which is likely ours.
 pub const LONE_ACK_DELAY: Duration = Duration::from_mins(1);
-/// The same where nothing else tells the peer that we live, alone or not: half of [`PROBE_AFTER`] too, so that
-/// nobody is asked for a sign of life instead.
+/// The same where nothing else tells the peer that we live, alone or not: half of [`PROBE_AFTER`]
+/// too, so that nobody is asked for a sign of life instead.
 pub const PROVING_ACK_DELAY: Duration = Duration::from_millis(500);
 /// Messages after which it waits no longer: a small part of [`MAX_PEER_QUEUE_MESSAGES`], which wait
 /// for it at the other end.

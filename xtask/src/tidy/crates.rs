@@ -90,7 +90,8 @@ fn forbidden(name: &str, dependency: &str) -> Option<&'static str> {
     if listed(&EFFECTS, dependency).is_some_and(|rooms| !rooms.contains(&name)) {
         return Some("that effect belongs to another room");
     }
-    if crypto::LIBRARIES.contains(&dependency) && name != crypto::ROOM {
+    let has_its_own = [crypto::ROOM, crypto::BESIDE_OTHERS].contains(&name);
+    if crypto::LIBRARIES.contains(&dependency) && !has_its_own {
         return Some("cryptography has one door, positron-proto's room `crypto`");
     }
     let pure = listed(&PURE, name)?;

@@ -83,8 +83,8 @@ impl AntiEntropy<'_> {
         }
     }
 
-    /// Compares notes with one random peer: of those that were not told what is kept now, or else of
-    /// those that may not know, or not keep, the same.
+    /// Compares notes with one random peer: of those that were not told what is kept now, or else
+    /// of those that may not know, or not keep, the same.
     pub(super) fn start(
         &mut self,
         now: Now,

@@ -42,10 +42,10 @@ enum DiscoveryWake {
 /// The conversation with linked peers.
 ///
 /// Whoever dialled says hello, and the other end answers; who waits for a hello in vain says its
-/// own. Each link carries a heartbeat at every interval, of whichever end is the first. One random peer at a time is asked for
-/// records: at every discovery interval, or soon while there are too few peers and questions bring
-/// new ones. What a peer leaves unanswered for [`ANSWER_TIMEOUT`] is observed; if it never said
-/// hello, it is let go.
+/// own. Each link carries a heartbeat at every interval, of whichever end is the first. One random
+/// peer at a time is asked for records: at every discovery interval, or soon while there are too
+/// few peers and questions bring new ones. What a peer leaves unanswered for [`ANSWER_TIMEOUT`] is
+/// observed; if it never said hello, it is let go.
 #[derive(Debug)]
 pub(super) struct Discovery {
     discovery_interval: Duration,

@@ -388,9 +388,9 @@ impl Sessions {
         self.lose_link(now, peer, DownReason::ByUs(reason), memory, out);
     }
 
-    /// A link fell silent. If it is our translator that forgot it, it forgot the others too, and who
-    /// wants us cannot come in before we say something: every quiet one does. Silence is not held
-    /// against them for it.
+    /// A link fell silent. If it is our translator that forgot it, it forgot the others too, and
+    /// who wants us cannot come in before we say something: over every quiet one we do. Silence is
+    /// not held against them for it.
     fn ask_around(&mut self, now: Now) {
         let links: Vec<LinkId> = self.conversations.attached().map(|(link, _)| link).collect();
         for link in links {
