@@ -220,7 +220,10 @@ impl Stage {
                 assert!(*in_flight <= LINK_WRITE_WINDOW + 2048, "{in_flight} bytes in flight");
             }
             Effect::Hangup { link, .. } => self.hangups.push(link),
-            Effect::Read { .. } | Effect::OpenSocket(_) | Effect::CloseSocket(_) => {}
+            Effect::Read { .. }
+            | Effect::OpenSocket(_)
+            | Effect::CloseSocket(_)
+            | Effect::AskRouter { .. } => {}
             Effect::Resolve { name } => self.names.push(name),
             Effect::Verify { check, job, .. } => self.checks.push((check, job)),
             Effect::Persist { id, .. } => {

@@ -83,6 +83,9 @@ pub(crate) struct NodeOptions {
     /// others through those
     #[arg(long)]
     pub relay_only: bool,
+    /// Ask the router, by PCP or NAT-PMP, to let strangers in at the port
+    #[arg(long, conflicts_with = "relay_only")]
+    pub map_port: bool,
     /// DEBUG, INFO, WARNING or ERROR [default: INFO]
     #[arg(long, short, value_name = "LEVEL", value_parser = level_name)]
     pub log_level: Option<String>,
@@ -216,6 +219,7 @@ impl NodeOptions {
             bootstrap,
             direct_only,
             relay_only,
+            map_port,
             log_level,
             log_format,
             api,
@@ -230,6 +234,7 @@ impl NodeOptions {
             ("--bootstrap", "bootstrap_nodes", !bootstrap.is_empty()),
             ("--direct-only", "direct_only", *direct_only),
             ("--relay-only", "relay_only", *relay_only),
+            ("--map-port", "map_port", *map_port),
             ("--log-level", "log_level", log_level.is_some()),
             ("--log-format", "log_format", log_format.is_some()),
             ("--api", "api_listen", api.is_some()),
@@ -260,6 +265,7 @@ impl NodeOptions {
         if self.direct_only || self.relay_only {
             (config.direct_only, config.relay_only) = (self.direct_only, self.relay_only);
         }
+        config.map_port |= self.map_port;
         if let Some(level) = &self.log_level {
             config.log_level.clone_from(level);
         }

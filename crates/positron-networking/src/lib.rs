@@ -91,7 +91,10 @@ pub use positron_proto::{
     handshake::{Direction, HandshakeFailure},
     id::{MessageId, NodeId},
     misbehavior::{BanReason, Observation},
-    nat::{FamilyNat, Filtering, FilteringTrial, NatInfo, PortMapping, SeenAt, TrialSender},
+    nat::{
+        FamilyNat, Filtering, FilteringTrial, MappedPort, MappedState, NatInfo, PortMapping,
+        RouterFailure, RouterProtocol, SeenAt, TrialSender,
+    },
     node::{
         Refused, RoundTrip, SequenceKind as MessageKind,
         readiness::{Readiness, ReadinessCheck, ReadyCheck},

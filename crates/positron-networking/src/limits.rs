@@ -43,6 +43,10 @@ pub const INTERFACES_PAUSE: Duration = Duration::from_millis(100);
 /// less, and a shorter sleep is outlived by the links (guess).
 pub const SLEEP_NOTICED: Duration = Duration::from_secs(5);
 
+/// Datagrams from the router that the core is given until it asks again: it asks one thing at a
+/// time, and sends each question a few times.
+pub const ROUTER_ANSWERS: usize = 8;
+
 // --- the core task ---
 
 /// Inputs that are handled in one wake-up before commands and timers have their turn.

@@ -528,6 +528,8 @@ impl Host {
             }
             Effect::OpenSocket(socket) => self.stack.open_socket(socket),
             Effect::CloseSocket(socket) => self.stack.close_socket(socket),
+            // The routers of this world map nothing.
+            Effect::AskRouter { .. } => {}
             Effect::Resolve { name } => {
                 let after = self.dice.between(environment.physics().resolve);
                 self.later(self.now + after, Event::Resolved { name });

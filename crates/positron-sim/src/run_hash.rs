@@ -99,6 +99,11 @@ impl RunHash {
                 self.word(11);
                 self.word(socket.0.into());
             }
+            Effect::AskRouter { to, bytes } => {
+                self.word(12);
+                to.hash(self);
+                self.bytes(bytes);
+            }
             Effect::Emit(event) => {
                 self.word(7);
                 self.event(event);

@@ -10,6 +10,56 @@ pub(super) struct NatShape {
     ipv4: FamilyShape,
     /// Over IPv6.
     ipv6: FamilyShape,
+    /// The port that the router was asked to map; null without `map_port`.
+    port_mapping: Option<MappedShape>,
+}
+
+/// How it goes with the port that the router was asked to map.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what `MappedPort` writes")]
+struct MappedShape {
+    /// The router: where the default route leads; null where there is none.
+    gateway: Option<String>,
+    /// How it is spoken to, if it answered.
+    protocol: Option<RouterProtocolShape>,
+    /// Where strangers come in, as the router says.
+    external: Option<String>,
+    /// Whether the port is mapped for TCP too.
+    is_for_tcp: bool,
+    /// How far it is.
+    state: MappedStateShape,
+    /// Why there is none, or why it may be over soon.
+    failure: Option<RouterFailureShape>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes what `RouterFailure` writes")]
+enum RouterFailureShape {
+    NoGateway,
+    Untranslated,
+    Silent,
+    NoAddress,
+    Refused,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes what `RouterProtocol` writes")]
+enum RouterProtocolShape {
+    Pcp,
+    NatPmp,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes what `MappedState` writes")]
+enum MappedStateShape {
+    None,
+    Unverified,
+    Verified,
+    Shut,
+    Elsewhere,
 }
 
 /// What is known of one family.

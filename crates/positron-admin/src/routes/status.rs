@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::{Json, extract::State};
-use positron_networking::{Readiness, Stats};
+use positron_networking::{MappedPort, Readiness, Stats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -25,6 +25,8 @@ pub(crate) struct StatusAnswer {
     reachable: String,
     /// What stands between it and the internet, in words.
     nat_in_words: String,
+    /// The port that the router was asked to map, in words; null without `map_port`.
+    port_mapping_in_words: Option<String>,
     /// How the disk is, in words.
     storage_state: String,
     /// What another node needs to join this one.
@@ -78,6 +80,7 @@ impl StatusAnswer {
             pid: std::process::id(),
             reachable: words::reachability(&stats),
             nat_in_words: stats.nat.in_words(),
+            port_mapping_in_words: stats.nat.port_mapping.as_ref().map(MappedPort::in_words),
             storage_state: words::storage_state(&stats),
             invite: stats.invite().map(|invite| invite.to_string()),
             stats,

@@ -69,6 +69,7 @@ struct Status {
     listen: Vec<SocketAddr>,
     reachable: String,
     nat_in_words: String,
+    port_mapping_in_words: Option<String>,
     storage_state: String,
     uptime_s: f64,
     active_peers: usize,
@@ -153,6 +154,7 @@ fn fields(status: &Status) -> Fields {
         .list("listening on", status.listen.iter().map(ToString::to_string))
         .line("reachable", sanitised(&status.reachable))
         .line("translator (NAT)", sanitised(&status.nat_in_words))
+        .list("port mapped", status.port_mapping_in_words.iter().map(|words| sanitised(words)))
         .line("running for", duration(seconds(status.uptime_s)))
         .line("peers", format_args!("{active} connected, {known} known, {banned} banned"))
         .line("links", links(&status.links))

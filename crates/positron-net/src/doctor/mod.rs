@@ -28,6 +28,7 @@ pub(crate) fn examine(settings: &Settings, servers: &[String]) -> Vec<Finding> {
     findings.extend([udp, machine::tcp(config, &node)]);
     findings.extend(machine::families(config, node.status()));
     findings.push(translator::by_peers(&node, !servers.is_empty()));
+    findings.extend(translator::by_router(&node));
     if !servers.is_empty() {
         findings.push(by_servers(socket, servers));
     }

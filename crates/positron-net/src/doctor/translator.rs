@@ -11,14 +11,23 @@ use super::{
     servers::{ServerReply, Unheard},
 };
 
-const FORWARD: &str = "to be reached by all: forward the port, UDP and TCP, to this machine in the \
-                       router, and name its address in `external_addresses`";
+const FORWARD: &str = "to be reached by all: let the node ask the router for it (`map_port`), or \
+                       forward the port, UDP and TCP, to this machine in the router, and name its \
+                       address in `external_addresses`";
 
 const OPEN: &str = "to be reached by all: let the port in, UDP and TCP, at the firewall before \
                     this machine";
 
 /// How packets may be filtered so that strangers are not let in.
 const SHUT: [&str; 3] = ["dependent", "address_dependent", "address_and_port_dependent"];
+const ALLOW: &str = "switch on NAT-PMP or PCP in the router, which often stands beside UPnP there, \
+                     or forward the port by hand";
+
+const BEHIND: &str = "have the translator behind the router forward the port, too, or ask the \
+                      provider for an address of your own";
+
+const FIREWALL: &str = "is a firewall behind the router, or in this machine? let the port in, UDP and \
+                    TCP";
 
 /// By the peers of the running node. `has_servers`: STUN servers are asked too.
 pub(super) fn by_peers(node: &NodeState, has_servers: bool) -> Finding {
@@ -42,6 +51,10 @@ pub(super) fn by_peers(node: &NodeState, has_servers: bool) -> Finding {
     let known = families.into_iter().find(|family| family["behind_nat"].is_boolean());
     match known {
         None => Finding::unknown(about, says),
+        // Whoever dials the mapped port needs nothing else.
+        Some(_) if status["nat"]["port_mapping"]["state"] == "verified" => {
+            Finding::right(about, says)
+        }
         Some(family) if family["mapping"] == "varies" => varies(about, says),
         // Whoever lets in strangers is reached by all already.
         Some(family) if family["filtering"] == "endpoint_independent" => {
@@ -58,6 +71,22 @@ pub(super) fn by_peers(node: &NodeState, has_servers: bool) -> Finding {
         }
         Some(_) => Finding::right(about, says),
     }
+}
+
+/// The port that the router was asked to map, if it was.
+pub(super) fn by_router(node: &NodeState) -> Option<Finding> {
+    let about = "port mapped by the router";
+    let NodeState::Tells(told) = node else { return None };
+    let says = told.status["port_mapping_in_words"].as_str()?.to_owned();
+    let mapping = &told.status["nat"]["port_mapping"];
+    Some(match (mapping["state"].as_str(), mapping["failure"].as_str()) {
+        (Some("verified"), _) | (Some("none"), Some("untranslated")) => Finding::right(about, says),
+        (Some("unverified"), _) => Finding::note(about, says),
+        (Some("none"), None) => Finding::note(about, says),
+        (Some("none"), _) => Finding::wrong(about, says).advise(ALLOW),
+        (Some("elsewhere"), _) => Finding::wrong(about, says).advise(BEHIND),
+        _ => Finding::wrong(about, says).advise(FIREWALL),
+    })
 }
 
 /// By STUN servers. `is_own`: they saw the port that the node would have.

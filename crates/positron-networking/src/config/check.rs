@@ -15,7 +15,7 @@ use positron_proto::{
     node::NodeConfig,
     peers::{PeersConfig, Reservation},
     relay::{PathPolicy, RelayConfig},
-    session::sessions::{LinkKinds, RateLimit, SessionConfig},
+    session::sessions::{LinkKind, LinkKinds, RateLimit, SessionConfig},
     subnet::Subnet,
     trace::TraceConfig,
     trust::TrustConfig,
@@ -49,6 +49,7 @@ impl<'a> Checked<'a> {
         gossip(config)?;
         peers(config)?;
         one_policy(config)?;
+        map_port(config)?;
         bandwidth(config)?;
         trust(config)?;
         Ok(Self { config, listen })
@@ -123,6 +124,7 @@ impl<'a> Checked<'a> {
                 validates: false,
             },
             trace: TraceConfig { answer: config.trace_answer, name: config.trace_name },
+            map_port: config.map_port,
             relay: RelayConfig { forwards: config.relay, paths: paths(config) },
             dht: DhtConfig { serve: if config.dht_serve { Serve::Auto } else { Serve::Never } },
             trust: TrustConfig {
@@ -154,6 +156,16 @@ fn one_policy(config: &NetworkConfig) -> Result<(), ConfigError> {
         || "true".into(),
         || "`direct_only` is true as well, and no path is both".into(),
     )
+}
+
+fn map_port(config: &NetworkConfig) -> Result<(), ConfigError> {
+    let is = |wanted: bool, but: &'static str| {
+        let found = || "true".into();
+        ensure(!(config.map_port && wanted), "map_port", found, || but.into())
+    };
+    is(config.relay_only, "`relay_only` is true as well, and tells nobody where this node is")?;
+    let is_without_udp = !config.transport.for_core().has(LinkKind::Udp);
+    is(is_without_udp, "the node has no UDP, by which it is found out whether strangers get in")
 }
 
 fn network(config: &NetworkConfig) -> Result<(), ConfigError> {

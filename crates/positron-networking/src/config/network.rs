@@ -137,6 +137,9 @@ pub struct NetworkConfig {
     /// [`bootstrap_nodes`](Self::bootstrap_nodes) and [`reserved_peers`](Self::reserved_peers), who
     /// see its address; others are reached through those.
     pub relay_only: bool,
+    /// Whether the router of this network is asked, by PCP or NAT-PMP, to let strangers in at the
+    /// port of this node, for UDP and, if it listens there, for TCP. On Linux.
+    pub map_port: bool,
     /// Whether the sender of a message may hear when it came to this node
     /// ([`Node::ask_trace`](crate::Node::ask_trace)). If not, the node is counted as one that
     /// declined, and passes on what others answer.
@@ -160,8 +163,17 @@ pub struct NetworkConfig {
 /// What a room owns comes from the room's own defaults.
 impl Default for NetworkConfig {
     fn default() -> Self {
-        let node::NodeConfig { network: _, session, peers, gossip, trust, trace, relay, dht } =
-            node::NodeConfig::default();
+        let node::NodeConfig {
+            network: _,
+            session,
+            peers,
+            gossip,
+            trust,
+            trace,
+            relay,
+            dht,
+            map_port,
+        } = node::NodeConfig::default();
         Self {
             network: NetworkId::DEFAULT.into(),
             host: "::".into(),
@@ -209,6 +221,7 @@ impl Default for NetworkConfig {
             relay: relay.forwards,
             direct_only: false,
             relay_only: false,
+            map_port,
             trace_answer: trace.answer,
             trace_name: trace.name,
             node_id: None,

@@ -27,6 +27,7 @@ use super::{
     lookup::lookup,
     order::{Order, Reply},
     packets::Packets,
+    router::{self, RouterWay},
     serving::{HandlerSlot, Serving},
     showing::{Published, Showing, Shown},
     storage::Storage,
@@ -95,6 +96,8 @@ pub(crate) struct CoreTask {
     /// Who waits for the end of which command.
     waiting: HashMap<Ticket, (oneshot::Sender<Reply>, Option<OwnedSemaphorePermit>)>,
     streams: StreamTable,
+    /// The way to the router that is to map the port.
+    router: Arc<RouterWay>,
     lookups: JoinSet<()>,
     serving: Serving,
     showing: Showing,
@@ -144,6 +147,7 @@ impl CoreTask {
             answers: VecDeque::new(),
             waiting: HashMap::new(),
             streams,
+            router: Arc::default(),
             lookups: JoinSet::new(),
             serving: Serving::default(),
             showing,
@@ -170,6 +174,9 @@ impl CoreTask {
         }
         if sockets.address.ip().is_unspecified() {
             outside.spawn(interfaces::watch(self.arrivals.clone()));
+        }
+        if self.showing.last().view.nat.port_mapping.is_some() {
+            outside.spawn(router::watch(self.router.clone(), self.arrivals.clone()));
         }
         let listening = sockets.address;
         self.packets = sockets.datagrams.map(|socket| Packets::new(socket, listening));
@@ -384,6 +391,7 @@ impl CoreTask {
             Effect::Read { link, reading } => self.links.set_reading(link, reading),
             Effect::OpenSocket(socket) => self.extra_sockets(|extra| extra.open(socket)),
             Effect::CloseSocket(socket) => self.extra_sockets(|extra| extra.close(socket)),
+            Effect::AskRouter { to, bytes } => self.router.ask(to, &bytes),
             Effect::Resolve { name } => self.resolve_name(name),
             Effect::Verify { check, job, from } => {
                 self.checks.push(Check { id: check, job, from });
@@ -480,6 +488,9 @@ impl CoreTask {
                  spares the search, and `ethtool -K DEVICE tx-udp-segmentation off` mends it"
             );
         }
+        let mapped = |view: &NodeView| view.nat.port_mapping.clone();
+        let before = mapped(&self.showing.last().view);
+        router::log(view.id, before.as_ref(), view.nat.port_mapping.as_ref());
         self.showing.show(Published {
             view,
             folder: self.storage.folder(),

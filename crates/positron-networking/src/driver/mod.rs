@@ -6,6 +6,7 @@
 //!  link tasks  ────────▸│                     ├─▸ UDP socket  read and written by the task itself
 //!                       │                     ├─▸ lookup      one per name
 //!  interfaces  ────────▸│  core task          ├─▸ verify pool one per process
+//!  router      ────────▸│                     ├─▸ router      asked to map the port, if at all
 //!  lookups     ────────▸│                     │
 //!  verify pool ────────▸│  handle · command   ├─▸ storage     one writer thread
 //!  storage     ────────▸│  drain effects      ├─▸ feeds       inboxes, events, handlers
@@ -34,6 +35,7 @@ mod lookup;
 mod order;
 mod packets;
 mod route_socket;
+mod router;
 mod serving;
 mod showing;
 mod sleep_watch;

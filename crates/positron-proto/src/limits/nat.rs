@@ -171,3 +171,26 @@ pub const MAX_CONTACTED_PORTS: usize = 4;
 pub const CONTACT_LIFE: Duration = Duration::from_mins(5);
 /// How exactly that time is known.
 pub const CONTACT_PRECISION: Duration = Duration::from_secs(1);
+
+/// How long a mapped port is asked for; half of it later the mapping is renewed. RFC 6886, 3.3,
+/// recommends two hours, and RFC 6887, 15, allows up to 24.
+pub const ROUTER_LIFETIME: Duration = Duration::from_hours(2);
+/// The least that a grant is taken for: a router that says less is asked again no sooner.
+pub const ROUTER_LEAST_LIFETIME: Duration = Duration::from_mins(2);
+/// How long the first answer of a router is waited for, each next one twice as long (RFC 6886, 3.1:
+/// 250 ms).
+pub const ROUTER_WAIT: Duration = Duration::from_millis(250);
+/// How often a router is asked one thing. RFC 6886 has nine, which are two minutes; a router that
+/// is there answers within milliseconds, and is asked again after [`ROUTER_AGAIN`].
+pub const ROUTER_TRIES: u32 = 4;
+/// When a router is asked again that did not answer, or refused: it may be set up otherwise by
+/// then (guess).
+pub const ROUTER_AGAIN: Duration = Duration::from_mins(10);
+/// How often a router that mapped a port is asked how long it has run, and where it is: within so
+/// long one is noticed that has forgotten everything. It is one small packet in the own network.
+pub const ROUTER_LOOK: Duration = Duration::from_mins(1);
+/// Bytes of the longest message of PCP (RFC 6887, 7).
+pub const MAX_ROUTER_MESSAGE: usize = 1_100;
+/// Owners of strangers that sent to a mapped port and got in, where none of them may be a stranger
+/// because the node sends to all that there are.
+pub const MAPPED_OWNERS: usize = 2;

@@ -18,4 +18,7 @@ counters! {
     filtering_sent: Counter Count "Packets to those that asked who is let in there.";
     filtering_refused: Counter Count "Such questions of peers that were not joined: too many."
         high "A peer floods: it is slowed down by itself.";
+    router_asked: Counter Count "Packets to the router of this network, to have the port mapped.";
+    router_ignored: Counter Count "Packets from there that answer nothing that was asked."
+        high "Something in this network pretends to be its router, or the router is broken.";
 }

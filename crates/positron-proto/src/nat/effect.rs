@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
 use super::NatMessage;
 use crate::{datagram::contract::ExtraSocket, id::NodeId, stun::TransactionId};
 
@@ -34,6 +36,13 @@ pub enum NatEffect {
         to: SocketAddr,
         /// Under which name.
         id: TransactionId,
+    },
+    /// Say this to the router of this network.
+    AskRouter {
+        /// Where it is asked.
+        to: SocketAddr,
+        /// One datagram.
+        bytes: Bytes,
     },
     /// The peer answers there: go on over a link to this address.
     Dial {

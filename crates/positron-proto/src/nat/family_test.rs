@@ -1,8 +1,9 @@
-//! Who is let in over one family: what was found, and what is under way.
+//! Who is let in over one family, or at a mapped port: what was found, and what is under way.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
 };
 
 use super::{
@@ -16,7 +17,7 @@ use crate::{
     id::NodeId,
     limits::{
         CONTACT_LIFE, FILTERING_AGAIN, FILTERING_ASKS, FILTERING_HELPERS, FILTERING_IN_VAIN,
-        FILTERING_LIFE, FILTERING_WAIT, MAX_FILTERING_EVIDENCE, OTHER_PORT_ASKS,
+        FILTERING_LIFE, FILTERING_WAIT, MAPPED_OWNERS, MAX_FILTERING_EVIDENCE, OTHER_PORT_ASKS,
     },
     netgroup::Owner,
     rng::Rng,
@@ -40,6 +41,20 @@ pub(super) struct FamilyTest {
     round_ends: Option<Instant>,
     /// When peers are asked next, if there are any to ask.
     ask_at: Option<Instant>,
+    /// The mapped port that is tried; else it is where peers see the listening socket.
+    mapped: Option<MappedPlace>,
+}
+
+/// A port that a router mapped, by its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MappedPlace {
+    /// Where the router is.
+    pub(super) ip: Ipv4Addr,
+    pub(super) port: NonZeroU16,
+    /// Whether no peer sees us at it, so that nobody gets in there because we sent to them. Then
+    /// those count, too, but it takes [`MAPPED_OWNERS`] of them: one who knows where we are seen
+    /// could send there instead.
+    pub(super) is_set_apart: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +74,9 @@ struct TrialRound {
     without_strangers: u32,
     /// How often not even the peer's other port got in to a fresh socket.
     fresh_in_vain: u32,
+    /// Owners of those who got in at a port set apart though they were sent to; at most
+    /// [`MAPPED_OWNERS`].
+    known_let_in: BTreeSet<Owner>,
     strangers: Option<bool>,
     ports: Option<bool>,
 }
@@ -74,6 +92,23 @@ struct Evidence {
 }
 
 impl FamilyTest {
+    /// Nothing is known, and peers are asked at once.
+    pub(super) fn begun(now: Instant, mapped: Option<MappedPlace>) -> Self {
+        Self { ask_at: Some(now), mapped, ..Self::default() }
+    }
+
+    /// The mapped port that is tried.
+    pub(super) const fn mapped(&self) -> Option<MappedPlace> {
+        self.mapped
+    }
+
+    /// Peers see us at the mapped port from now on, or do so no more.
+    pub(super) fn set_apart(&mut self, is_set_apart: bool) {
+        if let Some(mapped) = &mut self.mapped {
+            mapped.is_set_apart = is_set_apart;
+        }
+    }
+
     pub(super) fn due(&self) -> Option<Instant> {
         self.under_way.iter().map(|asked| asked.until).chain(self.ask_at).min()
     }
@@ -132,7 +167,7 @@ impl FamilyTest {
             (ProbeStep::Asked(stranger), AwaitedPacket::Stranger(_)) => {
                 let stranger = stranger.socket_addr().map(canonical);
                 let is_known = |at: &SocketAddr| match question.socket {
-                    None => contacted.has(now, at.ip()),
+                    None => !self.is_set_apart() && contacted.has(now, at.ip()),
                     Some(_) => at.ip() == canonical(question.of.addr).ip(),
                 };
                 let stranger = stranger.filter(|at| !is_known(at));
@@ -158,6 +193,20 @@ impl FamilyTest {
                 }
                 self.go_on(now, question.id);
             }
+        }
+    }
+
+    /// Who sent, if the listening socket sent to that IP address before; `has_port`: to that very
+    /// port. `None` tells nothing.
+    pub(super) fn known_sender(&mut self, from: SocketAddr, has_port: bool) -> Option<TrialSender> {
+        match self.mapped {
+            None => (!has_port).then_some(TrialSender::AnotherPort),
+            Some(mapped) if mapped.is_set_apart => {
+                let known = &mut self.round.known_let_in;
+                known.insert(Owner::of(from));
+                (known.len() >= MAPPED_OWNERS).then_some(TrialSender::Stranger)
+            }
+            Some(_) => None,
         }
     }
 
@@ -205,7 +254,7 @@ impl FamilyTest {
 
     /// Fresh sockets were closed: there is room for others, if they are wanted.
     pub(super) fn handle_room(&mut self, now: Instant) {
-        if self.round.wanted().contains(&TrialKind::FreshSocket) {
+        if self.wanted().contains(&TrialKind::FreshSocket) {
             self.ask_at = Some(now);
         }
     }
@@ -326,7 +375,7 @@ impl FamilyTest {
             // Who was sent to may be a stranger again by then.
             self.round_ends = Some(now + CONTACT_LIFE);
         }
-        for kind in self.round.wanted() {
+        for kind in self.wanted() {
             let Some(of) = self.choose(*kind, peers, rng) else { continue };
             let socket = match kind {
                 TrialKind::OtherPort | TrialKind::Stranger => None,
@@ -335,7 +384,9 @@ impl FamilyTest {
                     None => continue,
                 },
             };
-            let question = TrialQuestion::new(now, of, (*kind, socket), rng);
+            let port = self.mapped.map(|mapped| mapped.port);
+            let question =
+                TrialQuestion { port, ..TrialQuestion::new(now, of, (*kind, socket), rng) };
             *self.round.asked.entry((*kind, of.peer)).or_default() += 1;
             self.under_way.push(question);
             return Some(question);
@@ -343,6 +394,20 @@ impl FamilyTest {
         let is_waiting = !self.under_way.is_empty() || peers.is_empty();
         self.ask_at = self.round_ends.filter(|_| !is_waiting);
         None
+    }
+
+    /// Which questions would tell something, what tells most first. Of a mapped port it matters only
+    /// whether strangers get in.
+    fn wanted(&self) -> &'static [TrialKind] {
+        match (self.mapped, self.round.strangers) {
+            (None, _) => self.round.wanted(),
+            (Some(_), None) => &[TrialKind::Stranger],
+            (Some(_), Some(_)) => &[],
+        }
+    }
+
+    fn is_set_apart(&self) -> bool {
+        self.mapped.is_some_and(|mapped| mapped.is_set_apart)
     }
 
     /// Whom to ask so: of those of an owner of whom nothing is known yet one that was asked least.

@@ -2,14 +2,14 @@
 
 use std::{
     collections::VecDeque,
-    net::{IpAddr, SocketAddr},
+    net::{SocketAddr, SocketAddrV4},
     num::NonZeroU16,
 };
 
 use super::{
     NatCounters, NatEffect, NatMessage, StrangerProbe,
     contacted::Contacted,
-    family_test::FamilyTest,
+    family_test::{FamilyTest, MappedPlace},
     message::ProbeStep,
     trial_question::{AwaitedPacket, TrialQuestion},
     trial_sockets::TrialSockets,
@@ -48,6 +48,8 @@ use crate::{
 /// verdict is looked into again every [`FILTERING_AGAIN`](crate::limits::FILTERING_AGAIN), and
 /// stands for [`FILTERING_LIFE`](crate::limits::FILTERING_LIFE) without that.
 ///
+/// A port that a router mapped is tested beside, by strangers alone.
+///
 /// **Bounds**: as many questions under way in each family as it takes owners, so many of each peer
 /// in a round, so many pieces of evidence and sockets as `limits` says.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub struct FilteringTests {
     contacted: Contacted,
     ipv4: FamilyTest,
     ipv6: FamilyTest,
+    /// At a port that a router mapped, over IPv4.
+    mapped: Option<FamilyTest>,
     sockets: TrialSockets,
     rng: Rng,
     counters: NatCounters,
@@ -67,6 +71,7 @@ impl FilteringTests {
             contacted: Contacted::default(),
             ipv4: FamilyTest::default(),
             ipv6: FamilyTest::default(),
+            mapped: None,
             sockets: TrialSockets::new(FRESH_SOCKETS),
             rng,
             counters: NatCounters::default(),
@@ -83,19 +88,52 @@ impl FilteringTests {
     /// A peer is linked over datagrams, or has become so.
     pub fn peer_up(&mut self, now: Instant, addr: SocketAddr) {
         if matches!(Owner::of(addr), Owner::Network(_)) {
-            self.family(addr.ip()).peer_up(now);
+            let is_ipv6 = canonical(addr).is_ipv6();
+            let family = if is_ipv6 { &mut self.ipv6 } else { &mut self.ipv4 };
+            family.peer_up(now);
+            if let Some(mapped) = self.mapped.as_mut().filter(|_| !is_ipv6) {
+                mapped.peer_up(now);
+            }
         }
+    }
+
+    /// A router says that strangers get in here, or says so no more. Whether it is also where peers
+    /// see us: then the router lets in strangers there from now on, if it does what it says.
+    pub(super) fn handle_mapped(&mut self, now: Instant, at: Option<SocketAddrV4>, is_seen: bool) {
+        let place = at.and_then(|at| {
+            let (ip, port) = (*at.ip(), NonZeroU16::new(at.port())?);
+            Some(MappedPlace { ip, port, is_set_apart: !is_seen })
+        });
+        let Some(place) = place else { return self.mapped = None };
+        if let Some(test) = &mut self.mapped
+            && test.mapped().is_some_and(|it| (it.ip, it.port) == (place.ip, place.port))
+        {
+            return test.set_apart(place.is_set_apart);
+        }
+        self.mapped = Some(FamilyTest::begun(now, Some(place)));
+        if is_seen && self.ipv4.verdict(now) != Filtering::EndpointIndependent {
+            self.ipv4 = FamilyTest::begun(now, None);
+        }
+    }
+
+    /// What was found out about the mapped port.
+    pub(super) fn mapped_verdict(&self, now: Instant) -> Filtering {
+        self.mapped.as_ref().map(|test| test.verdict(now)).unwrap_or_default()
     }
 
     /// This machine is somewhere else: nothing that was found is of use.
     pub(super) fn handle_network_changed(&mut self) {
         (self.ipv4, self.ipv6) = (FamilyTest::default(), FamilyTest::default());
+        if let Some(test) = &mut self.mapped {
+            *test = FamilyTest::begun(Instant::ORIGIN, test.mapped());
+        }
     }
 
     /// A linked peer answers what it was asked.
     pub fn handle_answer(&mut self, now: Instant, from: NodeId, probe: &StrangerProbe) {
         let StrangerProbe { id, step } = probe;
-        for family in [&mut self.ipv4, &mut self.ipv6] {
+        let tests = [&mut self.ipv4, &mut self.ipv6].into_iter().chain(&mut self.mapped);
+        for family in tests {
             if let Some(question) = family.question(id).filter(|asked| asked.of.peer == from) {
                 family.handle_answer(now, &question, step, &self.contacted);
             }
@@ -118,8 +156,12 @@ impl FilteringTests {
         let (has_ip, has_port) =
             (self.contacted.has(now, from.ip()), self.contacted.has_port(now, from));
         let family = if from.is_ipv6() { &mut self.ipv6 } else { &mut self.ipv4 };
-        let question = family.question(&answered.id).filter(|asked| asked.socket == socket);
-        let Some(question) = question else { return false };
+        let mapped = self.mapped.as_mut().filter(|_| from.is_ipv4());
+        let asked = [family].into_iter().chain(mapped).find_map(|test| {
+            let question = test.question(&answered.id).filter(|asked| asked.socket == socket)?;
+            Some((test, question))
+        });
+        let Some((family, question)) = asked else { return false };
         if question.awaits == AwaitedPacket::Mapping {
             let port = answered.mapped.and_then(|mapped| NonZeroU16::new(mapped.port()));
             if from != canonical(question.of.addr) || port.is_none() {
@@ -128,13 +170,13 @@ impl FilteringTests {
             let awaits = AwaitedPacket::OtherPort { is_sent: false };
             let next = TrialQuestion { port, ..question.then(now, awaits, &mut self.rng) };
             family.replace(question.id, next);
-            self.ask(&next, out);
+            say(&next, out);
             return true;
         }
         let sender = match socket {
             Some(_) => question.sender_to_fresh(from),
             None if !has_ip => Some(TrialSender::Stranger),
-            None => (!has_port).then_some(TrialSender::AnotherPort),
+            None => family.known_sender(from, has_port),
         };
         match sender {
             // Whoever is at an address that was sent to is let in for that reason.
@@ -142,7 +184,7 @@ impl FilteringTests {
             Some(sender) => {
                 let next = family.handle_arrival(now, &question, (sender, from), &mut self.rng);
                 if let Some(next) = next {
-                    self.ask(&next, out);
+                    say(&next, out);
                 }
             }
         }
@@ -151,8 +193,8 @@ impl FilteringTests {
 
     /// When something is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let families = [&self.ipv4, &self.ipv6].into_iter().filter_map(FamilyTest::due);
-        families.chain(self.sockets.poll_timeout()).min()
+        let tests = [&self.ipv4, &self.ipv6].into_iter().chain(&self.mapped);
+        tests.filter_map(FamilyTest::due).chain(self.sockets.poll_timeout()).min()
     }
 
     /// Does what is due.
@@ -166,8 +208,9 @@ impl FilteringTests {
             self.sockets.handle_timeout(now, out);
             self.ipv4.handle_room(now);
         }
-        for is_ipv6 in [false, true] {
-            let family = if is_ipv6 { &mut self.ipv6 } else { &mut self.ipv4 };
+        let families = [(false, &mut self.ipv4), (true, &mut self.ipv6)];
+        let mapped = self.mapped.iter_mut().map(|test| (false, test));
+        for (is_ipv6, family) in families.into_iter().chain(mapped) {
             if family.due().is_none_or(|at| at > now) {
                 continue;
             }
@@ -177,7 +220,6 @@ impl FilteringTests {
             };
             let askable: Vec<DatagramPeer> = peers.iter().filter(fits).copied().collect();
             loop {
-                let family = if is_ipv6 { &mut self.ipv6 } else { &mut self.ipv4 };
                 // Other sockets speak IPv4 alone.
                 let open = || {
                     let has = !is_ipv6;
@@ -185,26 +227,9 @@ impl FilteringTests {
                 };
                 let Some(question) = family.ask(now, &askable, &mut self.rng, open) else { break };
                 self.counters.filtering_asked += 1;
-                self.ask(&question, out);
+                say(&question, out);
             }
         }
-    }
-
-    /// Says what is asked now.
-    fn ask(&self, question: &TrialQuestion, out: &mut VecDeque<NatEffect>) {
-        let id = question.id;
-        let step = match (question.awaits, question.port) {
-            (AwaitedPacket::Mapping, _) => {
-                let path = question.socket.and_then(|socket| socket.path(question.of.addr));
-                let asks = path.into_iter().flat_map(|to| (0..MAPPING_ASKS).map(move |_| to));
-                return out.extend(asks.map(|to| NatEffect::Ask { to, id, hops: None }));
-            }
-            (AwaitedPacket::OtherPort { .. }, port) => ProbeStep::OtherPort(port),
-            (AwaitedPacket::Stranger(_), Some(port)) => ProbeStep::AskAt(port),
-            (AwaitedPacket::Stranger(_), None) => ProbeStep::Ask,
-        };
-        let message = NatMessage::Probe(StrangerProbe { id, step });
-        out.push_back(NatEffect::Send { to: question.of.peer, message });
     }
 
     /// What was found in one family.
@@ -217,8 +242,21 @@ impl FilteringTests {
     pub const fn counters(&self) -> NatCounters {
         self.counters
     }
+}
 
-    fn family(&mut self, ip: IpAddr) -> &mut FamilyTest {
-        if ip.to_canonical().is_ipv6() { &mut self.ipv6 } else { &mut self.ipv4 }
-    }
+/// Says what is asked now.
+fn say(question: &TrialQuestion, out: &mut VecDeque<NatEffect>) {
+    let id = question.id;
+    let step = match (question.awaits, question.port) {
+        (AwaitedPacket::Mapping, _) => {
+            let path = question.socket.and_then(|socket| socket.path(question.of.addr));
+            let asks = path.into_iter().flat_map(|to| (0..MAPPING_ASKS).map(move |_| to));
+            return out.extend(asks.map(|to| NatEffect::Ask { to, id, hops: None }));
+        }
+        (AwaitedPacket::OtherPort { .. }, port) => ProbeStep::OtherPort(port),
+        (AwaitedPacket::Stranger(_), Some(port)) => ProbeStep::AskAt(port),
+        (AwaitedPacket::Stranger(_), None) => ProbeStep::Ask,
+    };
+    let message = NatMessage::Probe(StrangerProbe { id, step });
+    out.push_back(NatEffect::Send { to: question.of.peer, message });
 }

@@ -8,6 +8,8 @@ use std::{
 use super::{
     NatCounters, OwnPlaces,
     filtering::FilteringTests,
+    mapped_port::{MappedPort, MappedState},
+    port_mapper::{PortMapper, PortWish},
     strangers::Strangers,
     trials::{Filtering, FilteringTrial, TrialSender},
 };
@@ -42,6 +44,8 @@ pub struct NatInfo {
     pub ipv4: FamilyNat,
     /// Over IPv6, where an address is seldom translated.
     pub ipv6: FamilyNat,
+    /// The port that the router was asked to map, if the operator wants that.
+    pub port_mapping: Option<MappedPort>,
 }
 
 /// What is known of one family.
@@ -134,6 +138,8 @@ pub struct Nat {
     pub(crate) filtering: FilteringTests,
     /// What is done so that others find that out.
     pub(crate) strangers: Strangers,
+    /// The router of this network, if it is to map our port.
+    pub(crate) router: Option<PortMapper>,
 }
 
 /// A word that counts.
@@ -160,7 +166,14 @@ impl Nat {
             seen: BTreeMap::new(),
             filtering: FilteringTests::new(seed.stream("filtering")),
             strangers: Strangers::new(seed.stream("strangers")),
+            router: None,
         }
+    }
+
+    /// Has the port mapped by the router of this network, too.
+    #[must_use]
+    pub fn with_port_mapping(self, wish: PortWish) -> Self {
+        Self { router: Some(PortMapper::new(wish)), ..self }
     }
 
     /// The addresses of this machine's interfaces, all of them: at first, and whenever the machine
@@ -199,6 +212,16 @@ impl Nat {
         self.seen.insert(peer, kept);
     }
 
+    /// What the router says, or where peers see us, may have changed: a port that it mapped is
+    /// tried if the router is where we are seen. Whoever is asked sends to no other address.
+    pub(crate) fn handle_mapped(&mut self, now: Instant) {
+        let Some(router) = &self.router else { return };
+        let public_ip = self.of_family(now, false).public_ip;
+        let at = router.external().filter(|at| public_ip == Some((*at.ip()).into()));
+        let is_seen = self.seen.values().any(|kept| Some(kept.addr) == at.map(SocketAddr::from));
+        self.filtering.handle_mapped(now, at, is_seen);
+    }
+
     /// A session is over.
     pub fn peer_down(&mut self, now: Instant, peer: &NodeId) {
         if self.seen.get(peer).is_some_and(|kept| kept.is_doubted) {
@@ -215,7 +238,13 @@ impl Nat {
         let mut seen: Vec<_> = self.seen.values().filter(|it| it.is_listening_socket).collect();
         seen.sort_by_key(|kept| (kept.gone.is_some(), core::cmp::Reverse(kept.at)));
         let info = self.info(now);
-        let public = info.public_addresses().chain(seen.iter().map(|kept| kept.addr));
+        let is_usable =
+            |it: &&MappedPort| matches!(it.state, MappedState::Verified | MappedState::Unverified);
+        let mapped = info.port_mapping.as_ref().filter(is_usable).and_then(|it| it.external);
+        // A router is not believed to be where no peer sees us: who looks for us would send there.
+        let mapped = mapped.filter(|at| info.ipv4.public_ip == Some(at.ip()));
+        let public = mapped.into_iter().chain(info.public_addresses());
+        let public = public.chain(seen.iter().map(|kept| kept.addr));
         // Two who see different ports are enough to try: it costs nobody else anything.
         let is_translated = |kept: &&Kept| Some(kept.addr.ip()) == info.ipv4.public_ip;
         let mut ports = seen.iter().copied().filter(is_translated).map(|kept| kept.addr.port());
@@ -232,17 +261,33 @@ impl Nat {
 
     /// What is known, with the age of each word.
     pub fn info(&self, now: Instant) -> NatInfo {
-        NatInfo { ipv4: self.of_family(now, false), ipv6: self.of_family(now, true) }
+        let (ipv4, ipv6) = (self.of_family(now, false), self.of_family(now, true));
+        let port_mapping = self.router.as_ref().map(|router| {
+            let mut told = router.told();
+            let seen_at = ipv4.public_ip;
+            told.state = match (told.external, self.filtering.mapped_verdict(now)) {
+                (None, _) => MappedState::None,
+                (Some(at), _) if seen_at.is_some_and(|ip| ip != at.ip()) => MappedState::Elsewhere,
+                (_, Filtering::EndpointIndependent) => MappedState::Verified,
+                (_, found) if found.is_shut() => MappedState::Shut,
+                _ => MappedState::Unverified,
+            };
+            told
+        });
+        NatInfo { ipv4, ipv6, port_mapping }
     }
 
     /// When something is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.filtering.poll_timeout().into_iter().chain(self.strangers.poll_timeout()).min()
+        let router = self.router.as_ref().and_then(PortMapper::poll_timeout);
+        let rooms = [self.filtering.poll_timeout(), self.strangers.poll_timeout(), router];
+        rooms.into_iter().flatten().min()
     }
 
     /// What happened and what was dropped.
     pub fn counters(&self) -> NatCounters {
-        self.filtering.counters() + self.strangers.counters()
+        let router = self.router.as_ref().map(PortMapper::counters).unwrap_or_default();
+        self.filtering.counters() + self.strangers.counters() + router
     }
 
     fn of_family(&self, now: Instant, is_ipv6: bool) -> FamilyNat {
@@ -295,6 +340,11 @@ impl NatInfo {
     /// Whether the node is behind a translator: over IPv4, or over IPv6 if only that is known.
     pub fn is_behind_nat(&self) -> Option<bool> {
         self.ipv4.behind_nat.or(self.ipv6.behind_nat)
+    }
+
+    /// Where strangers are known to get in, because the router mapped the port.
+    pub fn mapped_address(&self) -> Option<SocketAddr> {
+        self.port_mapping.as_ref().and_then(MappedPort::verified)
     }
 
     /// Where the internet sees the node, IPv4 first.

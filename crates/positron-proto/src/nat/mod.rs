@@ -27,6 +27,11 @@
 //! peer alone, and asks both of the peer for the port at which the peer sees that socket: to it all
 //! others are strangers.
 //!
+//! # A port that the router maps
+//!
+//! A router may be asked to let strangers in at a port (PCP, NAT-PMP). What it says is believed
+//! when a stranger's packet came in there, for which a peer is asked as above, with the port.
+//!
 //! # A direct path
 //!
 //! Two nodes that talk through a relay look for a path of their own. Who dialled begins:
@@ -75,11 +80,14 @@ mod counters;
 mod effect;
 mod family_test;
 mod filtering;
+mod mapped_port;
 mod mapping;
 mod message;
+mod port_mapper;
 mod probes;
 mod punching;
 mod round;
+mod router_message;
 mod searches;
 mod strangers;
 #[cfg(test)]
@@ -92,9 +100,12 @@ pub use candidates::OwnPlaces;
 pub use counters::NatCounters;
 pub use effect::{DialOver, NatEffect};
 pub use filtering::FilteringTests;
+pub use mapped_port::{Gateway, MappedPort, MappedState, RouterFailure};
 pub use mapping::{FamilyNat, Nat, NatInfo, PortMapping, SeenAt, Sighting};
 pub use message::{NatMessage, Offer, ProbeStep, StrangerProbe};
+pub use port_mapper::PortWish;
 pub use punching::Punching;
 pub use round::Relayed;
+pub use router_message::RouterProtocol;
 pub use strangers::Strangers;
 pub use trials::{DatagramPeer, Filtering, FilteringTrial, TrialSender};

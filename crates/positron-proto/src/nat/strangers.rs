@@ -30,8 +30,8 @@ use crate::{
 /// Has strangers send to peers that ask for it, sends as a stranger, and sends from another port.
 ///
 /// Who asks is only ever sent to where we see it, at most at another port of that address, so it
-/// can aim at nobody else. Who passes that on names an address on its word: it gets one packet, as
-/// long as a STUN answer, no more of them than the bounds allow.
+/// can aim at nobody but those who share it. Who passes that on names an address on its word: it
+/// gets one packet, as long as a STUN answer, no more of them than the bounds allow.
 ///
 /// The other port is that of a socket which all share that ask, and which is closed when nobody did
 /// for [`SECOND_PORT_LIFE`].

@@ -1,7 +1,10 @@
 //! What peers say, and what follows from it.
 
 mod filtering;
+mod mapped;
+mod port_mapping;
 mod punching;
+mod scripted_router;
 mod searching;
 mod strangers;
 

@@ -30,7 +30,8 @@ pub(super) struct TrialQuestion {
     pub(super) awaits: AwaitedPacket,
     /// The fresh socket.
     pub(super) socket: Option<ExtraSocket>,
-    /// At which port of ours the peer sees it.
+    /// Which port of ours is tried, if not that at which the peer sees the listening socket: where
+    /// it sees the fresh one, or a mapped one.
     pub(super) port: Option<NonZeroU16>,
     pub(super) until: Instant,
 }

@@ -12,6 +12,7 @@ use super::{
     equivocations::Equivocations,
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
+    mapped::{Mapped, nat_of},
     peer_order::restore_reservations,
     pending_verification::PendingVerification,
     persistence::{Awaited, Persistence},
@@ -119,10 +120,10 @@ impl NodeCore {
         let (session_dice, peers_dice) = (seed.stream("session"), seed.stream("peers"));
         let table = TableCarrier::new(&config, now);
         let (configured, mut queues) = (config.peers.reserved.clone(), RoomQueues::default());
+        let nat = nat_of(&config, &me, seed);
         let mut trust = Trust::new(config.trust, snapshot.standings, now)
             .with_trail(snapshot.trust_events)
             .with_address_bans(snapshot.address_bans, now);
-        let nat = Nat::new(&config.peers.external, seed);
         let mut peers =
             Peers::new(config.peers, Arc::clone(&me), network, snapshot.peers, peers_dice, now);
         let reserved = (configured, snapshot.reserved);
@@ -205,6 +206,8 @@ impl NodeCore {
             Input::LinkDown { link, reason } => {
                 self.sessions.handle_link_down(now, link, reason, &mut self.queues.session);
             }
+            Input::Router(gateway) => Mapped(self).handle_gateway(now, gateway),
+            Input::RouterAnswered { from, bytes } => Mapped(self).handle_answer(now, from, &bytes),
             Input::NoWay { to } => {
                 self.sessions.handle_no_way(now, to, &mut self.queues.session);
             }

@@ -55,6 +55,14 @@ pub enum Effect {
     OpenSocket(ExtraSocket),
     /// Close it.
     CloseSocket(ExtraSocket),
+    /// Send one datagram to the router of this network, over a socket that is used for nothing
+    /// else. If that is not possible, it is lost.
+    AskRouter {
+        /// Where to.
+        to: SocketAddr,
+        /// What.
+        bytes: Bytes,
+    },
     /// Look up `host:port`; answer with `Resolved`.
     Resolve {
         /// The name and the port.

@@ -46,6 +46,7 @@ mod identity_use;
 mod inheritance;
 pub mod input;
 mod judging;
+mod mapped;
 mod message;
 mod node_finder;
 mod numbers;

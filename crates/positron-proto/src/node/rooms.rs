@@ -70,6 +70,8 @@ pub struct NodeConfig {
     pub relay: RelayConfig,
     /// The hash table.
     pub dht: DhtConfig,
+    /// Whether the router of this network is asked to let strangers in at our port.
+    pub map_port: bool,
 }
 
 impl Default for NodeConfig {
@@ -83,6 +85,7 @@ impl Default for NodeConfig {
             trace: TraceConfig::default(),
             relay: RelayConfig::default(),
             dht: DhtConfig::default(),
+            map_port: false,
         }
     }
 }

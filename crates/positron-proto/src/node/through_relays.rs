@@ -25,9 +25,10 @@ impl ThroughRelays<'_> {
     pub(super) fn state(&mut self, now: Now) {
         let nat = self.0.nat.info(now.mono);
         let (is_ipv4_shut, is_ipv6_shut) = (nat.ipv4.is_shut(), nat.ipv6.is_shut());
-        let is_shut = is_ipv4_shut || is_ipv6_shut;
+        let mapped = nat.mapped_address();
+        let is_shut = (is_ipv4_shut && mapped.is_none()) || is_ipv6_shut;
         let relays = if is_shut { self.choose() } else { Vec::new() };
-        let stated = StatedRelays { is_ipv4_shut, is_ipv6_shut, relays };
+        let stated = StatedRelays { is_ipv4_shut, is_ipv6_shut, relays, mapped };
         self.0.peers.handle_relays(now, stated, &mut self.0.queues.peers);
     }
 

@@ -61,7 +61,7 @@ pub(super) struct LocalRecord {
     next: Instant,
 }
 
-/// Through whom we are reached, where strangers are not let in.
+/// Through whom we are reached, where strangers are not let in; or where they are after all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatedRelays {
     /// Whether no stranger reaches us over IPv4.
@@ -71,6 +71,8 @@ pub struct StatedRelays {
     /// Who forwards to us, and where they are; at most
     /// [`MAX_STATED_RELAYS`].
     pub relays: Vec<(NodeId, SocketAddr)>,
+    /// Where strangers do reach us, because a router mapped a port: known by one who did.
+    pub mapped: Option<SocketAddr>,
 }
 
 /// An address at which peers see us.
@@ -259,8 +261,8 @@ impl LocalRecord {
             addresses.extend(self.observed.iter().map(|observed| observed.addr));
         }
         addresses.retain(|addr| !self.is_shut(*addr));
-        let external = self.external.iter().copied();
-        let mut addresses: Vec<SocketAddr> = external.chain(addresses).collect();
+        let named = self.external.iter().copied().chain(self.relays.mapped);
+        let mut addresses: Vec<SocketAddr> = named.chain(addresses).collect();
         let mut seen = BTreeSet::new();
         addresses.retain(|addr| addr.port() != 0 && seen.insert(*addr));
         let relays = self.relays.relays.iter().take(MAX_STATED_RELAYS);
@@ -269,12 +271,17 @@ impl LocalRecord {
         addresses.into_iter().map(Address::from).chain(relays).collect()
     }
 
-    /// Whether it is stated instead through whom we are reached: packets of strangers would come to
+    /// Whether it is stated instead through whom we are reached, or where a router lets in who comes
+    /// to one port of it: packets of strangers would come to
     /// nothing there, and may spoil a path that is looked for.
     fn is_shut(&self, addr: SocketAddr) -> bool {
-        let StatedRelays { is_ipv4_shut, is_ipv6_shut, relays } = &self.relays;
+        let StatedRelays { is_ipv4_shut, is_ipv6_shut, relays, mapped } = &self.relays;
         let is_shut = if addr.is_ipv4() { *is_ipv4_shut } else { *is_ipv6_shut };
-        is_shut && !relays.is_empty() && Scope::of(addr.ip()) == Some(Scope::Public)
+        let is_beside = mapped.is_some_and(|mapped| {
+            mapped.is_ipv4() == addr.is_ipv4() && !self.interfaces.contains(&addr.ip())
+        });
+        let is_of_no_use = is_shut && !relays.is_empty() || is_beside;
+        is_of_no_use && Scope::of(addr.ip()) == Some(Scope::Public)
     }
 
     /// The first port at which we listen; 0 before we do.

@@ -292,7 +292,10 @@ impl Rig {
                     self.answers.push_back((n, Input::Persisted { up_to: id }));
                 }
                 Effect::Emit(event) => self.hosts[n].events.push(event),
-                Effect::Resolve { .. } | Effect::OpenSocket(_) | Effect::CloseSocket(_) => {}
+                Effect::Resolve { .. }
+                | Effect::AskRouter { .. }
+                | Effect::OpenSocket(_)
+                | Effect::CloseSocket(_) => {}
             }
         }
     }
