@@ -50,6 +50,7 @@ install_system_tools() {
     command -v iptables >/dev/null || missing+=(iptables)
     command -v sysctl >/dev/null || missing+=(procps)
     command -v turnserver >/dev/null || missing+=(coturn)
+    command -v miniupnpd >/dev/null || missing+=(miniupnpd-nftables)
     command -v unshare >/dev/null || missing+=(util-linux)
     command -v cc >/dev/null || missing+=(build-essential)
     command -v systemd-analyze >/dev/null || missing+=(systemd)
@@ -69,9 +70,12 @@ install_system_tools() {
             skip "${missing[*]} could not be installed; tests that need them say so and pass"
         }
         # Debian starts what it installs; the tests start their own, where nobody else reaches it.
-        if [[ " ${missing[*]} " == *' coturn '* ]] && command -v systemctl >/dev/null; then
-            systemctl disable --quiet --now coturn 2>/dev/null || true
-        fi
+        local service
+        for service in coturn miniupnpd; do
+            if [[ " ${missing[*]} " == *" $service"* ]] && command -v systemctl >/dev/null; then
+                systemctl disable --quiet --now "$service" 2>/dev/null || true
+            fi
+        done
     else
         skip "${missing[*]} not installed (not root, or no apt-get); tests that need them say so"
     fi

@@ -14,6 +14,7 @@ mod namespaces;
 mod control;
 mod interruptions;
 mod lab;
+mod mapped_port;
 mod nat_type;
 mod nodes;
 mod pairs;
