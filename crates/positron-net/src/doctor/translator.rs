@@ -213,6 +213,33 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_the_router_was_asked_to_map_is_judged_by_whether_strangers_get_in() {
+        let judged = |mapping: Value| {
+            let status = serde_json::json!({
+                "port_mapping_in_words": "in words", "nat": { "port_mapping": mapping },
+            });
+            let told = NodeAnswer { status, remedies: Vec::new() };
+            let found = by_router(&NodeState::Tells(told)).unwrap();
+            (found.verdict, found.advice.is_some())
+        };
+        let told = |state: &str, failure: Value| {
+            judged(serde_json::json!({ "state": state, "failure": failure }))
+        };
+        assert_eq!(told("verified", Value::Null), (Verdict::Right, false));
+        assert_eq!(told("verified", "silent".into()), (Verdict::Right, false), "not yet over");
+        assert_eq!(told("none", "untranslated".into()), (Verdict::Right, false));
+        assert_eq!(told("unverified", Value::Null), (Verdict::Note, false));
+        assert_eq!(told("none", Value::Null), (Verdict::Note, false), "it is being asked");
+        for state in ["shut", "elsewhere"] {
+            assert_eq!(told(state, Value::Null), (Verdict::Wrong, true), "{state}");
+        }
+        assert_eq!(told("none", "silent".into()), (Verdict::Wrong, true));
+        let status = serde_json::json!({ "port_mapping_in_words": null });
+        let told = NodeAnswer { status, remedies: Vec::new() };
+        assert!(by_router(&NodeState::Tells(told)).is_none(), "nobody wants one");
+    }
+
+    #[test]
     fn what_peers_see_is_told_as_the_node_tells_it() {
         let status = |behind: Value, mapping: &str, filtering: &str| {
             serde_json::json!({

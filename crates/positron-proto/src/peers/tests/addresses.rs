@@ -6,7 +6,7 @@ use crate::{
     id::LinkId,
     identity::{Identity, Signed},
     misbehavior::{Misbehavior, Observation},
-    peers::{PeersConfig, PeersEffect, PeersMessage},
+    peers::{PeersConfig, PeersEffect, PeersMessage, StatedRelays},
     session::sessions::{DownReason, LinkDown, Peer, Purpose},
     time::Duration,
     wire::{Address, frame::CloseReason, record::PeerRecord},
@@ -279,6 +279,32 @@ fn what_peers_of_one_family_see_does_not_contradict_those_of_the_other() {
     world.run(Duration::from_secs(10));
     let both = ["9.9.9.9:8888", "[2a01::9]:8888"].map(|addr| addr.parse().unwrap());
     assert_eq!(world.nodes[0].peers.external_addresses(), both);
+}
+
+#[test]
+fn a_mapped_port_takes_the_place_of_what_peers_see_and_leaves_the_other_family_alone() {
+    let mut world = World::new(1);
+    world.add_bound(&address(0), "[::]:8888", config(), Vec::new());
+    observer(&mut world, 1, "5.5.5.5:1", "9.9.9.9:1234");
+    observer(&mut world, 2, "[2a00::5]:1", "[2a01::9]:1234");
+    assert_own(&mut world, &["9.9.9.9:8888", "[2a01::9]:8888"]);
+    let mut map = |mapped: Option<SocketAddr>| {
+        let stated = StatedRelays { mapped, ..StatedRelays::default() };
+        world.act(0, |node, now, out| node.peers.handle_relays(now, stated, out));
+        world.run(Duration::from_secs(10));
+        world.nodes[0].peers.external_addresses()
+    };
+    let addrs = |texts: &[&str]| -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    };
+    let mapped = "9.9.9.9:40001".parse().unwrap();
+    assert_eq!(map(Some(mapped)), addrs(&["9.9.9.9:40001", "[2a01::9]:8888"]));
+    assert_eq!(map(None), addrs(&["9.9.9.9:8888", "[2a01::9]:8888"]), "it is over");
+    interfaces(&mut world, &["9.9.9.9"]);
+    let stated = StatedRelays { mapped: Some(mapped), ..StatedRelays::default() };
+    world.act(0, |node, now, out| node.peers.handle_relays(now, stated, out));
+    let both = ["9.9.9.9:40001", "9.9.9.9:8888", "[2a01::9]:8888"];
+    assert_own(&mut world, &both);
 }
 
 #[test]
