@@ -271,9 +271,8 @@ impl LocalRecord {
         addresses.into_iter().map(Address::from).chain(relays).collect()
     }
 
-    /// Whether it is stated instead through whom we are reached, or where a router lets in who comes
-    /// to one port of it: packets of strangers would come to
-    /// nothing there, and may spoil a path that is looked for.
+    /// Whether it is stated instead through whom we are reached, or where a router lets strangers
+    /// in: packets of theirs would come to nothing there, and may spoil a path that is looked for.
     fn is_shut(&self, addr: SocketAddr) -> bool {
         let StatedRelays { is_ipv4_shut, is_ipv6_shut, relays, mapped } = &self.relays;
         let is_shut = if addr.is_ipv4() { *is_ipv4_shut } else { *is_ipv6_shut };
