@@ -209,7 +209,7 @@ impl NodeOptions {
     }
 
     /// Each flag, the key that it sets, and whether it was given.
-    fn flags(&self) -> [(&'static str, &'static str, bool); 13] {
+    fn flags(&self) -> [(&'static str, &'static str, bool); 14] {
         let Self {
             selector,
             host,
