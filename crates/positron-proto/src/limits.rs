@@ -130,6 +130,9 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_millis(1_800);
 /// How long after the last message for which somebody waits a link counts as one that carries
 /// traffic: twice [`PROBE_AFTER`], so that one message is followed by one question.
 pub const RECENT_TRAFFIC: Duration = Duration::from_secs(2);
+/// How often a link that falls silent has all quiet ones asked: one peer that plays dead has the
+/// others hear of it no more often (guess).
+pub const ASK_AROUND_INTERVAL: Duration = Duration::from_secs(10);
 /// While parts of a message arrive, the receiver is never silent for longer than this: half of
 /// [`PROBE_AFTER`], so that the sender of a large message over a slow path does not doubt it.
 pub const PARTS_ACK_INTERVAL: Duration = Duration::from_millis(500);

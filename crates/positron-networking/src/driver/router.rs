@@ -95,8 +95,11 @@ pub(super) async fn watch(way: Arc<RouterWay>, arrivals: Arrivals) {
                     false => return,
                 },
                 Err(error) => {
+                    // Once more at the next look: whoever refuses does it each time.
                     tracing::debug!(%error, "the router is not heard");
-                    true
+                    way.set(None);
+                    told = None;
+                    continue;
                 }
             },
         };

@@ -102,6 +102,13 @@ impl FamilyTest {
         self.mapped
     }
 
+    /// Whether what says that it was sent to this address tells something of the port that is
+    /// tried.
+    pub(super) fn is_tried_at(&self, sent_to: Option<SocketAddr>) -> bool {
+        let is_it = |it: MappedPlace| sent_to == Some(SocketAddr::from((it.ip, it.port.get())));
+        self.mapped.is_none_or(is_it)
+    }
+
     /// Peers see us at the mapped port from now on, or do so no more.
     pub(super) fn set_apart(&mut self, is_set_apart: bool) {
         if let Some(mapped) = &mut self.mapped {
@@ -152,7 +159,7 @@ impl FamilyTest {
         self.under_way.iter().find(|asked| asked.id == *id).copied()
     }
 
-    /// A peer answers what it was asked; `contacted`: whom the listening socket sent to.
+    /// A peer answers what it was asked, once; `contacted`: whom the listening socket sent to.
     pub(super) fn handle_answer(
         &mut self,
         now: Instant,
@@ -161,6 +168,10 @@ impl FamilyTest {
         contacted: &Contacted,
     ) {
         let awaits = match (step, question.awaits) {
+            // Who says it again holds up nobody.
+            (_, AwaitedPacket::OtherPort { is_sent: true } | AwaitedPacket::Stranger(Some(_))) => {
+                return;
+            }
             (ProbeStep::Sent, AwaitedPacket::OtherPort { .. }) => {
                 Some(AwaitedPacket::OtherPort { is_sent: true })
             }

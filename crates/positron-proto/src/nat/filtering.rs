@@ -162,6 +162,9 @@ impl FilteringTests {
             Some((test, question))
         });
         let Some((family, question)) = asked else { return false };
+        if !family.is_tried_at(answered.mapped) {
+            return true; // it came in elsewhere
+        }
         if question.awaits == AwaitedPacket::Mapping {
             let port = answered.mapped.and_then(|mapped| NonZeroU16::new(mapped.port()));
             if from != canonical(question.of.addr) || port.is_none() {

@@ -68,6 +68,8 @@ pub(crate) struct PortMapper {
     look_at: Instant,
     /// What the router's clock showed, and when.
     epoch: Option<(u32, Instant)>,
+    /// When all was last asked for anew.
+    anew_at: Option<Instant>,
     failure: Option<RouterFailure>,
     counters: NatCounters,
 }
@@ -101,6 +103,7 @@ impl PortMapper {
             router_ip: None,
             udp: None,
             tcp: None,
+            anew_at: None,
             tcp_at: Instant::ORIGIN,
             look_at: Instant::ORIGIN,
             epoch: None,
@@ -261,6 +264,10 @@ impl PortMapper {
 
     /// What was granted is asked for again at once, and is believed meanwhile.
     fn map_anew(&mut self, now: Instant) {
+        if self.anew_at.is_some_and(|before| now.since(before) < ROUTER_LOOK) {
+            return; // a router whose clock runs wild
+        }
+        self.anew_at = Some(now);
         if let Some(lease) = &mut self.udp {
             lease.renew_at = now;
         }

@@ -123,6 +123,11 @@ impl Probes {
         Some(why)
     }
 
+    /// Whether this peer answers where it was sought is not waited for any more.
+    pub(super) fn forget_paths(&mut self, peer: &NodeId) {
+        self.asked.retain(|_, (why, _)| *why != AskedFor::Path(*peer));
+    }
+
     /// Nothing that was asked for this peer is waited for any more.
     pub(super) fn forget(&mut self, peer: &NodeId) {
         self.asked.retain(|_, (why, _)| why.peer() != *peer);

@@ -240,6 +240,7 @@ impl Punching {
     fn answer(&mut self, now: Now, peer: NodeId, own: &OwnPlaces, out: &mut VecDeque<NatEffect>) {
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
         let (Some(theirs), over) = (wanted.offered.take(), wanted.over) else { return };
+        self.probes.forget_paths(&peer);
         // Who guesses is asked for more than who opens ports of its own.
         let is_wished = wanted.worth.is_wished(now.mono);
         let is_favour = own.port_varies && theirs.searches && !theirs.port_varies;

@@ -322,7 +322,8 @@ impl<'a> EstablishedSession<'a> {
     /// Whether the other end owes a sign of life. What arrived there, as far as packets tell, is
     /// acknowledged some time.
     fn waiting(&self) -> Waiting {
-        if self.conversation.unsent_bytes() == 0 && self.conversation.has_arrived() {
+        let tells = self.on.carrier.is_drained(self.id).is_some();
+        if tells && self.conversation.unsent_bytes() == 0 && self.conversation.has_arrived() {
             return Waiting::Nothing;
         }
         self.conversation.waiting()

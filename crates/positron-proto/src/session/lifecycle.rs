@@ -24,7 +24,7 @@ use crate::{
     datagram::contract::ExtraSocket,
     handshake::{Direction, HandshakeFailure},
     id::{LinkId, NodeId},
-    limits::BACK_LONGEST,
+    limits::{ASK_AROUND_INTERVAL, BACK_LONGEST},
     scope::is_relayed,
     stun::TransactionId,
     time::{Duration, Now},
@@ -392,6 +392,11 @@ impl Sessions {
     /// who wants us cannot come in before we say something: over every quiet one we do. Silence is
     /// not held against them for it.
     fn ask_around(&mut self, now: Now) {
+        let since = self.asked_around.map(|before| now.mono.since(before));
+        if since.is_some_and(|since| since < ASK_AROUND_INTERVAL) {
+            return;
+        }
+        self.asked_around = Some(now.mono);
         let links: Vec<LinkId> = self.conversations.attached().map(|(link, _)| link).collect();
         for link in links {
             let Some(on) = self.links.table.established(link) else { continue };

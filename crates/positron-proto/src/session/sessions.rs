@@ -84,6 +84,8 @@ pub struct Sessions {
     pub(super) upload: Shaper,
     /// What holds back what may not be received yet.
     pub(super) download: Shaper,
+    /// When all quiet links were asked last.
+    pub(super) asked_around: Option<Instant>,
 }
 
 impl Sessions {
@@ -101,6 +103,7 @@ impl Sessions {
             moves: PerKind::default(),
             upload: Shaper::new(upload, UPLOAD_AHEAD),
             download: Shaper::new(download, DOWNLOAD_AHEAD),
+            asked_around: None,
         }
     }
 

@@ -77,9 +77,15 @@ impl Home {
         self.nat.filtering.handle_answer(self.now, asked, &StrangerProbe { id, step });
     }
 
-    fn gets(&mut self, (_, id): (NodeId, TransactionId), from: u8) {
+    fn gets(&mut self, asked: (NodeId, TransactionId), from: u8) {
+        let router_ip = self.nat.router.as_ref().and_then(|router| router.external()).unwrap();
+        self.gets_at(asked, from, router_ip.into());
+    }
+
+    /// What says that it was sent there.
+    fn gets_at(&mut self, (_, id): (NodeId, TransactionId), from: u8, sent_to: SocketAddr) {
         let mut out = VecDeque::new();
-        let answered = StunAnswered { from: at(from), id, mapped: None };
+        let answered = StunAnswered { from: at(from), id, mapped: Some(sent_to) };
         assert!(self.nat.filtering.handle_stun_answer(self.now, &answered, &mut out));
         assert_eq!(out, [], "nothing else is asked of who was asked for a stranger");
     }
@@ -105,6 +111,16 @@ fn a_mapped_port_is_a_candidate_and_no_address_before_a_stranger_came_in_there()
     home.hears_of(asked[0], 41);
     home.gets(asked[0], 41);
     assert_eq!(home.nat.info(home.now).mapped_address(), Some(mapped));
+}
+
+#[test]
+fn what_was_sent_to_where_peers_see_the_node_tells_nothing_of_a_mapped_port() {
+    let mut home = Home::new("20.1.1.1:25000");
+    let asked = home.asks(Duration::ZERO);
+    for (asked, stranger) in asked.into_iter().zip(41..) {
+        home.gets_at(asked, stranger, "20.1.1.1:25000".parse().unwrap());
+    }
+    assert_eq!(home.state(), MappedState::Unverified);
 }
 
 #[test]
