@@ -90,7 +90,8 @@ impl Relay {
         thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
-                let node = Node::start(config()).await.unwrap();
+                let crowd = NetworkConfig { max_peers_per_address: 64, ..config() };
+                let node = Node::start(crowd).await.unwrap();
                 let _ = started.send((node.listen_addresses()[0].to_string(), node.id()));
                 while let Some(reply) = asked.recv().await {
                     let _ = reply.send(Reading::of(&node));
@@ -146,7 +147,7 @@ async fn measure(network: &Network, window: Duration) -> Outcome<()> {
     for (nodes, count) in [(&mut openers, network.openers), (&mut readers, network.readers)] {
         for _ in 0..count {
             let node = Node::start(hidden()).await?;
-            node.request_peer_connection(relay.id).await?;
+            linked(&node, relay.id).await?;
             nodes.push(node);
         }
     }
@@ -162,8 +163,11 @@ async fn measure(network: &Network, window: Duration) -> Outcome<()> {
     }
     let (idle_from, ()) = (relay.reading().await?, sleep(WARM_UP).await);
     let idle_to = relay.reading().await?;
-    for (opener, reader) in openers.iter().flat_map(|one| readers.iter().map(move |it| (one, it))) {
-        opener.request_peer_connection(reader.id()).await?;
+    let pairs = || openers.iter().flat_map(|one| readers.iter().map(move |it| (one, it)));
+    for (opener, reader) in pairs() {
+        linked(opener, reader.id()).await?;
+    }
+    for (opener, reader) in pairs() {
         let mut stream = opener.open_stream(reader.id()).await?;
         tokio::spawn(async move {
             let chunk = vec![7; 64 * 1024];
@@ -177,6 +181,18 @@ async fn measure(network: &Network, window: Duration) -> Outcome<()> {
     tell(network, [idle_from, idle_to], [from, to]);
     for node in openers.iter().chain(&readers) {
         node.shutdown().await?;
+    }
+    Ok(())
+}
+
+/// Until a node is linked with another, which it may have to find first.
+async fn linked(node: &Node, with: NodeId) -> Outcome<()> {
+    let began = Instant::now();
+    while let Err(why) = node.request_peer_connection(with).await {
+        if began.elapsed() > WARM_UP {
+            return Err(format!("{} with {}: {why}", node.id(), with).into());
+        }
+        sleep(Duration::from_millis(50)).await;
     }
     Ok(())
 }

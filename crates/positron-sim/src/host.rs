@@ -520,16 +520,13 @@ impl Host {
                 self.read_on.extend(self.held.remove(&link).unwrap_or_default());
                 self.stack.hang_up(now, network, link, how);
             }
-            Effect::Read { link, reading: Reading::Held } => {
-                self.held.entry(link).or_default();
-            }
+            Effect::Read { link, reading: Reading::Held } => _ = self.held.entry(link).or_default(),
             Effect::Read { link, reading: Reading::Open } => {
                 self.read_on.extend(self.held.remove(&link).unwrap_or_default());
             }
             Effect::OpenSocket(socket) => self.stack.open_socket(socket),
             Effect::CloseSocket(socket) => self.stack.close_socket(socket),
-            // The routers of this world map nothing.
-            Effect::AskRouter { .. } => {}
+            Effect::AskRouter { .. } => {} // the routers of this world map nothing
             Effect::Resolve { name } => {
                 let after = self.dice.between(environment.physics().resolve);
                 self.later(self.now + after, Event::Resolved { name });

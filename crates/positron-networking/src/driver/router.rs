@@ -13,7 +13,7 @@ use bytes::Bytes;
 use positron_proto::{
     id::NodeId,
     limits::MAX_ROUTER_MESSAGE,
-    nat::{Gateway, MappedPort},
+    nat::{Gateway, MappedPort, RouterNews},
     node::Input,
 };
 use tokio::{
@@ -56,7 +56,7 @@ impl RouterWay {
     }
 
     /// Something that the core waits for. Cancel-safe.
-    async fn answer(&self) -> io::Result<Input> {
+    async fn answer(&self) -> io::Result<RouterNews> {
         let Some(socket) = self.socket() else { return std::future::pending().await };
         // One byte more than there may be, so that what is too long is seen to be.
         let mut buffer = [0; MAX_ROUTER_MESSAGE + 1];
@@ -71,7 +71,7 @@ impl RouterWay {
             let order = Ordering::Relaxed;
             if self.awaited.fetch_update(order, order, one_less).is_ok() {
                 let (from, bytes) = (socket.peer_addr()?, Bytes::copy_from_slice(&buffer[..read]));
-                return Ok(Input::RouterAnswered { from, bytes });
+                return Ok(RouterNews::Answered { from, bytes });
             }
         }
     }
@@ -80,7 +80,7 @@ impl RouterWay {
 /// Tells the core which router there is, whenever that changes, and what it says; until the core is
 /// gone.
 pub(super) async fn watch(way: Arc<RouterWay>, arrivals: Arrivals) {
-    let tell = |input| arrivals.send(CoreInput::Input(input)).is_ok();
+    let tell = |news| arrivals.send(CoreInput::Input(Input::Router(news))).is_ok();
     let mut told = None;
     let mut routes = RouteSocket::open();
     let mut looks = interval(INTERFACES_INTERVAL);
@@ -90,7 +90,7 @@ pub(super) async fn watch(way: Arc<RouterWay>, arrivals: Arrivals) {
             _ = looks.tick() => false,
             news = routes.news() => news == NetworkNews::Moved,
             answer = way.answer() => match answer {
-                Ok(input) => match tell(input) {
+                Ok(news) => match tell(news) {
                     true => continue,
                     false => return,
                 },
@@ -118,7 +118,8 @@ pub(super) async fn watch(way: Arc<RouterWay>, arrivals: Arrivals) {
             None => None,
         };
         way.set(socket);
-        let is_told = (!is_moved || tell(Input::Router(None))) && tell(Input::Router(gateway));
+        let is_told =
+            (!is_moved || tell(RouterNews::Gateway(None))) && tell(RouterNews::Gateway(gateway));
         if !is_told {
             return;
         }

@@ -44,6 +44,9 @@ pub enum NatEffect {
         /// One datagram.
         bytes: Bytes,
     },
+    /// Others may be told otherwise where we are reached: what the router mapped has changed, or
+    /// what is known of it.
+    StateAnew,
     /// The peer answers there: go on over a link to this address.
     Dial {
         /// Who.

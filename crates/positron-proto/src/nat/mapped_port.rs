@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
 };
 
+use bytes::Bytes;
 use serde::Serialize as _;
 
 use super::router_message::RouterProtocol;
@@ -67,6 +68,21 @@ pub struct Gateway {
     pub address: Ipv4Addr,
     /// Our address on the way there.
     pub own: Ipv4Addr,
+}
+
+/// Something new of the router of this machine's network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouterNews {
+    /// Which it is, if there is one: at first, and whenever that, or our address on the way there,
+    /// may have changed.
+    Gateway(Option<Gateway>),
+    /// A datagram came to the socket over which it is asked.
+    Answered {
+        /// From where.
+        from: SocketAddr,
+        /// What.
+        bytes: Bytes,
+    },
 }
 
 impl MappedPort {

@@ -1,7 +1,7 @@
 //! How our port is mapped: the verdict, and the evidence for it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::{IpAddr, SocketAddr},
 };
 
@@ -212,14 +212,48 @@ impl Nat {
         self.seen.insert(peer, kept);
     }
 
+    /// The router, or our address on the way there, is another one, or it said something; and the
+    /// port at which we listen.
+    pub(crate) fn handle_router(
+        &mut self,
+        now: Instant,
+        news: RouterNews,
+        port: u16,
+        out: &mut VecDeque<NatEffect>,
+    ) {
+        let Some(router) = &mut self.router else { return };
+        match news {
+            RouterNews::Gateway(gateway) => router.handle_gateway(now, gateway, port, out),
+            RouterNews::Answered { from, bytes } => router.handle_answer(now, from, &bytes, out),
+        }
+        self.look_at_mapped(now, out);
+    }
+
+    /// Asks the router what is due.
+    pub(crate) fn handle_router_timeout(&mut self, now: Instant, out: &mut VecDeque<NatEffect>) {
+        let is_due = |router: &&mut PortMapper| router.poll_timeout().is_some_and(|at| at <= now);
+        if let Some(router) = self.router.as_mut().filter(is_due) {
+            router.handle_timeout(now, out);
+            self.look_at_mapped(now, out);
+        }
+    }
+
+    /// The node stops: its port is mapped no more.
+    pub(crate) fn stop(&mut self, now: Instant, out: &mut VecDeque<NatEffect>) {
+        if let Some(router) = &mut self.router {
+            router.stop(now, out);
+        }
+    }
+
     /// What the router says, or where peers see us, may have changed: a port that it mapped is
     /// tried if the router is where we are seen. Whoever is asked sends to no other address.
-    pub(crate) fn handle_mapped(&mut self, now: Instant) {
+    pub(crate) fn look_at_mapped(&mut self, now: Instant, out: &mut VecDeque<NatEffect>) {
         let Some(router) = &self.router else { return };
         let public_ip = self.of_family(now, false).public_ip;
         let at = router.external().filter(|at| public_ip == Some((*at.ip()).into()));
         let is_seen = self.seen.values().any(|kept| Some(kept.addr) == at.map(SocketAddr::from));
         self.filtering.handle_mapped(now, at, is_seen);
+        out.push_back(NatEffect::StateAnew);
     }
 
     /// A session is over.

@@ -6,9 +6,8 @@ use bytes::Bytes;
 
 use super::{
     Command, Event, NodeCore, Outcome, PeerOrder, Refused, command::check_size,
-    delivery_log::DeliveryLog, finding::Finding, hash_table::HashTable, mapped::Mapped,
-    node_finder::Wish, persistence::Awaited, pinging::Pinging, recommending::Recommending,
-    tracing::Tracing,
+    delivery_log::DeliveryLog, finding::Finding, hash_table::HashTable, node_finder::Wish,
+    persistence::Awaited, pinging::Pinging, recommending::Recommending, tracing::Tracing,
 };
 use crate::{
     direct,
@@ -104,7 +103,7 @@ impl Commands<'_> {
         }
         Finding(self.0).give_up_all();
         HashTable(self.0).stop(now);
-        Mapped(self.0).stop(now);
+        self.0.nat.stop(now.mono, &mut self.0.queues.nat);
         self.0.flush_and_route(now);
         self.0.sessions.close_all(now, CloseReason::ShuttingDown, &mut self.0.queues.session);
         self.0.flush_and_route(now);

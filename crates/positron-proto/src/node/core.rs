@@ -12,7 +12,7 @@ use super::{
     equivocations::Equivocations,
     held_links::{HeldFor, HeldLinks},
     identity_use::IdentityUse,
-    mapped::{Mapped, nat_of},
+    mapped::nat_of,
     peer_order::restore_reservations,
     pending_verification::PendingVerification,
     persistence::{Awaited, Persistence},
@@ -206,8 +206,10 @@ impl NodeCore {
             Input::LinkDown { link, reason } => {
                 self.sessions.handle_link_down(now, link, reason, &mut self.queues.session);
             }
-            Input::Router(gateway) => Mapped(self).handle_gateway(now, gateway),
-            Input::RouterAnswered { from, bytes } => Mapped(self).handle_answer(now, from, &bytes),
+            Input::Router(news) => {
+                let (port, out) = (self.peers.port(), &mut self.queues.nat);
+                self.nat.handle_router(now.mono, news, port, out);
+            }
             Input::NoWay { to } => {
                 self.sessions.handle_no_way(now, to, &mut self.queues.session);
             }

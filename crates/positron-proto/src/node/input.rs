@@ -9,7 +9,7 @@ use crate::{
     gossip::{ValidationId, Validity},
     id::{LinkId, NodeId, Ticket},
     identity::Verdict,
-    nat::Gateway,
+    nat::RouterNews,
     reason::Reason,
     request::Refusal,
     session::sessions::{LinkDown, LinkKind},
@@ -24,17 +24,9 @@ pub enum Input {
     /// or the way to others change, and when the machine wakes up. A node that nobody tells takes
     /// its addresses from others alone.
     Interfaces(Vec<IpAddr>),
-    /// The router of this machine's network: where its default route over IPv4 leads, if there is
-    /// one. At first, and whenever that may have changed; of a node that is to have its port mapped
-    /// (`NodeConfig::map_port`).
-    Router(Option<Gateway>),
-    /// A datagram came to the socket over which [`super::Effect::AskRouter`] goes out.
-    RouterAnswered {
-        /// From where.
-        from: SocketAddr,
-        /// What.
-        bytes: Bytes,
-    },
+    /// There is something new of the router of this machine's network, for a node that is to have
+    /// its port mapped (`NodeConfig::map_port`).
+    Router(RouterNews),
     /// Somebody connected to us.
     Accepted {
         /// What the link is made of.

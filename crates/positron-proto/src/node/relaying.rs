@@ -1,7 +1,7 @@
 //! Links that go through a third node: to the sessions byte streams like any other.
 
 use super::{
-    Effect, Event, NodeCore, filters::Filters, judging::Judging, mapped::Mapped, pinging::Pinging,
+    Effect, Event, NodeCore, filters::Filters, judging::Judging, pinging::Pinging,
     room_name::RoomName, through_relays::ThroughRelays,
 };
 use crate::{
@@ -158,6 +158,7 @@ impl Relaying<'_> {
             NatEffect::AskRouter { to, bytes } => {
                 self.0.effects.push_back(Effect::AskRouter { to, bytes });
             }
+            NatEffect::StateAnew => ThroughRelays(self.0).state(now),
             NatEffect::Answer { to, id } => self.0.sessions.answer_stun(to, id),
             NatEffect::Dial { peer, to, over } => {
                 let over = match over {
@@ -187,7 +188,7 @@ impl Relaying<'_> {
     pub(super) fn handle_timeout(&mut self, now: Now) {
         Pinging(self.0).handle_timeout(now);
         Filters(self.0).handle_timeout(now);
-        Mapped(self.0).handle_timeout(now);
+        self.0.nat.handle_router_timeout(now.mono, &mut self.0.queues.nat);
         self.0.relays.handle_timeout(now, &mut self.0.queues.relay);
         if self.0.punching.poll_timeout().is_some_and(|at| at <= now.mono) {
             let own = self.own_places(now);

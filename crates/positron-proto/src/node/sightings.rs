@@ -1,6 +1,6 @@
 //! What peers say of our address, for the room that judges translators by it.
 
-use super::{NodeCore, mapped::Mapped};
+use super::NodeCore;
 use crate::{id::NodeId, nat::Sighting, peers::PeersMessage, time::Now};
 
 /// A node that hears where it is seen.
@@ -26,7 +26,7 @@ impl Sightings<'_> {
                 is_listening_socket: !has_own_port,
             };
             self.0.nat.handle_seen(now.mono, sighting);
-            Mapped(self.0).look(now);
+            self.0.nat.look_at_mapped(now.mono, &mut self.0.queues.nat);
         }
     }
 }

@@ -47,13 +47,18 @@ impl Home {
         let own = Ipv4Addr::new(192, 168, 1, 7);
         let gateway = Gateway { address: Ipv4Addr::new(192, 168, 1, 1), own };
         let mut out = VecDeque::new();
-        let mapper = self.nat.router.as_mut().unwrap();
-        mapper.handle_gateway(self.now, Some(gateway), 8888, &mut out);
-        while let Some(NatEffect::AskRouter { to, bytes }) = out.pop_front() {
-            let answer = self.router.hear(self.now, &bytes).unwrap();
-            mapper.handle_answer(self.now, to, &answer, &mut out);
+        let news = RouterNews::Gateway(Some(gateway));
+        self.nat.handle_router(self.now, news, 8888, &mut out);
+        while let Some(effect) = out.pop_front() {
+            match effect {
+                NatEffect::AskRouter { to, bytes } => {
+                    let bytes = self.router.hear(self.now, &bytes).unwrap().into();
+                    let news = RouterNews::Answered { from: to, bytes };
+                    self.nat.handle_router(self.now, news, 8888, &mut out);
+                }
+                effect => assert_eq!(effect, NatEffect::StateAnew),
+            }
         }
-        self.nat.handle_mapped(self.now);
     }
 
     /// Time passes: who is asked then to have a stranger send to the mapped port.

@@ -102,7 +102,9 @@ impl Pair {
                 NatEffect::OpenSocket(socket) => assert!(node.open.insert(socket)),
                 NatEffect::CloseSocket(socket) => assert!(node.open.remove(&socket)),
                 NatEffect::Answer { .. } => panic!("nobody asked for a stranger"),
-                NatEffect::AskRouter { .. } => panic!("no port is to be mapped"),
+                NatEffect::AskRouter { .. } | NatEffect::StateAnew => {
+                    panic!("no port is to be mapped")
+                }
             }
         }
     }
