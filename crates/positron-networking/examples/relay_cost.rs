@@ -90,8 +90,7 @@ impl Relay {
         thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
-                let crowd = NetworkConfig { max_peers_per_address: 64, ..config() };
-                let node = Node::start(crowd).await.unwrap();
+                let node = Node::start(config()).await.unwrap();
                 let _ = started.send((node.listen_addresses()[0].to_string(), node.id()));
                 while let Some(reply) = asked.recv().await {
                     let _ = reply.send(Reading::of(&node));
@@ -133,7 +132,9 @@ impl Reading {
 }
 
 fn config() -> NetworkConfig {
-    NetworkConfig { transport: TransportPolicy::Udp, ..NetworkConfig::loopback() }
+    // All of them are on one machine, or behind one relay.
+    let (transport, max_peers_per_address) = (TransportPolicy::Udp, 64);
+    NetworkConfig { transport, max_peers_per_address, ..NetworkConfig::loopback() }
 }
 
 async fn measure(network: &Network, window: Duration) -> Outcome<()> {
