@@ -71,7 +71,7 @@ async fn main() -> Outcome<()> {
 struct Reading {
     at: Instant,
     cpu: Duration,
-    forwarded: u64,
+    forwarded: f64,
     datagrams_in: u64,
     datagrams_out: u64,
 }
@@ -112,7 +112,8 @@ impl Reading {
     /// On the thread of the node.
     fn of(node: &Node) -> Self {
         let spent = clock_gettime(ClockId::ThreadCPUTime);
-        let cpu = Duration::new(spent.tv_sec.unsigned_abs(), spent.tv_nsec.unsigned_abs() as u32);
+        let cpu = Duration::from_secs(spent.tv_sec.unsigned_abs())
+            + Duration::from_nanos(spent.tv_nsec.unsigned_abs());
         let text = node.metrics(MetricsFormat::Text, ByPeer::Without);
         let number = |name: &str| {
             let line = text.lines().find(|line| line.starts_with(name)).expect("a metric");
@@ -124,9 +125,9 @@ impl Reading {
         Self {
             at: Instant::now(),
             cpu,
-            forwarded: number("positron_relay_forwarded_bytes_total") as u64,
-            datagrams_in: counters.datagrams_received.into(),
-            datagrams_out: counters.datagrams_sent.into(),
+            forwarded: number("positron_relay_forwarded_bytes_total"),
+            datagrams_in: counters.datagrams_received,
+            datagrams_out: counters.datagrams_sent,
         }
     }
 }
@@ -203,7 +204,7 @@ fn tell(network: &Network, idle: [Reading; 2], busy: [Reading; 2]) {
     let spent = |[from, to]: [Reading; 2]| (to.cpu - from.cpu).as_secs_f64();
     let [from, to] = busy;
     let took = seconds(busy);
-    let rate = (to.forwarded - from.forwarded) as f64 / took;
+    let rate = (to.forwarded - from.forwarded) / took;
     let [datagrams_in, datagrams_out] =
         [to.datagrams_in - from.datagrams_in, to.datagrams_out - from.datagrams_out]
             .map(|datagrams| datagrams as f64 / took);
