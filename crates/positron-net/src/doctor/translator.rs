@@ -26,8 +26,8 @@ const ALLOW: &str = "switch on NAT-PMP or PCP in the router, which often stands 
 const BEHIND: &str = "have the translator behind the router forward the port, too, or ask the \
                       provider for an address of your own";
 
-const FIREWALL: &str = "is a firewall behind the router, or in this machine? let the port in, UDP and \
-                    TCP";
+const FIREWALL: &str = "is a firewall behind the router, or in this machine? let the port in, \
+                        UDP and TCP";
 
 /// By the peers of the running node. `has_servers`: STUN servers are asked too.
 pub(super) fn by_peers(node: &NodeState, has_servers: bool) -> Finding {

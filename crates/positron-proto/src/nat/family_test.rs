@@ -407,8 +407,8 @@ impl FamilyTest {
         None
     }
 
-    /// Which questions would tell something, what tells most first. Of a mapped port it matters only
-    /// whether strangers get in.
+    /// Which questions would tell something, what tells most first. Of a mapped port it matters
+    /// only whether strangers get in.
     fn wanted(&self) -> &'static [TrialKind] {
         match (self.mapped, self.round.strangers) {
             (None, _) => self.round.wanted(),

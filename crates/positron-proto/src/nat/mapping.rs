@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    NatCounters, OwnPlaces,
+    NatCounters, NatEffect, OwnPlaces,
     filtering::FilteringTests,
-    mapped_port::{MappedPort, MappedState},
+    mapped_port::{MappedPort, MappedState, RouterNews},
     port_mapper::{PortMapper, PortWish},
     strangers::Strangers,
     trials::{Filtering, FilteringTrial, TrialSender},

@@ -100,7 +100,7 @@ pub use candidates::OwnPlaces;
 pub use counters::NatCounters;
 pub use effect::{DialOver, NatEffect};
 pub use filtering::FilteringTests;
-pub use mapped_port::{Gateway, MappedPort, MappedState, RouterFailure};
+pub use mapped_port::{Gateway, MappedPort, MappedState, RouterFailure, RouterNews};
 pub use mapping::{FamilyNat, Nat, NatInfo, PortMapping, SeenAt, Sighting};
 pub use message::{NatMessage, Offer, ProbeStep, StrangerProbe};
 pub use port_mapper::PortWish;

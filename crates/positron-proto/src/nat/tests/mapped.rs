@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, net::Ipv4Addr, num::NonZeroU16};
 
-use super::{scripted_router::ScriptedRouter, *};
+use super::{super::port_mapper::PortMapper, scripted_router::ScriptedRouter, *};
 use crate::{
     datagram::contract::StunAnswered,
     limits::{FILTERING_ASKS, FILTERING_WAIT},
@@ -83,7 +83,7 @@ impl Home {
     }
 
     fn gets(&mut self, asked: (NodeId, TransactionId), from: u8) {
-        let router_ip = self.nat.router.as_ref().and_then(|router| router.external()).unwrap();
+        let router_ip = self.nat.router.as_ref().and_then(PortMapper::external).unwrap();
         self.gets_at(asked, from, router_ip.into());
     }
 
