@@ -9,7 +9,7 @@ use positron_networking::{
         Closed, Delivery, Expect, TransportSendError, UdpConfig, UdpConnection, UdpTransport,
     },
 };
-use positron_proto::limits::CONNECTION_WINDOW_FIRST;
+use positron_proto::limits::{CONNECTION_WINDOW_FIRST, STREAM_UNSENT};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use transport::{in_time, until};
 
@@ -137,11 +137,11 @@ async fn a_stream_that_nobody_reads_holds_up_its_writer_and_one_that_is_refused_
         }
     });
     let unread = in_time(other.accept_stream()).await.unwrap();
-    until(|| connection.stats().unwrap().queued_bytes + 64 * 1024 >= QUEUE).await;
+    until(|| connection.stats().unwrap().queued_bytes >= STREAM_UNSENT).await;
     assert!(!writing.is_finished());
     drop(unread);
     let (written, error) = in_time(writing).await.unwrap();
-    assert!(written <= QUEUE + WINDOW + 64 * 1024, "{written}");
+    assert!(written <= STREAM_UNSENT + WINDOW + 64 * 1024, "{written}");
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
     assert!(!connection.is_closed());
 }
