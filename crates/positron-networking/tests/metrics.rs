@@ -140,7 +140,7 @@ fn series(node: &Node, detail: ByPeer) -> BTreeSet<String> {
     let name = format!("node=\"{}\"", &node.id().short()[..8]);
     let text = node.metrics(MetricsFormat::Text, detail);
     let text = text.replace(&format!("{{{name}}}"), "").replace(&format!("{name},"), "");
-    assert!(text.len() <= 72 * 1024, "{} bytes", text.len());
+    assert!(text.len() <= 64 * 1024, "{} bytes", text.len());
     let lines = text.lines().filter(|line| line.starts_with("positron_"));
     lines
         .map(|line| {

@@ -154,9 +154,9 @@ fn encode_level(
     metric: &Metric,
     of_nodes: &[OfNode<'_>],
 ) -> fmt::Result {
-    for (suffix, of) in [("used", "what there is"), ("limit", "the most that there can be")] {
+    for (suffix, of) in [("used", "What there is"), ("limit", "The most there can be")] {
         let name = format!("{}_{suffix}", metric.stem());
-        let help = format!("{} This is {of}.", metric.help);
+        let help = format!("{} {of}.", metric.help);
         let mut series = encoder.encode_descriptor(&name, &help, None, MetricType::Gauge)?;
         for (_, node, reading) in of_nodes {
             if let MetricValue::Level(level) = reading {

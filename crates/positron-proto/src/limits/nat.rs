@@ -77,10 +77,10 @@ pub const MAX_OPENER_HOPS: u8 = 5;
 pub const HOPS_WAIT: Duration = Duration::from_millis(500);
 /// How much longer, when the first of them came: they left together.
 pub const HOPS_GRACE: Duration = Duration::from_millis(20);
+/// How long it is believed how many hops away the relay is.
+pub const HOPS_LIFE: Duration = Duration::from_secs(600);
 /// How often the relay is asked where it sees a new socket: one may be lost.
 pub const MAPPING_ASKS: u32 = 2;
-/// How long that is believed.
-pub const HOPS_LIFE: Duration = Duration::from_secs(600);
 
 /// Sockets that are opened in a search for the port of a node that everybody sees at another one.
 /// With so many ports open, each guess of the other side is right with a probability of 1/252.

@@ -8,7 +8,7 @@ use std::{
 use super::{
     DialOver, NatCounters, NatEffect, NatMessage, Offer, OwnPlaces,
     probes::{AskedFor, Probes},
-    round::{FreshPort, Plan, Probing, Relayed, RoundStage, SearchPart, SoughtPath, Worth},
+    round::{FreshPort, Plan, Probing, Relayed, RoundStage, SearchPart, SoughtPath},
     searches::Searches,
 };
 use crate::{
@@ -89,19 +89,7 @@ impl Punching {
         if self.wanted.len() >= MAX_PUNCHED {
             return;
         }
-        let (stage, failed, offered) = (RoundStage::Idle, 0, None);
-        let worth = Worth::default();
-        let path = SoughtPath {
-            over,
-            stage,
-            failed,
-            offered,
-            worth,
-            fresh: None,
-            anew: false,
-            hops_asked: None,
-        };
-        self.wanted.insert(peer, path);
+        self.wanted.insert(peer, SoughtPath::new(over));
         self.deadlines.set(peer, now.mono);
     }
 

@@ -105,6 +105,22 @@ pub(super) struct Worth {
     wished: Option<Instant>,
 }
 
+impl SoughtPath {
+    /// Nothing was done yet.
+    pub(super) fn new(over: Relayed) -> Self {
+        Self {
+            over,
+            stage: RoundStage::Idle,
+            failed: 0,
+            offered: None,
+            worth: Worth::default(),
+            fresh: None,
+            hops_asked: None,
+            anew: false,
+        }
+    }
+}
+
 impl Plan {
     /// What follows from two offers.
     pub(super) fn of(ours: &Offer, theirs: &Offer, own: &OwnPlaces, over: &Relayed) -> Self {
